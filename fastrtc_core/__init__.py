@@ -1,0 +1,79 @@
+"""Real-time audio and video in Python: subclass a handler, mount it, talk to it in a browser."""
+
+from .context import Context, get_current_context, send_warning
+from .errors import (
+    ChannelClosedError,
+    ConcurrencyLimitError,
+    ConfigurationError,
+    DuplicateSessionError,
+    EndOfStreamError,
+    FastRTCError,
+    HandlerError,
+    InvalidFrameError,
+    MalformedCandidateError,
+    MalformedOfferError,
+    MessageError,
+    ModalityError,
+    OfferError,
+    QueueFullError,
+    SourceClosedError,
+    UnavailableError,
+    UnknownSessionError,
+)
+from .frames import AudioFrame
+from .functions import Modality, Mode, VideoStreamHandler
+from .handler import (
+    AsyncAudioVideoStreamHandler,
+    AsyncStreamHandler,
+    AudioVideoStreamHandler,
+    StreamHandler,
+    StreamHandlerBase,
+)
+from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
+from .session import CloseReason
+from .stream import Stream, UIArgs
+from .tracks import AudioFrameEvent, AudioSource, AudioStream, VideoSource, VideoStream
+
+__all__ = [
+    "AdditionalOutputs",
+    "AsyncAudioVideoStreamHandler",
+    "AsyncStreamHandler",
+    "AudioFrame",
+    "AudioFrameEvent",
+    "AudioSource",
+    "AudioStream",
+    "AudioVideoStreamHandler",
+    "ChannelClosedError",
+    "CloseReason",
+    "CloseStream",
+    "ConcurrencyLimitError",
+    "ConfigurationError",
+    "Context",
+    "DuplicateSessionError",
+    "EmitType",
+    "EndOfStreamError",
+    "FastRTCError",
+    "HandlerError",
+    "InvalidFrameError",
+    "MalformedCandidateError",
+    "MalformedOfferError",
+    "MessageError",
+    "Modality",
+    "ModalityError",
+    "Mode",
+    "OfferError",
+    "QueueFullError",
+    "SourceClosedError",
+    "Stream",
+    "StreamHandler",
+    "StreamHandlerBase",
+    "UIArgs",
+    "UnavailableError",
+    "UnknownSessionError",
+    "VideoEmitType",
+    "VideoSource",
+    "VideoStream",
+    "VideoStreamHandler",
+    "get_current_context",
+    "send_warning",
+]

@@ -1,0 +1,552 @@
+/**
+ * The browser client of fastrtc-core: one ES module, no dependencies, no build step.
+ *
+ * Served by `Stream.mount` at `{path}/webrtc/client.js`, it finds its server by its own address:
+ *
+ *     import { Connection } from "/webrtc/client.js";
+ *
+ *     const connection = new Connection({ modality: "audio" });
+ *     connection.addEventListener("state", ({ detail }) => console.log(detail.state));
+ *     connection.addEventListener("error", ({ detail }) => alert(detail.message));
+ *     startButton.onclick = () => connection.connect();
+ *
+ * One HTTP request opens a session: all candidates are gathered, one offer is posted, and everything
+ * after that goes over the data channel as JSON messages `{type, data}`.
+ *
+ * @typedef {"audio" | "video" | "audio-video" | "text"} Modality
+ * @typedef {"send-receive" | "send" | "receive"} Mode  as this client sees it
+ * @typedef {"idle" | "connecting" | "connected" | "closed" | "failed"} State
+ * @typedef {"audio" | "video" | "speaker"} DeviceKind
+ * @typedef {{sdp: string, type: "offer", args?: any[], params?: object}} OfferBody
+ * @typedef {(body: OfferBody, signal: AbortSignal) => Promise<object>} AskServer
+ *
+ * @typedef {object} Options
+ * @property {string | URL | AskServer} [offer]  where to post the offer, or a function that answers it
+ * @property {Modality} [modality]  default `audio`; `text` opens the data channel alone
+ * @property {Mode} [mode]  default `send-receive`
+ * @property {object} [trackConstraints]  for `getUserMedia`: `{audio, video}`, or those of the one medium
+ * @property {RTCConfiguration | "server" | (() => Promise<RTCConfiguration>)} [rtcConfiguration]
+ *     ICE servers; `"server"` asks the server for them. None are used by default.
+ * @property {any[]} [args]  the additional inputs that go with the offer
+ * @property {object} [params]  whatever else the handler is to know from the start
+ * @property {boolean} [stereo]  send and receive two audio channels
+ * @property {HTMLMediaElement} [audio]  the element that plays the remote audio; one is made if none is given
+ *
+ * Events (each a `CustomEvent`; its `detail` in brackets):
+ * - `state` `{state, reason}`: the connection went from one state to another;
+ * - `error` `{code, message, fatal}`: what went wrong, in words; `fatal` ends the session;
+ * - `track` `{track, stream, remote}`: a local or remote track is there to be shown;
+ * - `level` `{local, remote}`: loudness (RMS, 0 to 1) of microphone and remote audio, 20 times a second;
+ * - `warning`, `log`, `message`, `fetch_output`, `stopword`, `interrupted`, `update_connection`,
+ *   `end_stream`, `closing`: a message of the server [its `data`];
+ * - `send_input`: the server asks for the inputs. The last `args` are sent unless the event is
+ *   cancelled by `preventDefault()`.
+ */
+
+const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
+const ANSWER_TIMEOUT = 10_000; // ms
+const CONNECT_TIMEOUT = 10_000; // ms
+const LOST_AFTER = 5_000; // ms without a word from the server
+const TAIL = 400; // ms that the browser needs to play what is still in its buffer
+const LEVEL_INTERVAL = 50; // ms
+
+const SERVER_MESSAGES = new Set([
+  "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
+  "end_stream", "closing", "send_input",
+]);
+
+const NAMES = { audio: "microphone", video: "camera" };
+
+/** Why a connection failed, in words for the user (`message`) and for programs (`code`). */
+export class ConnectionError extends Error {
+  /** @param {string} code  @param {string} message */
+  constructor(code, message) {
+    super(message);
+    this.name = "ConnectionError";
+    this.code = code;
+  }
+}
+
+/** One connection to a server. May be closed and connected again as often as wanted. */
+export class Connection extends EventTarget {
+  /** @type {State} */ #state = "idle";
+  /** @type {AbortController} */ #attempt = new AbortController();
+  /** @type {Promise<boolean>} */ #connecting = Promise.resolve(false);
+  /** @type {RTCPeerConnection | null} */ #pc = null;
+  /** @type {RTCDataChannel | null} */ #channel = null;
+  #muted = { audio: false, video: false, speaker: false };
+  #devices = { audio: "", video: "", speaker: "" };
+  #meters = new Meters((detail) => this.#emit("level", detail));
+  #onPageHide = () => this.close();
+
+  /** @param {Options} [options] */
+  constructor(options = {}) {
+    super();
+    this.options = { modality: "audio", mode: "send-receive", ...options };
+    /** The additional inputs that the server gets. @type {any[]} */
+    this.args = options.args ?? [];
+    /** The id that the server gave to this session. @type {string | null} */
+    this.id = null;
+    /** What is sent, while connected. @type {MediaStream | null} */
+    this.localStream = null;
+    /** What is received, while connected. @type {MediaStream | null} */
+    this.remoteStream = null;
+    /** Plays the remote audio. @type {HTMLMediaElement} */
+    this.audio = options.audio ?? new Audio();
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  /** What is muted now: `{audio, video}` are not sent, `speaker` is not heard. */
+  get muted() {
+    return { ...this.#muted };
+  }
+
+  /** The microphones, cameras and speakers that can be chosen. Browsers name them once permitted. */
+  static async devices() {
+    const found = { audio: [], video: [], speaker: [] };
+    const kinds = { audioinput: "audio", videoinput: "video", audiooutput: "speaker" };
+    for (const device of (await navigator.mediaDevices?.enumerateDevices()) ?? []) {
+      const list = found[kinds[device.kind]];
+      if (!list || !device.deviceId) continue;
+      const label = device.label || `${NAMES[kinds[device.kind]] ?? "speaker"} ${list.length + 1}`;
+      list.push({ deviceId: device.deviceId, label });
+    }
+    return found;
+  }
+
+  /**
+   * Open the session. Call it from a click, so that the browser lets audio play.
+   *
+   * @returns {Promise<boolean>} true once connected, false if it failed (see the `error` event) or
+   *     was closed meanwhile. A second call while connecting or connected changes nothing.
+   */
+  connect() {
+    if (this.#state === "connecting" || this.#state === "connected") return this.#connecting;
+    this.#attempt = new AbortController();
+    const { signal } = this.#attempt;
+    this.#setState("connecting");
+    this.#connecting = within(signal, this.#open(signal)).then(
+      () => true,
+      (error) => {
+        if (!signal.aborted) this.#fail(error);
+        return false;
+      },
+    );
+    return this.#connecting;
+  }
+
+  /** End the session and release microphone, camera and speaker. @param {string} [reason] */
+  close(reason = "") {
+    if (this.#state !== "connecting" && this.#state !== "connected") return;
+    this.#release();
+    this.#setState("closed", reason);
+  }
+
+  /** Send any JSON value to the handler's `on_message`. @returns {boolean} false if not connected */
+  send(data) {
+    return this.#post("message", data);
+  }
+
+  /** Replace the additional inputs, at once if connected. @param {any[]} [args] */
+  sendInput(args = this.args) {
+    this.args = args;
+    return this.#post("send_input", args);
+  }
+
+  /** Stop or go on sending `audio` or `video`, or hearing the `speaker`. @param {DeviceKind} kind */
+  mute(kind, muted = true) {
+    this.#muted[kind] = muted;
+    this.#applyMute();
+  }
+
+  /**
+   * Use another device, now if connected, else from the next `connect()` on.
+   *
+   * @param {DeviceKind} kind
+   * @param {string} deviceId  one from `devices()`, or `""` for the browser's choice
+   */
+  async setDevice(kind, deviceId) {
+    this.#devices[kind] = deviceId;
+    if (kind === "speaker") return this.audio.setSinkId?.(deviceId);
+    const { signal } = this.#attempt;
+    const sender = this.#pc?.getSenders().find(({ track }) => track?.kind === kind);
+    if (this.#state !== "connected" || !sender) return undefined;
+    try {
+      const old = sender.track;
+      if (kind === "video") old.stop(); // phones open only one camera at a time
+      const stream = await this.#capture([kind], signal);
+      const [track] = stream.getTracks();
+      await sender.replaceTrack(track);
+      old.stop();
+      this.localStream.removeTrack(old);
+      this.#addLocal(track);
+    } catch (error) {
+      if (!signal.aborted) this.#tell(error, false);
+    }
+    return undefined;
+  }
+
+  // --- opening ---------------------------------------------------------------------------------
+
+  async #open(signal) {
+    const { modality, mode, stereo } = this.options;
+    const kinds = ["audio", "video"].filter((kind) => modality.split("-").includes(kind));
+    addEventListener("pagehide", this.#onPageHide);
+    if (kinds.includes("audio")) this.#meters.start();
+    const configuration = await this.#rtcConfiguration(signal);
+    const sends = mode !== "receive" && kinds.length > 0;
+    const captured = sends ? await this.#capture(kinds, signal) : new MediaStream();
+    if (signal.aborted) captured.getTracks().forEach((track) => track.stop());
+    signal.throwIfAborted();
+
+    this.localStream = captured;
+    this.remoteStream = new MediaStream();
+    const pc = new RTCPeerConnection(configuration);
+    this.#pc = pc;
+    pc.ontrack = ({ track }) => this.#addRemote(track);
+    this.#channel = pc.createDataChannel("text");
+    this.#channel.onmessage = ({ data }) => this.#receive(data);
+    const direction = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" }[mode];
+    for (const kind of kinds) {
+      const track = captured.getTracks().find((one) => one.kind === kind);
+      pc.addTransceiver(track ?? kind, { direction, streams: [captured] });
+      if (track) this.#addLocal(track);
+    }
+
+    const offer = await pc.createOffer();
+    if (stereo) offer.sdp = withStereo(offer.sdp);
+    await pc.setLocalDescription(offer);
+    await gathered(pc, signal);
+    const answer = await this.#ask(pc.localDescription.sdp, signal);
+    this.id = answer.webrtc_id ?? null;
+    const connected = this.#whenConnected(pc, this.#channel, signal);
+    connected.catch(() => {}); // awaited below
+    try {
+      const sdp = stereo ? withStereo(answer.sdp) : answer.sdp;
+      await within(signal, pc.setRemoteDescription({ type: "answer", sdp }));
+    } catch (error) {
+      throw signal.aborted ? error : new ConnectionError("bad-answer", "The server's answer cannot be read.");
+    }
+    await connected;
+    this.#watch(pc, this.#channel, signal);
+    this.#setState("connected");
+  }
+
+  /** Microphone and camera, in one permission prompt. */
+  async #capture(kinds, signal) {
+    const media = navigator.mediaDevices;
+    if (!media?.getUserMedia) {
+      throw new ConnectionError(
+        "insecure-context",
+        "The browser gives microphone and camera only to pages on https:// or on localhost.",
+      );
+    }
+    const { trackConstraints = {} } = this.options;
+    const each = "audio" in trackConstraints || "video" in trackConstraints;
+    const constraints = {};
+    for (const kind of kinds) {
+      const wanted = each ? trackConstraints[kind] : trackConstraints;
+      constraints[kind] = typeof wanted === "object" ? { ...wanted } : {};
+      if (this.#devices[kind]) constraints[kind].deviceId = { exact: this.#devices[kind] };
+    }
+    const asked = media.getUserMedia(constraints);
+    try {
+      return await within(signal, asked);
+    } catch (error) {
+      asked.then((late) => late.getTracks().forEach((track) => track.stop()), () => {});
+      throw error instanceof DOMException ? captureError(error, kinds) : error;
+    }
+  }
+
+  async #rtcConfiguration(signal) {
+    const { rtcConfiguration } = this.options;
+    if (typeof rtcConfiguration === "function") return within(signal, rtcConfiguration());
+    if (rtcConfiguration !== "server") return rtcConfiguration;
+    return fetchJson(new URL("config", import.meta.url), { signal });
+  }
+
+  /** Send the offer, take the answer; a refusal becomes an error with the server's words. */
+  async #ask(sdp, signal) {
+    const { offer = new URL("offer", import.meta.url), params } = this.options;
+    const body = { sdp, type: "offer", args: this.args, params };
+    const timeout = new ConnectionError(
+      "server-silent",
+      `The server did not answer within ${ANSWER_TIMEOUT / 1000} seconds.`,
+    );
+    const asked =
+      typeof offer === "function"
+        ? offer(body, signal)
+        : fetchJson(offer, {
+            method: "POST",
+            headers: { "Content-Type": "application/json" },
+            body: JSON.stringify(body),
+            signal,
+          });
+    const answer = await within(signal, asked, ANSWER_TIMEOUT, timeout);
+    if (answer?.sdp) return answer;
+    const { error, message, limit } = answer?.meta ?? {};
+    const full = `All ${limit ?? ""} places are taken. Try again in a moment.`.replace("  ", " ");
+    const text = message ?? (error === "concurrency_limit_reached" ? full : error);
+    throw new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
+  }
+
+  #whenConnected(pc, channel, signal) {
+    const unreachable = new ConnectionError(
+      "ice-failed",
+      "The server answered, but no media path to it was found. A firewall may be in the way; " +
+        "a TURN server helps.",
+    );
+    const opened = new Promise((resolve, reject) => {
+      const check = () => {
+        if (pc.connectionState === "failed") reject(unreachable);
+        if (pc.connectionState === "connected" && channel.readyState === "open") resolve();
+      };
+      pc.onconnectionstatechange = check;
+      channel.onopen = check;
+    });
+    return within(signal, opened, CONNECT_TIMEOUT, unreachable);
+  }
+
+  // --- while connected -------------------------------------------------------------------------
+
+  /** Notice that the server closed the session or went away. */
+  #watch(pc, channel, signal) {
+    let timer = 0;
+    const lost = () => {
+      const text = "The connection to the server was lost.";
+      if (!signal.aborted) this.#fail(new ConnectionError("connection-lost", text));
+    };
+    pc.onconnectionstatechange = () => {
+      clearTimeout(timer);
+      if (pc.connectionState === "disconnected") timer = setTimeout(lost, LOST_AFTER);
+      if (pc.connectionState === "failed") lost();
+    };
+    channel.onclose = () => this.#closeLater(signal, "The server closed the connection.");
+    signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+
+  /** Close, but let the sound play that is still in the browser's buffer. */
+  #closeLater(signal, reason) {
+    const timer = setTimeout(() => this.close(reason), TAIL);
+    signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+
+  /** @param {string} text */
+  #receive(text) {
+    let message;
+    try {
+      message = JSON.parse(text);
+    } catch {
+      return;
+    }
+    const { type, data } = message ?? {};
+    if (type === "error") {
+      const words = String(message.message ?? data);
+      this.#emit("error", { code: "handler", message: words, fatal: false });
+    } else if (SERVER_MESSAGES.has(type)) {
+      const goOn = this.#emit(type, data);
+      if (type === "send_input" && goOn) this.sendInput();
+      if (type === "end_stream") this.#closeLater(this.#attempt.signal, data ? String(data) : "");
+    }
+  }
+
+  #post(type, data) {
+    if (this.#state !== "connected" || this.#channel?.readyState !== "open") return false;
+    this.#channel.send(JSON.stringify({ type, data }));
+    return true;
+  }
+
+  #addLocal(track) {
+    this.localStream.addTrack(track);
+    track.onended = () => {
+      const text = `The ${NAMES[track.kind]} was disconnected. Choose another one.`;
+      this.#tell(new ConnectionError("device-lost", text), false);
+    };
+    this.#applyMute();
+    if (track.kind === "audio") this.#meters.watch("local", track);
+    this.#emit("track", { track, stream: this.localStream, remote: false });
+  }
+
+  #addRemote(track) {
+    this.remoteStream.addTrack(track);
+    if (track.kind === "audio") {
+      this.audio.srcObject = new MediaStream([track]);
+      if (this.#devices.speaker) this.audio.setSinkId?.(this.#devices.speaker).catch(() => {});
+      this.audio.play().catch((error) => {
+        if (error.name !== "NotAllowedError") return;
+        const text = "The browser does not play sound before you click on the page.";
+        this.#tell(new ConnectionError("autoplay-blocked", text), false);
+      });
+      this.#meters.watch("remote", track);
+    }
+    this.#applyMute();
+    this.#emit("track", { track, stream: this.remoteStream, remote: true });
+  }
+
+  #applyMute() {
+    for (const track of this.localStream?.getTracks() ?? []) track.enabled = !this.#muted[track.kind];
+    this.audio.muted = this.#muted.speaker;
+  }
+
+  // --- ending ----------------------------------------------------------------------------------
+
+  #fail(error) {
+    this.#release();
+    this.#tell(error, true);
+    this.#setState("failed", error.message);
+  }
+
+  /** Stop everything that runs. Nothing of the session is left behind. */
+  #release() {
+    this.#attempt.abort();
+    removeEventListener("pagehide", this.#onPageHide);
+    for (const track of this.localStream?.getTracks() ?? []) {
+      track.onended = null;
+      track.stop();
+    }
+    this.#meters.stop();
+    if (this.#channel) this.#channel.onmessage = this.#channel.onclose = null;
+    this.#pc?.close();
+    this.audio.srcObject = null;
+    this.#pc = this.#channel = this.localStream = this.remoteStream = this.id = null;
+  }
+
+  #tell(error, fatal) {
+    const known = error instanceof ConnectionError;
+    const message = known ? error.message : `Something went wrong: ${error?.message ?? error}`;
+    this.#emit("error", { code: known ? error.code : "unexpected", message, fatal });
+  }
+
+  /** @param {State} state */
+  #setState(state, reason = "") {
+    this.#state = state;
+    this.#emit("state", { state, reason });
+  }
+
+  #emit(type, detail) {
+    return this.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
+  }
+}
+
+/** Measures the loudness of two tracks for as long as it is started. */
+class Meters {
+  #context = null;
+  #timer = 0;
+  #nodes = new Map();
+  #samples = new Float32Array(1024);
+
+  /** @param {(levels: {local: number, remote: number}) => void} report */
+  constructor(report) {
+    this.report = report;
+  }
+
+  /** Within the click that connects: an audio context that starts later may stay silent. */
+  start() {
+    this.#context = new AudioContext();
+    this.#timer = setInterval(
+      () => this.report({ local: this.#level("local"), remote: this.#level("remote") }),
+      LEVEL_INTERVAL,
+    );
+  }
+
+  /** @param {"local" | "remote"} side  @param {MediaStreamTrack} track */
+  watch(side, track) {
+    if (!this.#context) return;
+    this.#nodes.get(side)?.source.disconnect();
+    const source = this.#context.createMediaStreamSource(new MediaStream([track]));
+    const analyser = new AnalyserNode(this.#context, { fftSize: this.#samples.length });
+    source.connect(analyser);
+    this.#nodes.set(side, { source, analyser });
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+    this.#nodes.clear();
+    this.#context?.close();
+    this.#context = null;
+  }
+
+  #level(side) {
+    const node = this.#nodes.get(side);
+    if (!node) return 0;
+    node.analyser.getFloatTimeDomainData(this.#samples);
+    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0);
+    return Math.min(1, Math.sqrt(power / this.#samples.length));
+  }
+}
+
+/** The promise, unless the signal aborts or the time (ms) runs out before. */
+function within(signal, promise, ms = 0, timeout = undefined) {
+  return new Promise((resolve, reject) => {
+    const timer = ms ? setTimeout(() => reject(timeout), ms) : 0;
+    const onAbort = () => reject(new ConnectionError("closed", "The connection was closed."));
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort);
+    Promise.resolve(promise)
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+      });
+  });
+}
+
+/** Resolves when all candidates are gathered, or enough time was given to it. */
+function gathered(pc, signal) {
+  if (pc.iceGatheringState === "complete") return undefined;
+  const complete = new Promise((resolve) => {
+    setTimeout(resolve, GATHER_TIMEOUT);
+    pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve();
+  });
+  return within(signal, complete);
+}
+
+/** The JSON of a response, whatever its status: a refusal has a body too. */
+async function fetchJson(url, init) {
+  let response;
+  try {
+    response = await fetch(url, init);
+  } catch {
+    throw new ConnectionError("server-unreachable", "The server cannot be reached.");
+  }
+  try {
+    return await response.json();
+  } catch {
+    const text = `The server answered with ${response.status} ${response.statusText}`.trim();
+    throw new ConnectionError("bad-answer", `${text}.`);
+  }
+}
+
+/** @param {DOMException} error  what getUserMedia threw  @param {string[]} kinds */
+function captureError(error, kinds) {
+  const what = kinds.map((kind) => NAMES[kind]).join(" and ");
+  switch (error.name) {
+    case "NotAllowedError":
+    case "SecurityError":
+      return new ConnectionError(
+        "permission-denied",
+        `The browser may not use the ${what}. Allow it in the address bar and start again.`,
+      );
+    case "NotFoundError":
+      return new ConnectionError("no-device", `No ${what} was found.`);
+    case "NotReadableError":
+    case "AbortError":
+      return new ConnectionError("device-busy", `The ${what} is in use by another program.`);
+    case "OverconstrainedError":
+      return new ConnectionError("constraints", `The ${what} cannot do what is asked: ${error.constraint}.`);
+    default:
+      return error;
+  }
+}
+
+/** Opus in stereo, both ways (RFC 7587 section 6.1: `stereo`, `sprop-stereo`). */
+function withStereo(sdp) {
+  const [line, payload] = /a=rtpmap:(\d+) opus\/48000\/2/i.exec(sdp) ?? [];
+  if (!payload) return sdp;
+  const format = new RegExp(`a=fmtp:${payload} .*`);
+  if (!format.test(sdp)) return sdp.replace(line, `${line}\r\na=fmtp:${payload} stereo=1;sprop-stereo=1`);
+  return sdp.replace(format, (found) => `${found};stereo=1;sprop-stereo=1`);
+}

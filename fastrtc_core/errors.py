@@ -1,0 +1,128 @@
+"""The errors of fastrtc_core, one tree:
+
+    FastRTCError
+    ├── HandlerError                its text is shown to the client
+    │   └── InvalidFrameError       a frame of a shape, dtype or rate that cannot be meant (ValueError)
+    ├── ConfigurationError          a Stream or handler that cannot work as asked (ValueError)
+    ├── OfferError                  an offer that is refused; carries a code and an HTTP status
+    │   ├── MalformedOfferError         the body or its SDP cannot be read
+    │   ├── ModalityError               the offered media do not fit the stream
+    │   ├── DuplicateSessionError       the session id is taken
+    │   ├── ConcurrencyLimitError       as many sessions as allowed are connected
+    │   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
+    │   └── MalformedCandidateError     a trickled candidate cannot be read
+    ├── MessageError                a message that is malformed, unknown or too large (ValueError)
+    ├── UnknownSessionError         no such session (LookupError)
+    ├── ChannelClosedError          the message channel is closed, or was never opened
+    ├── QueueFullError              a bounded queue is full and its producer would not wait
+    ├── SourceClosedError           a push to a source that is closed
+    └── EndOfStreamError            a read past the end of a track
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class FastRTCError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class HandlerError(FastRTCError):
+    """Raise this in a handler to show its text to the client.
+
+    Any other exception reaches the client as a neutral sentence and the log in full.
+    """
+
+
+class InvalidFrameError(HandlerError, ValueError):
+    """An emitted or pushed frame has a shape, dtype or rate that cannot be meant."""
+
+
+class ConfigurationError(FastRTCError, ValueError):
+    """A stream or a handler cannot work as it was asked to; the text says what to change."""
+
+
+class OfferError(FastRTCError):
+    """An offer or candidate is refused.
+
+    `code` is the stable word that clients compare, `http_status` the status of the answer,
+    `meta` what the answer says beside the code.
+    """
+
+    code: ClassVar[str] = "offer_refused"
+    http_status: ClassVar[int] = 400
+
+    def __init__(self, message: str, **meta: Any) -> None:
+        super().__init__(message)
+        self.meta = meta
+
+    def body(self) -> dict[str, Any]:
+        """The JSON body of the answer, in the shape that FastRTC's clients know."""
+        return {
+            "status": "failed",
+            "meta": {"error": self.code, "message": str(self), **self.meta},
+        }
+
+
+class MalformedOfferError(OfferError):
+    """The body of an offer, or the SDP in it, cannot be read."""
+
+    code = "malformed_offer"
+
+
+class ModalityError(OfferError):
+    """The media of an offer do not fit the modality and mode of the stream."""
+
+    code = "wrong_modality"
+
+
+class DuplicateSessionError(OfferError):
+    """The session id of an offer is taken."""
+
+    code = "connection_already_exists"
+    http_status = 409
+
+
+class ConcurrencyLimitError(OfferError):
+    """As many sessions as `concurrency_limit` allows are connected."""
+
+    code = "concurrency_limit_reached"
+    http_status = 429
+
+
+class UnavailableError(OfferError):
+    """The stream takes no sessions right now."""
+
+    code = "unavailable"
+    http_status = 503
+
+
+class MalformedCandidateError(OfferError):
+    """A trickled ICE candidate cannot be read."""
+
+    code = "malformed_candidate"
+
+
+class MessageError(FastRTCError, ValueError):
+    """A message is malformed, of an unknown type, or larger than allowed."""
+
+
+class UnknownSessionError(FastRTCError, LookupError):
+    """No session with this id is connected."""
+
+
+class ChannelClosedError(FastRTCError):
+    """The message channel of a session is closed, or there is none."""
+
+
+class QueueFullError(FastRTCError):
+    """A bounded queue is full, and the call would not wait."""
+
+
+class SourceClosedError(FastRTCError):
+    """A frame was pushed to a source after it was closed."""
+
+
+class EndOfStreamError(FastRTCError):
+    """The track has ended and everything it held was read."""

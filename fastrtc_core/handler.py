@@ -1,0 +1,328 @@
+"""The handler classes that applications subclass.
+
+A handler is a prototype: `copy()` makes one per session. Its methods may be sync or async as the
+class says; sync methods run on threads that belong to the session, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, Protocol
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ChannelClosedError, ConfigurationError, InvalidFrameError
+from .frames import AudioFrame, Layout, channels_of, samples_per_frame
+from .messages import build_message
+from .outputs import EmitType, VideoEmitType
+
+VideoFormat = Literal["bgr24", "rgb24", "gray", "frame"]
+VideoInput = NDArray[np.uint8] | av.VideoFrame
+"""A picture as `video_receive` gets it: an array, or an `av.VideoFrame` with `video_format="frame"`."""
+
+SYNC_SEND_TIMEOUT = 10.0
+"""How long in s `send_message_sync` waits for a message to leave."""
+
+
+class SessionLink(Protocol):
+    """What a handler may ask of the session that runs it."""
+
+    loop: asyncio.AbstractEventLoop
+    channel: Any
+
+    def clear_queue(self) -> None: ...
+    def post_message(self, message: Any) -> None: ...
+    async def send_message(self, message: Any) -> None: ...
+    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]: ...
+
+
+class StreamHandlerBase(ABC):
+    """What all handlers share: configuration, arguments, and the way to their session.
+
+    Args:
+        expected_layout: Layout of the audio that `receive` gets and `emit` returns.
+        output_sample_rate: Rate of what `emit` returns, in Hz. Frames of other rates are converted.
+        output_frame_size: Deprecated and ignored: derived from the rate, 20 ms.
+        input_sample_rate: Rate of what `receive` gets, in Hz.
+        fps: Pictures per second that `video_emit` is asked for.
+
+    Raises:
+        ConfigurationError: If 20 ms is not a whole number of samples at one of the rates, or the
+            layout or the frame rate makes no sense.
+
+    Attributes:
+        channel: The message channel of the session once it is open, else `None`.
+        channel_set: Set while `channel` is there.
+        args_set: Set once the client's additional inputs have arrived.
+        latest_args: `"not_set"`, then `["__webrtc_value__", *args]`.
+        phone_mode: Whether the session is a telephone call.
+        video_format: How `video_receive` gets pictures and `video_emit` returns them.
+        max_input_latency: How far in s `receive` may lag behind before the oldest audio is
+            dropped. Raise it where every sample counts more than the delay.
+    """
+
+    video_format: VideoFormat = "bgr24"
+    max_input_latency: float = 0.16
+
+    def __init__(
+        self,
+        expected_layout: Layout = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        fps: int = 30,
+    ) -> None:
+        try:
+            channels_of(expected_layout)
+            self.output_frame_size = samples_per_frame(output_sample_rate)
+            samples_per_frame(input_sample_rate)
+        except InvalidFrameError as error:
+            raise ConfigurationError(f"{type(self).__name__}: {error}") from None
+        if output_frame_size is not None:
+            warnings.warn(
+                "output_frame_size is deprecated and ignored: a frame is 20 ms at "
+                f"output_sample_rate, {self.output_frame_size} samples",
+                DeprecationWarning,
+                stacklevel=2,
+            )
+        if not 0 < fps <= 240:
+            raise ConfigurationError(f"{type(self).__name__}: fps must be between 1 and 240")
+        self.expected_layout: Layout = expected_layout
+        self.output_sample_rate = output_sample_rate
+        self.input_sample_rate = input_sample_rate
+        self.fps = fps
+        self.phone_mode = False
+        self.latest_args: str | list[Any] = "not_set"
+        self.args_set = asyncio.Event()
+        self.channel_set = asyncio.Event()
+        self._link: SessionLink | None = None
+
+    @abstractmethod
+    def copy(self) -> StreamHandlerBase:
+        """Make the handler of one session."""
+
+    def shutdown(self) -> Any:
+        """Called exactly once when a session that was started ends; may be a coroutine."""
+
+    def on_message(self, message: Any) -> Any:
+        """Called with the data of every `message` from the client; may be a coroutine."""
+
+    # The session
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of the session.
+
+        Raises:
+            RuntimeError: If no session runs this handler.
+        """
+        return self._session.loop
+
+    @property
+    def channel(self) -> Any:
+        """The message channel of the session once it is open, else `None`."""
+        return None if self._link is None else self._link.channel
+
+    def clear_queue(self) -> None:
+        """Discard everything emitted that has not been played; safe from any thread."""
+        link = self._session
+        _on_loop(link.loop, link.clear_queue)
+
+    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine beside `receive` and `emit`; it is cancelled when the session ends.
+
+        Long-lived work belongs here and not into `start_up`, which must return before the first
+        frame is delivered. An exception in it is reported like one in `receive`. Called on the
+        event loop.
+        """
+        return self._session.create_task(coro)
+
+    @property
+    def _session(self) -> SessionLink:
+        if self._link is None:
+            raise RuntimeError("this handler is a prototype: no session runs it")
+        return self._link
+
+    # Messages
+
+    async def send_message(self, msg: Any) -> None:
+        """Send a message to the client; waits while too much is on its way already.
+
+        Args:
+            msg: The text of a protocol message is sent as it is; any other value that JSON can
+                express reaches the client as the data of a `message`.
+
+        Raises:
+            MessageError: If JSON cannot express the value.
+            ChannelClosedError: If the channel is closed.
+        """
+        await self._session.send_message(msg)
+
+    def send_message_sync(self, msg: Any) -> None:
+        """Send a message from any thread and wait until it is on its way.
+
+        On the thread of the event loop it cannot wait: the message is queued and leaves next.
+
+        Raises:
+            MessageError: If JSON cannot express the value.
+            ChannelClosedError: If the channel is closed, or nothing left for 10 s.
+            QueueFullError: On the thread of the event loop, if too much waits already.
+        """
+        link = self._session
+        if _running_loop() is link.loop:
+            link.post_message(msg)
+            return
+        if link.loop.is_closed():
+            raise ChannelClosedError("the session has ended")
+        future = asyncio.run_coroutine_threadsafe(link.send_message(msg), link.loop)
+        try:
+            future.result(SYNC_SEND_TIMEOUT)
+        except TimeoutError:
+            future.cancel()
+            raise ChannelClosedError("the client takes no messages") from None
+
+    # Arguments
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """The client's additional inputs; empty until they have arrived."""
+        return tuple(self.latest_args[1:]) if isinstance(self.latest_args, list) else ()
+
+    def set_args(self, args: list[Any] | tuple[Any, ...]) -> None:
+        """Store the client's additional inputs; safe from any thread."""
+        self.latest_args = ["__webrtc_value__", *args]
+        if self._link is None:
+            self.args_set.set()
+        else:
+            _on_loop(self._link.loop, self.args_set.set)
+
+    async def wait_for_args(self) -> None:
+        """Wait until the client's additional inputs are there; asks the client for them.
+
+        A telephone has none: there it returns at once.
+        """
+        if self.phone_mode or self.args_set.is_set():
+            return
+        await self.channel_set.wait()
+        if not self.args_set.is_set():
+            await self.send_message(build_message("send_input", []))
+            await self.args_set.wait()
+
+    def wait_for_args_sync(self) -> None:
+        """Like `wait_for_args`, for sync handlers; not on the thread of the event loop."""
+        if _running_loop() is not None:
+            raise RuntimeError("await wait_for_args() on the event loop")
+        asyncio.run_coroutine_threadsafe(self.wait_for_args(), self.loop).result()
+
+    def reset(self) -> None:
+        """Forget that the additional inputs have arrived; the next ones set `args_set` again."""
+        if self._link is None:
+            self.args_set.clear()
+        else:
+            _on_loop(self._link.loop, self.args_set.clear)
+
+
+class StreamHandler(StreamHandlerBase):
+    """A handler whose methods are plain functions; each loop has a thread of its own."""
+
+    def start_up(self) -> None:
+        """Called once before the first frame; no frame is delivered until it returns."""
+
+    @abstractmethod
+    def receive(self, frame: AudioFrame) -> None:
+        """Take 20 ms of audio: `(sample_rate, array)`, int16 of shape `(channels, samples)`."""
+
+    @abstractmethod
+    def emit(self) -> EmitType:
+        """Produce the next audio. Called while there is room; may block.
+
+        Returns:
+            A frame of any length, alone or with `AdditionalOutputs` or `CloseStream`; or `None`
+            for nothing now, after which the next call comes a frame later.
+        """
+
+    @abstractmethod
+    def copy(self) -> StreamHandler:
+        """Make the handler of one session."""
+
+
+class AsyncStreamHandler(StreamHandlerBase):
+    """A handler whose methods are coroutines on the event loop."""
+
+    async def start_up(self) -> None:
+        """Called once before the first frame; no frame is delivered until it returns."""
+
+    @abstractmethod
+    async def receive(self, frame: AudioFrame) -> None:
+        """Take 20 ms of audio: `(sample_rate, array)`, int16 of shape `(channels, samples)`."""
+
+    @abstractmethod
+    async def emit(self) -> EmitType:
+        """Produce the next audio. Called while there is room; may wait.
+
+        Returns:
+            A frame of any length, alone or with `AdditionalOutputs` or `CloseStream`; or `None`
+            for nothing now, after which the next call comes a frame later.
+        """
+
+    @abstractmethod
+    def copy(self) -> AsyncStreamHandler:
+        """Make the handler of one session."""
+
+
+class AudioVideoStreamHandler(StreamHandler):
+    """A `StreamHandler` that takes and produces pictures as well."""
+
+    @abstractmethod
+    def video_receive(self, frame: Any) -> None:
+        """Take a picture: the latest one, in `video_format`.
+
+        Arrays are uint8 of shape `(height, width, 3)`, or `(height, width)` for `gray`.
+        """
+
+    @abstractmethod
+    def video_emit(self) -> VideoEmitType:
+        """Produce the next picture; called at most `fps` times a second."""
+
+    @abstractmethod
+    def copy(self) -> AudioVideoStreamHandler:
+        """Make the handler of one session."""
+
+
+class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
+    """An `AsyncStreamHandler` that takes and produces pictures as well."""
+
+    @abstractmethod
+    async def video_receive(self, frame: Any) -> None:
+        """Take a picture: the latest one, in `video_format`.
+
+        Arrays are uint8 of shape `(height, width, 3)`, or `(height, width)` for `gray`.
+        """
+
+    @abstractmethod
+    async def video_emit(self) -> VideoEmitType:
+        """Produce the next picture; called at most `fps` times a second."""
+
+    @abstractmethod
+    def copy(self) -> AsyncAudioVideoStreamHandler:
+        """Make the handler of one session."""
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
+    """Call a function on the loop's thread: now if this is it, else soon."""
+    if _running_loop() is loop or loop.is_closed():
+        function()
+    else:
+        loop.call_soon_threadsafe(function)

@@ -1,0 +1,1 @@
+"""Audio without I/O: the playout ledger, the pacing of packets, resampling and framing."""

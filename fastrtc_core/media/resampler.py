@@ -1,0 +1,55 @@
+"""Streaming conversion between sample rates, on FFmpeg's resampler."""
+
+from __future__ import annotations
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+_LAYOUTS = {1: "mono", 2: "stereo"}
+
+
+class Resampler:
+    """Converts a stream of int16 samples from one rate to another, state kept between pushes.
+
+    It answers in the same push, all but about 1 ms; `flush` yields the rest.
+
+    Args:
+        in_rate: Rate of what is pushed, in Hz.
+        out_rate: Rate of what comes out, in Hz.
+        num_channels: 1 or 2, the same on both sides.
+    """
+
+    def __init__(self, in_rate: int, out_rate: int, num_channels: int) -> None:
+        self.in_rate = in_rate
+        self.out_rate = out_rate
+        self.num_channels = num_channels
+        self._layout = _LAYOUTS[num_channels]
+        self._resampler = av.AudioResampler(format="s16p", layout=self._layout, rate=out_rate)
+
+    def push(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Convert samples of shape `(channels, n)`; returns `(channels, m)`."""
+        if self.in_rate == self.out_rate or not data.shape[1]:
+            return data
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(data), format="s16p", layout=self._layout
+        )
+        frame.sample_rate = self.in_rate
+        return self._collect(self._resampler.resample(frame))
+
+    def flush(self) -> NDArray[np.int16]:
+        """What the filter still holds; the resampler starts afresh after it."""
+        if self.in_rate == self.out_rate:
+            return np.zeros((self.num_channels, 0), np.int16)
+        rest = self._collect(self._resampler.resample(None))
+        self._resampler = av.AudioResampler(
+            format="s16p", layout=self._layout, rate=self.out_rate
+        )
+        return rest
+
+    def _collect(self, frames: list[av.AudioFrame]) -> NDArray[np.int16]:
+        parts = [frame.to_ndarray().reshape(self.num_channels, -1) for frame in frames]
+        if not parts:
+            return np.zeros((self.num_channels, 0), np.int16)
+        joined: NDArray[np.int16] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        return joined

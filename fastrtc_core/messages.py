@@ -1,0 +1,127 @@
+"""The JSON messages of the data channel and the WebSocket: `{"type": …, "data": …}`.
+
+Every message is parsed by `parse_client_message` or `parse_server_message` and built by
+`build_message`, so that no other module knows their shape.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import MessageError
+
+MAX_MESSAGE_BYTES = 65_536
+"""Largest message taken from a client, in bytes of UTF-8."""
+
+CLIENT_TYPES = frozenset({"message", "send_input"})
+"""What a client may send: a message for `on_message`, or its additional inputs."""
+
+SERVER_TYPES = frozenset(
+    {
+        "send_input",
+        "fetch_output",
+        "end_stream",
+        "stopword",
+        "error",
+        "warning",
+        "log",
+        "update_connection",
+        "message",
+        "interrupted",
+        "closing",
+    }
+)
+"""What a server may send."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """One parsed message.
+
+    Attributes:
+        type: One of the types above.
+        data: Whatever JSON value came with it; `None` when there was none.
+    """
+
+    type: str
+    data: Any = None
+
+
+def build_message(type: str, data: Any = None) -> str:
+    """Build the JSON text of a message.
+
+    `error` and `warning` carry their text a second time as `message`, where FastRTC's clients
+    look for it.
+
+    Raises:
+        MessageError: If the data cannot be written as JSON.
+    """
+    message: dict[str, Any] = {"type": type, "data": data}
+    if type in ("error", "warning"):
+        message["message"] = data
+    try:
+        return json.dumps(message, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise MessageError(f"the data of a {type!r} message is not JSON: {error}") from None
+
+
+def as_message_text(message: Any) -> str:
+    """The text to send for what a handler passed to `send_message`.
+
+    A `str` that already is a JSON object with a known `type` is sent as it is; anything else that
+    JSON can express becomes the data of a `message`.
+
+    Raises:
+        MessageError: If the value cannot be written as JSON.
+    """
+    if isinstance(message, str):
+        try:
+            parsed = json.loads(message)
+        except ValueError:
+            parsed = None
+        if isinstance(parsed, dict) and parsed.get("type") in SERVER_TYPES:
+            return message
+    elif isinstance(message, dict) and message.get("type") in SERVER_TYPES:
+        return build_message(message["type"], message.get("data"))
+    return build_message("message", message)
+
+
+def parse_client_message(text: str | bytes) -> Message:
+    """Read a message from a client.
+
+    Raises:
+        MessageError: If it is too large, not a JSON object, or of a type that clients do not send.
+    """
+    message = _parse(text, MAX_MESSAGE_BYTES, CLIENT_TYPES)
+    if message.type == "send_input" and not isinstance(message.data, list):
+        raise MessageError("the data of a 'send_input' message must be a list")
+    return message
+
+
+def parse_server_message(text: str | bytes) -> Message:
+    """Read a message from a server, for clients.
+
+    Raises:
+        MessageError: If it is not a JSON object, or of a type that servers do not send.
+    """
+    return _parse(text, None, SERVER_TYPES)
+
+
+def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Message:
+    if isinstance(text, bytes):
+        raise MessageError("binary messages are not understood; send JSON text")
+    # A character is one to four bytes of UTF-8: count the bytes only where the length is near.
+    if limit is not None and len(text) * 4 > limit and len(text.encode(errors="replace")) > limit:
+        raise MessageError(f"the message is larger than {limit} bytes")
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        raise MessageError("the message is not JSON") from None
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("type"), str):
+        raise MessageError("a message must be a JSON object with a 'type'")
+    if parsed["type"] not in types:
+        known = ", ".join(sorted(types))
+        raise MessageError(f"unknown message type {parsed['type'][:40]!r}; known are {known}")
+    return Message(parsed["type"], parsed.get("data"))

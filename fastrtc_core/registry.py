@@ -1,0 +1,166 @@
+"""Who is connected: ids, one concurrency limit, and the end of everybody.
+
+A slot is taken before anything is made for an offer and given back when everything of it is gone,
+whatever happened in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from .errors import (
+    ConcurrencyLimitError,
+    DuplicateSessionError,
+    MalformedOfferError,
+    UnavailableError,
+    UnknownSessionError,
+)
+from .session import CloseReason, Session
+
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+
+class Slot:
+    """The place of one session, from its offer to its end.
+
+    Attributes:
+        session: The session once there is one.
+    """
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.session: Session | None = None
+        self.task: asyncio.Task[object] | None = None
+        self.loop = asyncio.get_running_loop()
+        self.ended = asyncio.Event()
+        self._stopped: CloseReason | None = None
+
+    def attach(self, session: Session) -> None:
+        """Name the session; one that was stopped in the meantime ends at once."""
+        self.session = session
+        if self._stopped is not None:
+            session.stop(self._stopped)
+
+    def stop(self, reason: CloseReason) -> None:
+        """End the session, or what is being made of it; called on its event loop."""
+        self._stopped = reason
+        if self.session is not None:
+            self.session.stop(reason)
+
+
+class Registry:
+    """The sessions of one stream, over all of its transports.
+
+    Args:
+        concurrency_limit: How many there may be at once; `None` for any number.
+    """
+
+    def __init__(self, concurrency_limit: int | None = None) -> None:
+        self.concurrency_limit = concurrency_limit
+        self._slots: dict[str, Slot] = {}
+        self._draining = False
+        # Slots may be taken on several event loops: a Gradio UI has one of its own.
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._slots
+
+    @asynccontextmanager
+    async def slot(self, id: str | None = None) -> AsyncIterator[Slot]:
+        """Take a slot for as long as the context lasts.
+
+        Args:
+            id: The id that the client wants; without one the registry issues one.
+
+        Raises:
+            MalformedOfferError: If the id is not 1 to 128 visible ASCII characters.
+            DuplicateSessionError: If the id is taken.
+            ConcurrencyLimitError: If all slots are taken.
+            UnavailableError: If the stream is draining.
+        """
+        slot = self._take(id)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                del self._slots[slot.id]
+            slot.ended.set()
+
+    def session(self, id: str) -> Session:
+        """The session with this id.
+
+        Raises:
+            UnknownSessionError: If there is none.
+        """
+        slot = self._slots.get(id)
+        if slot is None or slot.session is None:
+            raise UnknownSessionError(f"no session has the id {id!r}")
+        return slot.session
+
+    def stop(self, id: str, reason: CloseReason) -> None:
+        """End a session; safe from any thread.
+
+        Raises:
+            UnknownSessionError: If there is none with this id.
+        """
+        slot = self._slots.get(id)
+        if slot is None:
+            raise UnknownSessionError(f"no session has the id {id!r}")
+        _stop(slot, reason)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Refuse new sessions, end those there are, and wait until they are gone.
+
+        Raises:
+            TimeoutError: If some are still there after `timeout` s.
+        """
+        self._draining = True
+        with self._lock:
+            slots = list(self._slots.values())
+        async with asyncio.timeout(timeout):
+            for slot in slots:
+                _stop(slot, CloseReason.DRAIN)
+            for slot in slots:
+                await _ended(slot)
+
+    def _take(self, id: str | None) -> Slot:
+        if id is not None and (not isinstance(id, str) or not _ID.fullmatch(id)):
+            raise MalformedOfferError("webrtc_id must be 1 to 128 visible ASCII characters")
+        with self._lock:
+            if self._draining:
+                raise UnavailableError("the server is shutting down")
+            if id in self._slots:
+                raise DuplicateSessionError(f"the id {id!r} is taken")
+            if self.concurrency_limit is not None and len(self) >= self.concurrency_limit:
+                raise ConcurrencyLimitError(
+                    f"all {self.concurrency_limit} places are taken; try again later",
+                    limit=self.concurrency_limit,
+                )
+            slot = Slot(id or secrets.token_urlsafe(16))
+            self._slots[slot.id] = slot
+            return slot
+
+
+def _stop(slot: Slot, reason: CloseReason) -> None:
+    if not slot.loop.is_closed():
+        slot.loop.call_soon_threadsafe(slot.stop, reason)
+
+
+async def _ended(slot: Slot) -> None:
+    """Wait for the end of a slot, on whatever event loop it lives."""
+    if slot.loop is asyncio.get_running_loop():
+        await slot.ended.wait()
+    elif not slot.loop.is_closed():
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_wait(slot.ended), slot.loop))
+
+
+async def _wait(event: asyncio.Event) -> None:
+    await event.wait()

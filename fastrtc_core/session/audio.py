@@ -1,0 +1,141 @@
+"""The two audio loops of a session: frames to `receive`, and what `emit` returns to the playout."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..errors import EndOfStreamError, SourceClosedError
+from ..frames import FRAME_DURATION, AudioFrame, channels_of, to_audio_frame
+from ..media.converter import Converter
+from ..outputs import split_emitted
+from ..tracks import AudioSource, AudioStream, RemoteAudioTrack
+from .calls import UserCall
+
+if TYPE_CHECKING:
+    from .session import Session
+
+QUEUE_SIZE_MS = 100
+"""Audio in ms that may wait to be played before `emit` is held back."""
+
+
+class AudioOutput:
+    """Takes what a handler emits, in any rate and layout, into the playout.
+
+    Args:
+        session: The session.
+        source: Its playout.
+    """
+
+    def __init__(self, session: Session, source: AudioSource) -> None:
+        self._session = session
+        self._source = source
+        self._converter = Converter(source.sample_rate, source.num_channels)
+        self._tail_timer: asyncio.TimerHandle | None = None
+        # A filter's `receive` may still deliver while `emit` does: one at a time, in order.
+        self._turn = asyncio.Lock()
+
+    async def deliver(self, emitted: Any) -> bool:
+        """Queue what was emitted; waits while the playout is full.
+
+        Returns:
+            Whether there was audio in it.
+
+        Raises:
+            InvalidFrameError: If it is nothing that can be played.
+        """
+        value, extras = split_emitted(emitted)
+        delivered = False
+        if value is not None:
+            frame = to_audio_frame(value)
+            async with self._turn:
+                delivered = await self._queue(frame)
+        await self._session.deliver_extras(extras)
+        return delivered
+
+    async def wait_for_room(self) -> None:
+        """Wait until there is room in the playout."""
+        await self._source.wait_for_room()
+
+    def clear(self) -> None:
+        """Discard what waits, the resampler's rest included."""
+        self._cancel_tail()
+        self._converter.flush()
+        self._source.clear_queue()
+
+    def close(self) -> None:
+        """Stop the timer of the tail."""
+        self._cancel_tail()
+
+    async def _queue(self, frame: AudioFrame) -> bool:
+        if not frame.samples_per_channel:
+            return False
+        self._cancel_tail()
+        data = self._converter.push(frame)
+        await self._source.capture_frame(AudioFrame(self._source.sample_rate, data))
+        if frame.sample_rate != self._source.sample_rate:
+            # What the resampler holds back belongs to this utterance, not to the next.
+            wait = self._source.queued_duration + FRAME_DURATION
+            self._tail_timer = self._session.loop.call_later(wait, self._play_tail)
+        return True
+
+    def _play_tail(self) -> None:
+        tail = self._converter.flush()
+        if tail.shape[1] and self._source.has_room:
+            self._source.try_push(AudioFrame(self._source.sample_rate, tail))
+
+    def _cancel_tail(self) -> None:
+        if self._tail_timer is not None:
+            self._tail_timer.cancel()
+            self._tail_timer = None
+
+
+def open_audio_stream(session: Session, track: RemoteAudioTrack) -> AudioStream:
+    """The stream from which `receive` is fed; it drops the oldest when the handler lags."""
+    handler = session.handler
+    return AudioStream(
+        track,
+        capacity=max(1, math.floor(handler.max_input_latency / FRAME_DURATION)),
+        sample_rate=handler.input_sample_rate,
+        num_channels=channels_of(handler.expected_layout),
+    )
+
+
+async def receive_audio(
+    session: Session, receive: UserCall, stream: AudioStream, output: AudioOutput | None
+) -> None:
+    """Feed `receive` frame by frame until the track ends; an exception loses one frame."""
+    while True:
+        try:
+            frame = await stream.read()
+        except EndOfStreamError:
+            return
+        try:
+            result = await receive(frame)
+            # Only filters return something; a handler's own `receive` returns nothing.
+            if result is not None and output is not None:
+                await output.deliver(result)
+            elif result is not None:
+                await session.deliver_extras(split_emitted(result)[1])
+        except SourceClosedError:
+            return
+        except Exception as error:
+            session.reporter.error(error, "receive")
+
+
+async def emit_audio(session: Session, emit: UserCall, output: AudioOutput) -> None:
+    """Call `emit` while the playout has room; after nothing or an exception, a frame later."""
+    loop = session.loop
+    while True:
+        await output.wait_for_room()
+        started = loop.time()
+        delivered = False
+        try:
+            delivered = await output.deliver(await emit())
+        except SourceClosedError:
+            return
+        except Exception as error:
+            session.reporter.error(error, "emit")
+        if not delivered:
+            await asyncio.sleep(max(0.0, started + FRAME_DURATION - loop.time()))

@@ -1,0 +1,52 @@
+"""Calling a method of a handler: on the event loop if it is async, on a thread if it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from .threads import SessionThread
+
+
+class UserCall:
+    """One method of a handler, called again and again by one loop.
+
+    Args:
+        method: The bound method or function.
+        name: Names its thread, where it needs one.
+    """
+
+    def __init__(self, method: Callable[..., Any], name: str) -> None:
+        self.is_async = inspect.iscoroutinefunction(method)
+        self._method = method
+        self._thread = SessionThread(name)
+
+    async def __call__(self, *args: Any) -> Any:
+        """Call the method and wait for its result."""
+        if not self.is_async:
+            return await self.on_thread(self._method, *args)
+        result = await self._method(*args)
+        # A handler that swallows its cancellation must not keep the loop around it alive.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return result
+
+    async def on_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function on the thread of this call, to keep its work off the event loop."""
+        return await self._thread.run(function, *args)
+
+    def close(self) -> None:
+        """End the thread; see `SessionThread.close`."""
+        self._thread.close()
+
+
+async def call_once(method: Callable[..., Any], name: str, *args: Any) -> Any:
+    """Call a method once; a sync one on a thread that ends with the call."""
+    call = UserCall(method, name)
+    try:
+        return await call(*args)
+    finally:
+        call.close()

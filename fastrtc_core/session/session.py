@@ -1,0 +1,434 @@
+"""`Session`: one handler copy and its loops, whatever the transport.
+
+A transport makes a session, feeds its remote tracks, pulls its local tracks, gives it a message
+channel, and calls `run` once it is connected. Everything that the session does happens in the task
+group of that one call, and ends with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Set
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+
+from ..context import Context, current_context
+from ..errors import ChannelClosedError, ConfigurationError
+from ..frames import channels_of
+from ..functions import pick_arguments
+from ..handler import StreamHandlerBase
+from ..messages import as_message_text
+from ..outputs import AdditionalOutputs, CloseStream
+from ..tracks import (
+    AudioSource,
+    LocalAudioTrack,
+    LocalVideoTrack,
+    RemoteAudioTrack,
+    RemoteVideoTrack,
+    VideoSource,
+)
+from . import audio, video
+from .calls import UserCall, call_once
+from .inbox import Inbox
+from .outputs import OutputHub
+from .reports import Reporter
+
+logger = logging.getLogger("fastrtc_core.session")
+
+Medium = Literal["audio", "video"]
+
+SHUTDOWN_TIMEOUT = 5.0
+"""How long in s `shutdown` may take before the session goes on without it."""
+
+SLOW_START = 10.0
+"""After how long in s a `start_up` that has not returned is named in the log."""
+
+TIME_LIMIT_NOTICE = 10.0
+"""How long in s before the time limit the client is warned."""
+
+EARLY_MESSAGES = 64
+"""Messages that wait for the channel to open; then the oldest are dropped."""
+
+PLAYOUT_TIMEOUT = 120.0
+"""How long in s a session that ends waits for its playout to be played."""
+
+PLAYOUT_TAIL = 0.2
+"""How long in s a client gets to play what was sent last before the session closes."""
+
+
+class CloseReason(enum.StrEnum):
+    """Why a session ended."""
+
+    CLIENT = "client"
+    """The client closed it."""
+    LOST = "lost"
+    """The client vanished."""
+    CLOSE_STREAM = "close_stream"
+    """The handler returned `CloseStream`."""
+    TIME_LIMIT = "time_limit"
+    """It reached the time limit."""
+    DRAIN = "drain"
+    """The server is shutting down."""
+    CLOSED = "closed"
+    """The application closed it."""
+    FAILED = "failed"
+    """It was never connected."""
+
+
+class MessageChannel(Protocol):
+    """What a transport gives a session to send messages with."""
+
+    raw: Any
+
+    def post(self, text: str) -> None:
+        """Queue a text; raises `ChannelClosedError` or `QueueFullError`."""
+
+    async def drain(self) -> None:
+        """Wait until there is room for more."""
+
+
+class _Ended(Exception):
+    """Ends the task group of a session."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the application wants to be told of every session; each may be sync or async.
+
+    Attributes:
+        on_connect: Called with the `Context` before `start_up`.
+        on_disconnect: Called with the `CloseReason` and the `Context` after `shutdown`.
+    """
+
+    on_connect: Callable[..., Any] | None = None
+    on_disconnect: Callable[..., Any] | None = None
+
+
+class Session:
+    """One live connection.
+
+    Args:
+        handler: The handler of this session alone.
+        context: What is known of the session; its `webrtc_id` is the id.
+        receives: Media that come in.
+        sends: Media that go out.
+        time_limit: Longest duration in s, or `None`.
+        hooks: What the application wants to be told.
+
+    Attributes:
+        remote_audio, remote_video: Where the transport pushes what comes in, or `None`.
+        local_audio, local_video: Where the transport pulls what goes out, or `None`.
+        outputs: The additional outputs of the handler.
+    """
+
+    def __init__(
+        self,
+        handler: StreamHandlerBase,
+        context: Context,
+        *,
+        receives: Set[Medium] = frozenset(),
+        sends: Set[Medium] = frozenset(),
+        time_limit: float | None = None,
+        hooks: Hooks = Hooks(),  # noqa: B008 - frozen
+    ) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.id = context.webrtc_id
+        self.handler = handler
+        self.context = replace(context, _warn=self._warn)
+        self.close_reason: CloseReason | None = None
+        self.outputs = OutputHub()
+        self.reporter = Reporter(self.id, self._post, self.loop.time)
+        self.remote_audio = RemoteAudioTrack() if "audio" in receives else None
+        self.remote_video = RemoteVideoTrack() if "video" in receives else None
+        epoch = self.loop.time()
+        self.local_audio = (
+            LocalAudioTrack(
+                AudioSource(
+                    handler.output_sample_rate,
+                    channels_of(handler.expected_layout),
+                    audio.QUEUE_SIZE_MS,
+                ),
+                epoch,
+            )
+            if "audio" in sends
+            else None
+        )
+        self.local_video = LocalVideoTrack(VideoSource(), epoch) if "video" in sends else None
+        self._audio_output = (
+            audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
+        )
+        self._video_output = (
+            video.VideoOutput(self, self.local_video.source) if self.local_video else None
+        )
+        # They buffer from now on, so that the first words are there when `start_up` returns.
+        self._audio_stream = (
+            audio.open_audio_stream(self, self.remote_audio) if self.remote_audio else None
+        )
+        self._video_stream = (
+            video.open_video_stream(self, self.remote_video) if self.remote_video else None
+        )
+        self._inbox = Inbox(self)
+        self._channel: MessageChannel | None = None
+        self._early_messages: deque[str] = deque(maxlen=EARLY_MESSAGES)
+        self._ended = False
+        self._calls: list[UserCall] = []
+        self._stopping = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._time_limit = time_limit
+        self._hooks = hooks
+        handler._link = self
+
+    # What the transport calls
+
+    async def run(self) -> CloseReason:
+        """Start the handler, run its loops until the session ends, and shut it down."""
+        token = current_context.set(self.context)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._end_when_stopped())
+                tasks.create_task(self._serve())
+        except* _Ended:
+            pass
+        finally:
+            self._tasks = None
+            await self._finish()
+            current_context.reset(token)
+        assert self.close_reason is not None
+        return self.close_reason
+
+    async def stopped(self) -> None:
+        """Wait until the session was told to end."""
+        await self._stopping.wait()
+
+    def abandon(self, reason: CloseReason) -> None:
+        """End a session that was never connected: its handler was not started."""
+        self.stop(reason)
+        self._ended = True
+        self.outputs.end()
+
+    def stop(self, reason: CloseReason) -> None:
+        """End the session; the first reason counts. Called on the event loop."""
+        if self.close_reason is None:
+            self.close_reason = reason
+        self._stopping.set()
+
+    def open_channel(self, channel: MessageChannel) -> None:
+        """Give the session its message channel."""
+        self._channel = channel
+        for text in self._early_messages:
+            channel.post(text)
+        self._early_messages.clear()
+        self.handler.channel_set.set()
+
+    def take_message(self, text: str | bytes) -> None:
+        """Take a message from the client; what cannot be read is answered with an error."""
+        self._inbox.put(text)
+
+    # What the handler calls
+
+    @property
+    def channel(self) -> Any:
+        """The transport's own message channel once it is open, else `None`."""
+        return None if self._channel is None else self._channel.raw
+
+    def clear_queue(self) -> None:
+        """Discard everything that was emitted and has not been played."""
+        if self._audio_output is not None:
+            self._audio_output.clear()
+        if self.local_video is not None:
+            self.local_video.source.clear_queue()
+
+    def post_message(self, message: Any) -> None:
+        """Queue a message for the client without waiting; see `StreamHandlerBase.send_message`."""
+        self._post(as_message_text(message))
+
+    async def send_message(self, message: Any) -> None:
+        """Send a message to the client, waiting for room; see `StreamHandlerBase.send_message`."""
+        text = as_message_text(message)
+        if self._channel is not None:
+            await self._channel.drain()
+        self._post(text)
+
+    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine of the handler in the task group of the session."""
+        if self._tasks is None or self._stopping.is_set():
+            coro.close()
+            raise RuntimeError(f"session {self.id} is not running")
+        return self._tasks.create_task(self._guard(coro))
+
+    # What the loops call
+
+    async def deliver_extras(self, extras: list[AdditionalOutputs | CloseStream]) -> None:
+        """Publish what came with a frame; `CloseStream` ends the session after the playout."""
+        for extra in extras:
+            if isinstance(extra, AdditionalOutputs):
+                self.outputs.publish(extra)
+                self.reporter.tell("fetch_output", [])
+            else:
+                await self._close_after_playout(extra.msg)
+
+    # The life of a session
+
+    async def _serve(self) -> None:
+        await self._call_hook(self._hooks.on_connect, "on_connect", self.context)
+        await self._start_up()
+        assert self._tasks is not None
+        for loop in self._loops():
+            self._tasks.create_task(loop)
+
+    async def _start_up(self) -> None:
+        start_up = self._method("start_up")
+        if start_up is None:
+            return
+        slow = self.loop.call_later(SLOW_START, self._warn_of_slow_start)
+        try:
+            await start_up()
+        except Exception as error:
+            self.reporter.error(error, "start_up")
+        finally:
+            slow.cancel()
+
+    def _loops(self) -> list[Coroutine[Any, Any, None]]:
+        """The loops that this session needs, each for a task of its own."""
+        loops: list[Coroutine[Any, Any, None]] = []
+        if type(self.handler).on_message is not StreamHandlerBase.on_message:
+            loops.append(self._inbox.run(self._call("on_message")))
+        if self._time_limit is not None:
+            loops.append(self._enforce_time_limit(self._time_limit))
+        if self._audio_stream is not None and (receive := self._method("receive")):
+            loops.append(
+                audio.receive_audio(self, receive, self._audio_stream, self._audio_output)
+            )
+        if self._audio_output is not None and (emit := self._method("emit")):
+            loops.append(audio.emit_audio(self, emit, self._audio_output))
+        if self._video_stream is not None and (receive := self._method("video_receive")):
+            loops.append(
+                video.receive_video(self, receive, self._video_stream, self._video_output)
+            )
+        if self._video_output is not None and (emit := self._method("video_emit")):
+            loops.append(video.emit_video(self, emit, self._video_output))
+        return loops
+
+    async def _end_when_stopped(self) -> None:
+        await self._stopping.wait()
+        raise _Ended
+
+    async def _enforce_time_limit(self, limit: float) -> None:
+        notice = min(TIME_LIMIT_NOTICE, limit / 2)
+        await asyncio.sleep(limit - notice)
+        self.reporter.tell("warning", f"The session ends in {notice:g} s.")
+        await asyncio.sleep(notice)
+        self.stop(CloseReason.TIME_LIMIT)
+
+    async def _close_after_playout(self, text: str) -> None:
+        """End the session when what was emitted has been played."""
+        try:
+            async with asyncio.timeout(PLAYOUT_TIMEOUT):
+                if self.local_video is not None:
+                    await self.local_video.source.wait_for_playout()
+                if self.local_audio is not None:
+                    self.local_audio.source.flush()
+                    await self.local_audio.source.wait_for_playout()
+        except TimeoutError:
+            logger.warning("session %s: the client stopped playing before the end", self.id)
+        await asyncio.sleep(PLAYOUT_TAIL)
+        self.reporter.tell("end_stream", text)
+        self.stop(CloseReason.CLOSE_STREAM)
+        await asyncio.Event().wait()  # the loop that brought the end emits nothing more
+
+    async def _finish(self) -> None:
+        """Shut the handler down and close everything; whatever happened, once."""
+        if self.close_reason is None:  # `run` was cancelled
+            self.close_reason = CloseReason.CLOSED
+        self._stopping.set()
+        for call in self._calls:
+            call.close()
+        if self.close_reason in (CloseReason.TIME_LIMIT, CloseReason.DRAIN, CloseReason.CLOSED):
+            self.reporter.tell("closing", self.close_reason)
+        try:
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
+                await call_once(self.handler.shutdown, f"shutdown-{self.id[:8]}")
+        except TimeoutError:
+            logger.error("session %s: shutdown takes over %g s", self.id, SHUTDOWN_TIMEOUT)
+        except Exception as error:
+            self.reporter.error(error, "shutdown")
+        finally:
+            await self._close()
+        await self._call_hook(
+            self._hooks.on_disconnect, "on_disconnect", self.close_reason, self.context
+        )
+
+    async def _call_hook(self, hook: Callable[..., Any] | None, name: str, *args: Any) -> None:
+        """Call a function of the application with as many arguments as it takes."""
+        if hook is None:
+            return
+        try:
+            await call_once(hook, f"{name}-{self.id[:8]}", *pick_arguments(hook, args))
+        except Exception:
+            logger.exception("session %s: %s failed", self.id, name)
+
+    async def _close(self) -> None:
+        self._ended = True
+        if self._audio_output is not None:
+            self._audio_output.close()
+        for local in (self.local_audio, self.local_video):
+            if local is not None:
+                await local.source.aclose()
+        for remote in (self.remote_audio, self.remote_video):
+            if remote is not None:
+                remote.end()
+        self.outputs.end()
+
+    # Helpers
+
+    def _method(self, name: str) -> UserCall | None:
+        return self._call(name) if callable(getattr(self.handler, name, None)) else None
+
+    def _call(self, name: str) -> UserCall:
+        call = UserCall(getattr(self.handler, name), f"{name}-{self.id[:8]}")
+        self._calls.append(call)
+        return call
+
+    async def _guard(self, coro: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await coro
+        except Exception as error:
+            self.reporter.error(error, "a task of the handler")
+
+    def _post(self, text: str) -> None:
+        if self._ended:
+            raise ChannelClosedError("the session has ended")
+        if self._channel is None:
+            self._early_messages.append(text)
+        else:
+            self._channel.post(text)
+
+    def _warn(self, text: str) -> None:
+        self.loop.call_soon_threadsafe(self.reporter.tell, "warning", text)
+
+    def _warn_of_slow_start(self) -> None:
+        logger.warning(
+            "session %s: start_up has not returned after %g s, and no frame is delivered until it "
+            "does; long-lived work belongs into self.create_task()",
+            self.id,
+            SLOW_START,
+        )
+
+
+async def copy_handler(prototype: StreamHandlerBase, session_id: str) -> StreamHandlerBase:
+    """Make the handler of one session, off the event loop.
+
+    Raises:
+        ConfigurationError: If `copy` returns no handler, or one that is in use.
+    """
+    handler = await call_once(prototype.copy, f"copy-{session_id[:8]}")
+    if not isinstance(handler, StreamHandlerBase) or not hasattr(handler, "args_set"):
+        raise ConfigurationError(f"{type(prototype).__name__}.copy() must return a handler")
+    if handler is prototype or handler._link is not None:
+        raise ConfigurationError(f"{type(prototype).__name__}.copy() must return a new instance")
+    handler.phone_mode = prototype.phone_mode
+    return handler

@@ -1,0 +1,115 @@
+"""The two video loops of a session: pictures to `video_receive`, and those of `video_emit` out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from ..errors import EndOfStreamError, SourceClosedError
+from ..frames import check_video_array
+from ..functions import VideoStreamHandler
+from ..handler import VideoFormat
+from ..outputs import split_emitted
+from ..tracks import RemoteVideoTrack, VideoSource, VideoStream
+from .calls import UserCall
+
+if TYPE_CHECKING:
+    from .session import Session
+
+FILTER_QUEUE = 3
+"""Pictures that may wait for a filter that does not skip frames."""
+
+
+def open_video_stream(session: Session, track: RemoteVideoTrack) -> VideoStream:
+    """The stream from which `video_receive` is fed: the latest picture, or a few for a filter."""
+    handler = session.handler
+    queued = isinstance(handler, VideoStreamHandler) and not handler.skip_frames
+    return VideoStream(track, capacity=FILTER_QUEUE if queued else 1)
+
+
+class VideoOutput:
+    """Takes what a handler emits as a picture into the video source.
+
+    Args:
+        session: The session.
+        source: Where the pictures go.
+    """
+
+    def __init__(self, session: Session, source: VideoSource) -> None:
+        self._session = session
+        self._source = source
+
+    async def deliver(self, emitted: Any, call: UserCall) -> bool:
+        """Show what was emitted; the picture is built on the thread of `call`.
+
+        Returns:
+            Whether there was a picture in it.
+
+        Raises:
+            InvalidFrameError: If it is nothing that can be shown.
+        """
+        value, extras = split_emitted(emitted)
+        if value is not None:
+            picture = await call.on_thread(_to_picture, value, self._session.handler.video_format)
+            self._source.capture_frame(picture)
+        await self._session.deliver_extras(extras)
+        return value is not None
+
+
+async def receive_video(
+    session: Session, receive: UserCall, stream: VideoStream, output: VideoOutput | None
+) -> None:
+    """Feed `video_receive` with pictures until the track ends; an exception loses one."""
+    video_format = session.handler.video_format
+    interval = 1 / session.handler.fps
+    next_due = session.loop.time()
+    while True:
+        try:
+            frame = await stream.read()
+        except EndOfStreamError:
+            return
+        now = session.loop.time()
+        # Half an interval of tolerance: pictures that arrive at `fps` do so unevenly.
+        if now < next_due - interval / 2:
+            continue
+        next_due = max(next_due + interval, now)
+        try:
+            picture = await receive.on_thread(_from_picture, frame, video_format)
+            result = await receive(picture)
+            if result is not None and output is not None:
+                await output.deliver(result, receive)
+            elif result is not None:
+                await session.deliver_extras(split_emitted(result)[1])
+        except SourceClosedError:
+            return
+        except Exception as error:
+            session.reporter.error(error, "video_receive")
+
+
+async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> None:
+    """Call `video_emit` at most `fps` times a second."""
+    loop = session.loop
+    interval = 1 / session.handler.fps
+    next_due = loop.time()
+    while True:
+        await asyncio.sleep(max(0.0, next_due - loop.time()))
+        next_due = max(next_due + interval, loop.time())
+        try:
+            await output.deliver(await emit(), emit)
+        except SourceClosedError:
+            return
+        except Exception as error:
+            session.reporter.error(error, "video_emit")
+
+
+def _from_picture(frame: av.VideoFrame, video_format: VideoFormat) -> Any:
+    return frame if video_format == "frame" else frame.to_ndarray(format=video_format)
+
+
+def _to_picture(value: Any, video_format: VideoFormat) -> av.VideoFrame:
+    if isinstance(value, av.VideoFrame):
+        return value
+    array_format = "bgr24" if video_format == "frame" else video_format
+    return av.VideoFrame.from_ndarray(check_video_array(value, array_format), format=array_format)

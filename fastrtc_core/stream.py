@@ -1,0 +1,264 @@
+"""`Stream`: a handler, what flows, and its limits; mounted on an app or shown in a UI."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from enum import Enum
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypedDict, get_args
+
+from fastapi import APIRouter, FastAPI
+from fastapi.params import Depends
+
+from .errors import ConfigurationError, OfferError, UnknownSessionError
+from .functions import Modality, Mode, as_handler
+from .handler import StreamHandlerBase
+from .outputs import AdditionalOutputs
+from .registry import Registry
+from .session import CloseReason, Hooks
+from .webrtc import ice
+from .webrtc.manager import PeerManager, PeerOptions
+from .webrtc.routes import add_routes
+
+if TYPE_CHECKING:
+    import gradio
+
+logger = logging.getLogger(__name__)
+
+DRAIN_TIMEOUT = 10.0
+"""How long in s a server that shuts down waits for its sessions to end."""
+
+
+class UIArgs(TypedDict, total=False):
+    """Texts of the Gradio UI.
+
+    Attributes:
+        title: Heading of the page.
+        subtitle: Line under it.
+    """
+
+    title: str
+    subtitle: str
+
+
+class Stream:
+    """Serves a handler to any number of clients.
+
+    Args:
+        handler: An instance of a handler class, or a function; see `docs/handlers.md`. Each
+            session gets a copy of it.
+        modality: `audio`, `video` or `audio-video`.
+        mode: What the client does: `send-receive`, `send` or `receive`.
+        concurrency_limit: Sessions at once; `None` for any number.
+        time_limit: Longest session in s; `None` for any length.
+        rtc_configuration: ICE servers for the client: an `RTCConfiguration` dict, a list of
+            servers, or a sync or async function that returns either. None by default.
+        server_rtc_configuration: The same for the server's side.
+        track_constraints: `MediaTrackConstraints` for the client's microphone and camera.
+        additional_inputs: Gradio components whose values the handler gets as arguments.
+        additional_outputs: Gradio components that show the handler's `AdditionalOutputs`.
+        additional_outputs_handler: Called with the present values of the outputs and then the new
+            ones; returns what to show. The new ones are shown by default.
+        ui_args: Texts of the Gradio UI.
+        on_connect: Called with the `Context` of a session before its `start_up`.
+        on_disconnect: Called with the `CloseReason` and the `Context` after its `shutdown`.
+        udp_port_range: First and last UDP port for media; any by default.
+        advertised_address: The IP address to put into host candidates, for a server behind a
+            one-to-one NAT or in a container.
+
+    Raises:
+        ConfigurationError: If the handler cannot serve the modality and mode, or an argument makes
+            no sense; the text says what to change.
+    """
+
+    def __init__(
+        self,
+        handler: StreamHandlerBase | Callable[..., Any],
+        *,
+        modality: Modality = "audio",
+        mode: Mode = "send-receive",
+        concurrency_limit: int | None = None,
+        time_limit: float | None = None,
+        rtc_configuration: ice.RtcConfigurationSource = None,
+        server_rtc_configuration: ice.RtcConfigurationSource = None,
+        track_constraints: Mapping[str, Any] | None = None,
+        additional_inputs: Sequence[gradio.components.Component] = (),
+        additional_outputs: Sequence[gradio.components.Component] = (),
+        additional_outputs_handler: Callable[..., Any] | None = None,
+        ui_args: UIArgs | None = None,
+        on_connect: Callable[..., Any] | None = None,
+        on_disconnect: Callable[..., Any] | None = None,
+        udp_port_range: tuple[int, int] | None = None,
+        advertised_address: str | None = None,
+    ) -> None:
+        _check_choice("modality", modality, get_args(Modality))
+        _check_choice("mode", mode, get_args(Mode))
+        if concurrency_limit is not None and concurrency_limit < 1:
+            raise ConfigurationError("concurrency_limit must be at least 1, or None for no limit")
+        if time_limit is not None and time_limit <= 0:
+            raise ConfigurationError("time_limit must be a positive number of seconds, or None")
+        self.modality: Modality = modality
+        self.mode: Mode = mode
+        self.handler = as_handler(handler, modality, mode)
+        self.concurrency_limit = concurrency_limit
+        self.time_limit = time_limit
+        self.rtc_configuration = rtc_configuration
+        self.server_rtc_configuration = server_rtc_configuration
+        self.track_constraints = track_constraints
+        self.additional_inputs = list(additional_inputs)
+        self.additional_outputs = list(additional_outputs)
+        self.additional_outputs_handler = additional_outputs_handler
+        self.ui_args: UIArgs = ui_args or {}
+        self._registry = Registry(concurrency_limit)
+        self._peers = PeerManager(
+            self.handler,
+            self._registry,
+            PeerOptions(
+                modality=modality,
+                mode=mode,
+                time_limit=time_limit,
+                rtc_configuration=server_rtc_configuration,
+                udp_ports=_port_range(udp_port_range),
+                advertised_address=advertised_address,
+                hooks=Hooks(on_connect, on_disconnect),
+            ),
+        )
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are, those that are still connecting included."""
+        return len(self._registry)
+
+    # Serving
+
+    def mount(
+        self,
+        app: FastAPI,
+        path: str = "",
+        tags: list[str | Enum] | None = None,
+        dependencies: Sequence[Depends] | None = None,
+    ) -> None:
+        """Add the routes to an app: `{path}/webrtc/offer` and what its clients need.
+
+        When the app shuts down, the sessions are drained.
+
+        Args:
+            app: The app.
+            path: Prefix of the routes, such as `/voice`.
+            tags: Tags of the routes in the OpenAPI document.
+            dependencies: Dependencies of every route, for authentication.
+        """
+        router = APIRouter(prefix=path.rstrip("/"), tags=tags, dependencies=dependencies)
+        add_routes(router, self._peers.handle, self.client_rtc_configuration)
+        app.include_router(router)
+        app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
+
+    @cached_property
+    def ui(self) -> gradio.Blocks:
+        """The Gradio demo UI; needs the extra `ui`.
+
+        Raises:
+            ConfigurationError: If gradio is not installed.
+        """
+        try:
+            from .ui import build_ui
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            raise ConfigurationError(
+                "the UI needs gradio: pip install 'fastrtc-core[ui]'"
+            ) from None
+        return build_ui(self)
+
+    async def offer(
+        self, body: Any, headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Serve the body of an offer or candidate; what `mount` does for each request.
+
+        Returns:
+            The answer, or the body of a refusal: `{"status": "failed", "meta": {…}}`.
+        """
+        try:
+            return await self._peers.handle(body, headers)
+        except OfferError as error:
+            return error.body()
+
+    async def client_rtc_configuration(self) -> dict[str, Any]:
+        """The `RTCConfiguration` for a client, fresh from its function if it is one."""
+        return await ice.resolve(self.rtc_configuration)
+
+    # Sessions
+
+    def set_input(self, webrtc_id: str, *args: Any) -> None:
+        """Give a session its additional inputs; safe from any thread.
+
+        Raises:
+            UnknownSessionError: If there is no such session.
+        """
+        self._registry.session(webrtc_id).handler.set_args(args)
+
+    def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
+        """The latest additional outputs of a session.
+
+        Raises:
+            UnknownSessionError: If there is no such session, or it has put out nothing yet.
+        """
+        latest = self._registry.session(webrtc_id).outputs.latest
+        if latest is None:
+            raise UnknownSessionError(f"session {webrtc_id!r} has put out nothing yet")
+        return latest
+
+    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+        """Yields every additional output of a session from now on until it ends.
+
+        Raises:
+            UnknownSessionError: At the call, if there is no such session.
+        """
+        return self._registry.session(webrtc_id).outputs.subscribe()
+
+    def close(self, webrtc_id: str) -> None:
+        """End a session; safe from any thread.
+
+        Raises:
+            UnknownSessionError: If there is no such session.
+        """
+        self._registry.stop(webrtc_id, CloseReason.CLOSED)
+
+    async def drain(self, timeout: float | None = None) -> None:
+        """Take no more sessions, end those there are, and wait until they are gone.
+
+        Raises:
+            TimeoutError: If some are still there after `timeout` s.
+        """
+        await self._registry.drain(timeout)
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def _port_range(ports: tuple[int, int] | None) -> range | None:
+    if ports is None:
+        return None
+    first, last = ports
+    if not 0 < first <= last <= 65535:
+        raise ConfigurationError("udp_port_range must be (first, last) within 1 to 65535")
+    return range(first, last + 1)
+
+
+def _drain_at_shutdown(stream: Stream, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    @asynccontextmanager
+    async def draining(app: Any) -> AsyncIterator[Any]:
+        async with lifespan(app) as state:
+            try:
+                yield state
+            finally:
+                try:
+                    await stream.drain(DRAIN_TIMEOUT)
+                except TimeoutError:
+                    logger.warning("%d sessions did not end in time", stream.sessions)
+
+    return draining

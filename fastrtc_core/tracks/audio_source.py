@@ -1,0 +1,192 @@
+"""`AudioSource`: what a local audio track plays."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigurationError, InvalidFrameError, QueueFullError, SourceClosedError
+from ..frames import AudioFrame, samples_per_frame
+from ..media.playout import Playout, PlayoutStatistics
+from .signal import Signal
+
+
+class QueueState(NamedTuple):
+    """What the pacing of a track needs to know of its source.
+
+    Attributes:
+        queued: Samples per channel that wait.
+        last_push: Loop time in s of the latest push.
+        flushed: Whether what is queued is the end of an utterance.
+    """
+
+    queued: int
+    last_push: float
+    flushed: bool
+
+
+class AudioSource:
+    """A bounded queue of audio: user code pushes, a local track pulls at the pace of its clock.
+
+    It belongs to the event loop on which it is used; every method is called there.
+
+    Args:
+        sample_rate: Rate of the frames in Hz; 20 ms of it must be a whole number of samples.
+        num_channels: 1 or 2.
+        queue_size_ms: Length in ms above which producers are held back. One frame may exceed it,
+            so that a frame of any length can be pushed.
+
+    Raises:
+        ConfigurationError: If an argument is out of range.
+    """
+
+    def __init__(
+        self, sample_rate: int = 48000, num_channels: int = 1, queue_size_ms: int = 1000
+    ) -> None:
+        try:
+            self.frame_size = samples_per_frame(sample_rate)
+        except InvalidFrameError as error:
+            raise ConfigurationError(str(error)) from None
+        if num_channels not in (1, 2) or queue_size_ms < 1:
+            raise ConfigurationError("a source has 1 or 2 channels and a queue of at least 1 ms")
+        self.sample_rate = sample_rate
+        self.num_channels = num_channels
+        self._capacity = sample_rate * queue_size_ms // 1000
+        self._playout = Playout(num_channels)
+        self._waiting: deque[tuple[asyncio.Future[None], NDArray[np.int16]]] = deque()
+        self._changed = Signal()
+        self._last_push = 0.0
+        self._flushed = False
+        self._closed = False
+
+    @property
+    def queued_duration(self) -> float:
+        """How much waits to be played, in s."""
+        return self._playout.queued / self.sample_rate
+
+    @property
+    def closed(self) -> bool:
+        """Whether `aclose` was called."""
+        return self._closed
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a push would be taken at once."""
+        return self._playout.queued < self._capacity and not self._waiting
+
+    def statistics(self) -> PlayoutStatistics:
+        """The ledger: pushed = played + queued + cleared, in samples per channel."""
+        return self._playout.statistics()
+
+    async def capture_frame(self, frame: AudioFrame) -> None:
+        """Queue a frame; waits while the queue is full, in the order of the calls.
+
+        A frame that waits here when `clear_queue` is called is discarded with the rest. A call
+        that is cancelled has queued nothing.
+
+        Raises:
+            InvalidFrameError: If the rate or the number of channels is not the source's.
+            SourceClosedError: If the source is closed, or is closed while the call waits.
+        """
+        self._check(frame)
+        if self.has_room:
+            self._push(frame.data)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (future, frame.data)
+        self._waiting.append(entry)
+        try:
+            await future
+        except asyncio.CancelledError:
+            # Cancelled between the admission of the frame and the return: it stays queued.
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+            raise
+
+    def try_push(self, frame: AudioFrame) -> None:
+        """Queue a frame without waiting.
+
+        Raises:
+            QueueFullError: If the queue is full.
+            InvalidFrameError: If the rate or the number of channels is not the source's.
+            SourceClosedError: If the source is closed.
+        """
+        self._check(frame)
+        if not self.has_room:
+            raise QueueFullError(f"{self.queued_duration:.3f} s of audio are queued already")
+        self._push(frame.data)
+
+    def flush(self) -> None:
+        """Say that what is queued ends here: its last, short frame is padded and played at once."""
+        self._flushed = True
+        self._changed.notify()
+
+    def clear_queue(self) -> None:
+        """Discard everything that waits, in the queue and in calls of `capture_frame`."""
+        self._playout.clear()
+        for future, data in self._waiting:
+            if not future.done():
+                self._playout.discard(data)
+                future.set_result(None)
+        self._waiting.clear()
+        self._changed.notify()
+
+    async def wait_for_room(self) -> None:
+        """Wait until a push would be taken at once, or the source is closed."""
+        while not (self.has_room or self._closed):
+            await self._changed.wait()
+
+    async def wait_for_playout(self) -> None:
+        """Wait until everything that was queued has been pulled or cleared, or it is closed."""
+        while (self._playout.queued or self._waiting) and not self._closed:
+            await self._changed.wait()
+
+    async def aclose(self) -> None:
+        """Close the source: discards what waits; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._playout.clear()
+        for future, data in self._waiting:
+            if not future.done():
+                self._playout.discard(data)
+                future.set_exception(SourceClosedError("the source was closed"))
+        self._waiting.clear()
+        self._changed.notify()
+
+    # The side of the track
+
+    def _state(self) -> QueueState:
+        return QueueState(self._playout.queued, self._last_push, self._flushed)
+
+    def _pull(self) -> NDArray[np.int16]:
+        data = self._playout.pull(self.frame_size)
+        if not self._playout.queued:
+            self._flushed = False
+        while self._waiting and self._playout.queued < self._capacity:
+            future, waiting = self._waiting.popleft()
+            if not future.done():
+                self._push(waiting)
+                future.set_result(None)
+        self._changed.notify()
+        return data
+
+    def _push(self, data: NDArray[np.int16]) -> None:
+        self._playout.push(data)
+        self._last_push = asyncio.get_running_loop().time()
+        self._flushed = False
+        self._changed.notify()
+
+    def _check(self, frame: AudioFrame) -> None:
+        if self._closed:
+            raise SourceClosedError("the source is closed")
+        if frame.sample_rate != self.sample_rate or frame.num_channels != self.num_channels:
+            raise InvalidFrameError(
+                f"the source takes {self.sample_rate} Hz and {self.num_channels} channel(s), "
+                f"not {frame.sample_rate} Hz and {frame.num_channels}"
+            )
+

@@ -1,0 +1,27 @@
+"""How the UI looks: system fonts alone, so that no page waits for a font of another host."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+_SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
+
+CSS = """
+.gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
+.gradio-container:not(:has(.fastrtc-side)) { max-width: 680px !important; }
+.gradio-container .main { padding-top: 28px; }
+"""
+
+
+def make_theme() -> gr.themes.Base:
+    """The theme of the UI, light and dark."""
+    theme: gr.themes.Base = gr.themes.Default(
+        primary_hue=gr.themes.colors.indigo,
+        secondary_hue=gr.themes.colors.emerald,
+        neutral_hue=gr.themes.colors.slate,
+        radius_size=gr.themes.sizes.radius_lg,
+        font=_SANS,
+        font_mono=_MONO,
+    )
+    return theme

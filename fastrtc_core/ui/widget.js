@@ -1,0 +1,186 @@
+/**
+ * The widget of the Gradio UI: gives the controls of widget.html their life through `Connection`.
+ *
+ * Its way to Python are Gradio's events: `trigger("offer" | "fetch_output" | "send_input")`. The
+ * answer to an offer comes back as the widget's value.
+ */
+
+const WORDS = {
+  idle: "Ready",
+  connecting: "Connecting…",
+  connected: "Connected",
+  closed: "Ended",
+  failed: "Failed",
+};
+const MUTE = {
+  audio: ["Mute microphone", "Unmute microphone"],
+  video: ["Turn camera off", "Turn camera on"],
+  speaker: ["Mute speaker", "Unmute speaker"],
+};
+const TOAST_TIME = 9000; // ms
+const FLOOR = -60; // dB; what is quieter shows as nothing
+
+/**
+ * @param {HTMLElement} element  holds widget.html
+ * @param {object} gradio  `trigger`, `watch` and `props` of gr.HTML
+ * @param {typeof import("../client/browser.js").Connection} Connection
+ * @param {object} settings  options of the connection: modality, mode, trackConstraints, …
+ */
+export function mount(element, { trigger, watch, props }, Connection, settings) {
+  const part = (name) => element.querySelector(`[data-part="${name}"]`);
+  const root = part("root");
+  const media = settings.modality.split("-");
+  const sends = settings.mode !== "receive";
+  const receives = settings.mode !== "send";
+  const uses = {
+    audio: sends && media.includes("audio"),
+    video: sends && media.includes("video"),
+    speaker: receives && media.includes("audio"),
+  };
+
+  // --- offers go out as events, answers come back as the value --------------------------------
+
+  const waiting = new Map();
+  let requests = Date.now(); // so that the answers to another page's requests are never taken
+  const offer = (body) =>
+    new Promise((resolve) => {
+      waiting.set(++requests, resolve);
+      trigger("offer", { request: requests, sdp: body.sdp, type: body.type });
+    });
+  watch("value", () => {
+    const { request, answer } = JSON.parse(props.value || "{}");
+    waiting.get(request)?.(answer);
+    waiting.delete(request);
+  });
+  const connection = new Connection({ ...settings, offer });
+  root.connection = connection;
+
+  // --- what can be seen -----------------------------------------------------------------------
+
+  let clock = 0;
+  const setState = ({ state, reason }) => {
+    root.dataset.state = state;
+    part("status").textContent = state === "closed" && reason ? reason : WORDS[state];
+    const runs = state === "connecting" || state === "connected";
+    part("toggle-text").textContent = runs ? "Stop" : "Start";
+    clearInterval(clock);
+    part("clock").textContent = "";
+    if (state === "connected") {
+      const since = Date.now();
+      const tick = () => {
+        const seconds = Math.floor((Date.now() - since) / 1000);
+        part("clock").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+      };
+      tick();
+      clock = setInterval(tick, 1000);
+      listDevices();
+    }
+    if (!runs) {
+      showLevel("local", 0);
+      showLevel("remote", 0);
+      for (const video of [part("local-video"), part("remote-video")]) {
+        video.srcObject = null;
+        video.classList.remove("frtc-on");
+      }
+    }
+  };
+
+  const showLevel = (side, rms) => {
+    const level = Math.max(0, 1 - (20 * Math.log10(Math.max(rms, 1e-6))) / FLOOR);
+    root.style.setProperty(`--level-${side}`, level.toFixed(3));
+    const meter = part(`${side}-meter`).querySelector("[role=meter]");
+    meter.setAttribute("aria-valuenow", String(Math.round(level * 100)));
+  };
+
+  const toast = (kind, text) => {
+    const box = document.createElement("div");
+    box.className = "frtc-toast";
+    box.dataset.kind = kind;
+    box.setAttribute("role", kind === "error" ? "alert" : "status");
+    const words = document.createElement("p");
+    words.textContent = text;
+    const dismiss = document.createElement("button");
+    dismiss.type = "button";
+    dismiss.textContent = "×";
+    dismiss.setAttribute("aria-label", "Dismiss");
+    dismiss.onclick = () => box.remove();
+    box.append(words, dismiss);
+    while (part("toasts").childElementCount >= 4) part("toasts").firstChild.remove();
+    part("toasts").append(box);
+    setTimeout(() => box.remove(), TOAST_TIME);
+  };
+
+  // --- devices --------------------------------------------------------------------------------
+
+  const selects = element.querySelectorAll("[data-device]");
+  const listDevices = async () => {
+    const devices = await Connection.devices();
+    for (const select of selects) {
+      const chosen = select.value;
+      const options = devices[select.dataset.device].map(({ deviceId, label }) => new Option(label, deviceId));
+      const hasDefault = options.some(({ value }) => value === "default");
+      select.replaceChildren(...(hasDefault ? [] : [new Option("Automatic", "")]), ...options);
+      select.value = [...select.options].some(({ value }) => value === chosen) ? chosen : select.options[0].value;
+    }
+  };
+
+  // --- wiring ---------------------------------------------------------------------------------
+
+  part("toggle").onclick = () => {
+    const runs = connection.state === "connecting" || connection.state === "connected";
+    if (runs) connection.close();
+    else connection.connect();
+  };
+  for (const button of element.querySelectorAll("[data-mute]")) {
+    const kind = button.dataset.mute;
+    button.hidden = !uses[kind];
+    button.onclick = () => {
+      const muted = !connection.muted[kind];
+      connection.mute(kind, muted);
+      button.setAttribute("aria-pressed", String(muted));
+      button.title = MUTE[kind][Number(muted)];
+    };
+  }
+  for (const select of selects) {
+    select.closest("label").hidden = !uses[select.dataset.device];
+    select.onchange = () => connection.setDevice(select.dataset.device, select.value);
+  }
+  part("devices-toggle").hidden = !Object.values(uses).some(Boolean);
+  part("devices-toggle").onclick = () => {
+    const open = part("devices").hidden;
+    part("devices").hidden = !open;
+    part("devices-toggle").setAttribute("aria-expanded", String(open));
+    if (open) listDevices();
+  };
+  navigator.mediaDevices?.addEventListener("devicechange", () => {
+    if (element.isConnected && !part("devices").hidden) listDevices();
+  });
+
+  part("local-meter").hidden = !uses.audio;
+  part("remote-meter").hidden = !uses.speaker;
+  if (media.includes("video")) root.dataset.video = "";
+  for (const icon of element.querySelectorAll("[data-icon]")) {
+    icon.style.display = media.includes("video") === (icon.dataset.icon === "video") ? "" : "none";
+  }
+  part("local-video").classList.add(receives ? "frtc-small" : "frtc-big");
+  part("remote-video").classList.add("frtc-big");
+
+  connection.addEventListener("state", ({ detail }) => setState(detail));
+  connection.addEventListener("level", ({ detail }) => {
+    showLevel("local", detail.local);
+    showLevel("remote", detail.remote);
+  });
+  connection.addEventListener("track", ({ detail: { track, remote } }) => {
+    if (track.kind !== "video") return;
+    const video = part(remote ? "remote-video" : "local-video");
+    video.srcObject = new MediaStream([track]);
+    video.classList.add("frtc-on");
+  });
+  connection.addEventListener("error", ({ detail }) => toast("error", detail.message));
+  connection.addEventListener("warning", ({ detail }) => toast("warning", String(detail)));
+  connection.addEventListener("fetch_output", () => trigger("fetch_output"));
+  connection.addEventListener("send_input", (event) => {
+    event.preventDefault(); // Python knows the values as the handler wants them
+    trigger("send_input");
+  });
+}

@@ -1,0 +1,50 @@
+"""The widget of the UI: one `gr.HTML` around the browser client, no front-end build."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import gradio as gr
+
+_LOADER = """
+const events = ["offer", "fetch_output", "send_input"];
+const load = (source) => {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return import(url).finally(() => URL.revokeObjectURL(url));
+};
+Promise.all([load(%(client)s), load(%(widget)s)]).then(([client, widget]) =>
+  widget.mount(element, { trigger, watch, props }, client.Connection, %(settings)s),
+);
+"""
+"""What `gr.HTML` runs. The modules come as text and not by address: so the UI works behind every
+proxy and mount path, and needs no file route of its own. gr.HTML knows its events from here too."""
+
+
+def _read(path: str) -> str:
+    return files("fastrtc_core").joinpath(path).read_text(encoding="utf-8")
+
+
+def make_widget(settings: dict[str, Any]) -> gr.HTML:
+    """The component with start/stop, meters, mute, devices and video.
+
+    Its value is the JSON text of the last answer that it got to an offer.
+
+    Args:
+        settings: Options of the browser client's `Connection`, as JSON can hold them.
+    """
+    style = _read("ui/widget.css")
+    script = _LOADER % {
+        "client": json.dumps(_read("client/browser.js")),
+        "widget": json.dumps(_read("ui/widget.js")),
+        "settings": json.dumps(settings),
+    }
+    return gr.HTML(
+        value="",
+        html_template=f"<style>\n{style}</style>\n{_read('ui/widget.html')}",
+        js_on_load=script,
+        apply_default_css=False,
+        padding=False,
+        elem_classes="fastrtc-widget",
+    )

@@ -1,0 +1,1 @@
+"""The WebRTC transport: offers, answers and candidates, and one peer per session."""

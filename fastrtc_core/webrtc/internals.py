@@ -1,0 +1,143 @@
+"""The one place that reaches into private parts of aiortc and aioice.
+
+Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import random
+import socket
+from typing import Any
+
+from aioice import Candidate, stun
+from aioice.candidate import candidate_foundation, candidate_priority
+from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
+from aiortc import RTCPeerConnection
+
+logger = logging.getLogger(__name__)
+
+SOCKET_BUFFER = 1 << 20
+"""Receive buffer of a media socket in bytes."""
+
+
+def _dtls_transports(pc: RTCPeerConnection) -> set[Any]:
+    return pc._RTCPeerConnection__dtlsTransports  # type: ignore[attr-defined,no-any-return]
+
+
+def _ice_connections(pc: RTCPeerConnection) -> list[Connection]:
+    return [dtls.transport._connection for dtls in _dtls_transports(pc)]
+
+
+def packets_received(pc: RTCPeerConnection) -> int:
+    """DTLS, RTP and RTCP packets that have arrived on a connection."""
+    return sum(dtls._RTCDtlsTransport__rx_packets for dtls in _dtls_transports(pc))
+
+
+async def probe(pc: RTCPeerConnection) -> bool:
+    """Ask the peer for a sign of life with one STUN request on the selected pair (RFC 7675).
+
+    Returns:
+        Whether it answered, within half a second.
+    """
+    for connection in _ice_connections(pc):
+        if connection.remote_password is None:
+            continue
+        for pair in tuple(connection._nominated.values()):
+            request = connection.build_request(pair, nominate=False)
+            try:
+                await pair.protocol.request(
+                    request,
+                    pair.remote_addr,
+                    integrity_key=connection.remote_password.encode(),
+                    retransmissions=0,
+                )
+            except (stun.TransactionError, OSError):
+                continue
+            return True
+    return False
+
+
+def restrict_ports(pc: RTCPeerConnection, ports: range) -> None:
+    """Bind the sockets of a connection that has not gathered yet to ports of a range.
+
+    Raises:
+        OSError: Out of `setLocalDescription`, if every port of the range is taken.
+    """
+    for connection in _ice_connections(pc):
+        original = connection.get_component_candidates
+
+        async def gather(
+            component: int,
+            addresses: list[str],
+            timeout: int = 5,
+            connection: Connection = connection,
+            original: Any = original,
+        ) -> list[Candidate]:
+            protocols = [
+                await _bind(connection, component, address, ports) for address in addresses
+            ]
+            candidates = [protocol.local_candidate for protocol in protocols]
+            if connection.stun_server is not None:
+                candidates += await _reflexive(protocols, connection.stun_server, timeout)
+            # Without addresses, what is left for aioice is the TURN server.
+            return candidates + await original(
+                component=component, addresses=[], timeout=timeout
+            )
+
+        connection.get_component_candidates = gather  # type: ignore[method-assign]
+
+
+async def _reflexive(
+    protocols: list[StunProtocol], server: tuple[str, int], timeout: float
+) -> list[Candidate]:
+    """What a STUN server says of the IPv4 sockets; nothing where it does not answer in time."""
+
+    async def ask(protocol: StunProtocol) -> Candidate | None:
+        try:
+            async with asyncio.timeout(timeout):
+                return (await server_reflexive_candidate(protocol, server))[0]
+        except (TimeoutError, OSError, stun.TransactionError):
+            return None
+
+    answers = await asyncio.gather(
+        *(ask(protocol) for protocol in protocols if ":" not in protocol.local_candidate.host)
+    )
+    return [candidate for candidate in answers if candidate is not None]
+
+
+async def _bind(
+    connection: Connection, component: int, address: str, ports: range
+) -> StunProtocol:
+    loop = asyncio.get_running_loop()
+    start = random.randrange(len(ports))
+    for port in itertools.chain(ports[start:], ports[:start]):
+        try:
+            transport, protocol = await loop.create_datagram_endpoint(
+                lambda: StunProtocol(connection), local_addr=(address, port)
+            )
+            break
+        except OSError:
+            continue
+    else:
+        raise OSError(
+            f"no UDP port from {ports.start} to {ports.stop - 1} is free on {address}; "
+            "widen udp_port_range: a session needs one port for each local address"
+        )
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+    host, port = transport.get_extra_info("sockname")[:2]
+    protocol.local_candidate = Candidate(
+        foundation=candidate_foundation("host", "udp", host),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, "host"),
+        host=host,
+        port=port,
+        type="host",
+    )
+    connection._protocols.append(protocol)
+    return protocol

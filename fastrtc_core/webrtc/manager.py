@@ -1,0 +1,253 @@
+"""The peer manager: from an offer to a running session, and back to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiortc import RTCIceCandidate
+
+from ..context import Context
+from ..errors import (
+    ConfigurationError,
+    MalformedCandidateError,
+    MalformedOfferError,
+    OfferError,
+    UnavailableError,
+)
+from ..functions import Modality, Mode
+from ..handler import StreamHandlerBase
+from ..registry import Registry, Slot
+from ..session import CloseReason, Session
+from ..session.session import Hooks, copy_handler
+from . import ice
+from .candidates import EarlyCandidates
+from .negotiation import Flows, negotiate
+from .peer import Peer
+from .signaling import (
+    MAX_CANDIDATES,
+    Offer,
+    TrickledCandidate,
+    advertise_address,
+    force_stereo,
+    parse_body,
+)
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT = 10.0
+"""How long in s an answer may take: the copy of the handler, ICE servers, gathering."""
+
+
+@dataclass(frozen=True)
+class PeerOptions:
+    """What a stream asks of its WebRTC sessions; see `Stream`."""
+
+    modality: Modality
+    mode: Mode
+    time_limit: float | None = None
+    rtc_configuration: ice.RtcConfigurationSource = None
+    udp_ports: range | None = None
+    advertised_address: str | None = None
+    hooks: Hooks = Hooks()
+
+
+class PeerManager:
+    """Takes offers and candidates, and runs a session for each offer that it accepts.
+
+    Args:
+        prototype: The handler; each session gets a copy.
+        registry: Where sessions take their slots.
+        options: What else the stream asks for.
+    """
+
+    def __init__(
+        self, prototype: StreamHandlerBase, registry: Registry, options: PeerOptions
+    ) -> None:
+        self._prototype = prototype
+        self._registry = registry
+        self._options = options
+        self._early = EarlyCandidates(time.monotonic)
+        self._peers: dict[str, _Negotiated] = {}
+        # The root tasks of the sessions. Each holds a slot of the registry until it ends, so that
+        # `Registry.drain` waits for them.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Serve one request to the offer route.
+
+        Args:
+            body: The JSON body.
+            headers: Headers of the request, for the context of the session.
+
+        Returns:
+            The JSON body of the answer.
+
+        Raises:
+            OfferError: If the offer or candidate is refused.
+        """
+        parsed = parse_body(body)
+        if isinstance(parsed, TrickledCandidate):
+            await self._take_candidate(parsed)
+            return {"status": "success"}
+        flows = negotiate(parsed, self._options.modality, self._options.mode)
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        task = asyncio.create_task(
+            self._serve(parsed, flows, headers or {}, answer), name="fastrtc-session"
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await answer
+
+    async def _serve(
+        self,
+        offer: Offer,
+        flows: Flows,
+        headers: Mapping[str, str],
+        answer: asyncio.Future[dict[str, Any]],
+    ) -> None:
+        """The life of one session. What fails before the answer is raised where it is awaited."""
+        try:
+            async with self._registry.slot(offer.webrtc_id) as slot:
+                await self._negotiate_and_run(slot, offer, flows, headers, answer)
+        except OfferError as error:
+            _refuse(answer, error)
+        except ConfigurationError as error:
+            logger.error("an offer could not be served: %s", error)
+            _refuse(answer, UnavailableError("the server is not set up correctly; see its log"))
+        except Exception:
+            # Raised by what the application wrote (`copy`, a function for ICE servers), or a fault
+            # of ours: this task is where it must be noticed.
+            logger.exception("a session failed")
+            _refuse(answer, UnavailableError("the server failed to make a session; see its log"))
+        finally:
+            if not answer.done():
+                answer.cancel()
+
+    async def _negotiate_and_run(
+        self,
+        slot: Slot,
+        offer: Offer,
+        flows: Flows,
+        headers: Mapping[str, str],
+        answer: asyncio.Future[dict[str, Any]],
+    ) -> None:
+        peer: Peer | None = None
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                session = await self._make_session(slot, offer, flows, headers)
+                configuration = await ice.resolve(self._options.rtc_configuration)
+                peer = Peer(session, ice.for_aiortc(configuration), self._options.udp_ports)
+                sdp = await self._answer(peer, slot, offer, session)
+            if answer.cancelled():  # whoever asked is gone
+                session.abandon(CloseReason.FAILED)
+                return
+            answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": slot.id})
+            if await _connected(peer, session):
+                await self._run(peer, session)
+        except TimeoutError:
+            raise UnavailableError("the server took too long to answer the offer") from None
+        finally:
+            self._peers.pop(slot.id, None)
+            if peer is not None:
+                await peer.close()
+
+    async def _make_session(
+        self, slot: Slot, offer: Offer, flows: Flows, headers: Mapping[str, str]
+    ) -> Session:
+        handler = await copy_handler(self._prototype, slot.id)
+        if offer.args is not None:
+            handler.set_args(offer.args)
+        context = Context(slot.id, "webrtc", offer.params, headers)
+        session = Session(
+            handler,
+            context,
+            receives=flows.receives,
+            sends=flows.sends,
+            time_limit=self._options.time_limit,
+            hooks=self._options.hooks,
+        )
+        slot.attach(session)
+        return session
+
+    async def _answer(self, peer: Peer, slot: Slot, offer: Offer, session: Session) -> str:
+        try:
+            sdp = await peer.answer(offer.sdp)
+        except OSError as error:
+            raise UnavailableError(str(error)) from None
+        except Exception as error:
+            # aiortc says in many ways that it cannot serve an offer (no codec in common, a section
+            # that lacks something); none of them is more than a fault of the offer.
+            logger.info("an offer was refused: %s", error, exc_info=error)
+            raise MalformedOfferError(f"the offer cannot be answered: {error}") from None
+        negotiated = self._peers[slot.id] = _Negotiated(peer, offer.ufrags)
+        for early in self._early.take(slot.id):
+            await negotiated.add(early)
+        if session.handler.expected_layout == "stereo":
+            sdp = force_stereo(sdp)
+        if self._options.advertised_address is not None:
+            sdp = advertise_address(sdp, self._options.advertised_address)
+        return sdp
+
+    async def _run(self, peer: Peer, session: Session) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            pumps = tasks.create_task(peer.run())
+            try:
+                await session.run()
+            finally:
+                pumps.cancel()
+
+    async def _take_candidate(self, trickled: TrickledCandidate) -> None:
+        negotiated = self._peers.get(trickled.webrtc_id)
+        if negotiated is None:
+            self._early.add(trickled)
+        else:
+            await negotiated.add(trickled)
+
+
+class _Negotiated:
+    """A peer that has answered, and the candidates that it was told since."""
+
+    def __init__(self, peer: Peer, ufrags: frozenset[str]) -> None:
+        self._peer = peer
+        self._ufrags = ufrags
+        self._count = 0
+
+    async def add(self, trickled: TrickledCandidate) -> None:
+        """Hand a candidate to the peer.
+
+        Raises:
+            MalformedCandidateError: If it belongs to another offer, or there are too many.
+        """
+        if trickled.ufrag is not None and trickled.ufrag not in self._ufrags:
+            raise MalformedCandidateError("the candidate belongs to another offer")
+        self._count += 1
+        if self._count > MAX_CANDIDATES:
+            raise MalformedCandidateError(f"more than {MAX_CANDIDATES} candidates were sent")
+        candidate: RTCIceCandidate | None = trickled.candidate
+        if candidate is not None:
+            await self._peer.add_candidate(candidate)
+
+
+async def _connected(peer: Peer, session: Session) -> bool:
+    """Wait for the connection, or for the session to be stopped before there is one."""
+    async with asyncio.TaskGroup() as tasks:
+        connecting = tasks.create_task(peer.connected())
+        stopped = tasks.create_task(session.stopped())
+        await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        connected = connecting.done() and not stopped.done() and connecting.result()
+        connecting.cancel()
+        stopped.cancel()
+    if not connected:
+        logger.info("session %s was not connected", session.id)
+        session.abandon(CloseReason.FAILED)
+    return connected
+
+
+def _refuse(answer: asyncio.Future[dict[str, Any]], error: OfferError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

@@ -1,0 +1,216 @@
+"""One `RTCPeerConnection` and what flows over it, on either side of a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Protocol
+
+import av
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceCandidate,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpsender import RTCRtpSender
+
+from ..frames import AudioFrame
+from ..session import CloseReason, MessageChannel
+from ..tracks import LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, RemoteVideoTrack
+from . import internals
+from .datachannel import LABEL, DataChannel
+from .liveness import Liveness
+from .outgoing import OutgoingAudio, OutgoingVideo
+
+logger = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT = 15.0
+"""How long in s ICE and DTLS may take."""
+
+CHANNEL_GRACE = 1.0
+"""How long in s the other side has to open the data channel before this side does."""
+
+FLUSH_TIMEOUT = 0.5
+"""How long in s the last messages have to leave before the connection is closed."""
+
+
+class Endpoint(Protocol):
+    """What a peer connects to the network: a session, or a client."""
+
+    @property
+    def remote_audio(self) -> RemoteAudioTrack | None: ...
+    @property
+    def remote_video(self) -> RemoteVideoTrack | None: ...
+    @property
+    def local_audio(self) -> LocalAudioTrack | None: ...
+    @property
+    def local_video(self) -> LocalVideoTrack | None: ...
+    def open_channel(self, channel: MessageChannel) -> None: ...
+    def take_message(self, text: str | bytes) -> None: ...
+    def stop(self, reason: CloseReason) -> None: ...
+
+
+class Peer:
+    """Connects an endpoint.
+
+    Args:
+        endpoint: What sends and receives.
+        configuration: ICE servers of this side.
+        ports: UDP ports to use, or `None` for any.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, configuration: RTCConfiguration, ports: range | None = None
+    ) -> None:
+        self._endpoint = endpoint
+        self._ports = ports
+        self._pc = RTCPeerConnection(configuration)
+        self._incoming: list[MediaStreamTrack] = []
+        self._channel: DataChannel | None = None
+        self._settled = asyncio.Event()
+        self._pc.on("track", self._incoming.append)
+        self._pc.on("datachannel", self._take_channel)
+        self._pc.on("connectionstatechange", self._note_state)
+
+    # Negotiation
+
+    async def answer(self, sdp: str) -> str:
+        """Answer an offer; returns the SDP with all candidates of this side.
+
+        Raises:
+            Exception: Whatever aiortc raises on an offer that it cannot serve.
+        """
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        self._attach_local_tracks()
+        for transceiver in self._pc.getTransceivers():
+            remote = self._remote(transceiver.kind)
+            if remote is None:
+                sends = transceiver.sender.track is not None
+                transceiver.direction = "sendonly" if sends else "inactive"
+        return await self._describe()
+
+    async def offer(self, *, data_channel: bool = True) -> str:
+        """Make an offer; returns its SDP with all candidates of this side."""
+        if data_channel:
+            self._adopt(self._pc.createDataChannel(LABEL))
+        senders = self._attach_local_tracks()
+        for kind in ("audio", "video"):
+            if self._remote(kind) is not None and kind not in senders:
+                self._pc.addTransceiver(kind, direction="recvonly")
+        for transceiver in self._pc.getTransceivers():
+            if self._remote(transceiver.kind) is None:
+                transceiver.direction = "sendonly"
+        return await self._describe()
+
+    async def accept(self, sdp: str) -> None:
+        """Take the answer to this side's offer."""
+        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+
+    async def add_candidate(self, candidate: RTCIceCandidate | None) -> None:
+        """Take a candidate of the other side, or the end of its candidates."""
+        if self._pc.connectionState != "closed":
+            await self._pc.addIceCandidate(candidate)
+
+    # Connection
+
+    async def connected(self) -> bool:
+        """Wait until the connection stands; `False` if it has failed or takes too long."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                await self._settled.wait()
+        except TimeoutError:
+            return False
+        return self._pc.connectionState == "connected"
+
+    async def run(self) -> None:
+        """Move media and watch the connection until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for track in self._incoming:
+                tasks.create_task(self._pump(track))
+            tasks.create_task(Liveness(self._pc, self._endpoint.stop).run(tasks))
+            tasks.create_task(self._offer_channel())
+
+    async def close(self) -> None:
+        """Close the connection, after the last messages have left; idempotent."""
+        if self._channel is not None and self._pc.connectionState == "connected":
+            await self._channel.flush(FLUSH_TIMEOUT)
+        self._pc.remove_all_listeners()
+        await self._pc.close()
+
+    async def _describe(self) -> str:
+        if self._ports is not None:
+            internals.restrict_ports(self._pc, self._ports)
+        # Created by the call without an argument: an offer or an answer, whichever is due.
+        await self._pc.setLocalDescription()
+        return self._pc.localDescription.sdp
+
+    def _attach_local_tracks(self) -> dict[str, RTCRtpSender]:
+        senders: dict[str, RTCRtpSender] = {}
+        if self._endpoint.local_audio is not None:
+            senders["audio"] = self._pc.addTrack(OutgoingAudio(self._endpoint.local_audio))
+        if self._endpoint.local_video is not None:
+            senders["video"] = self._pc.addTrack(OutgoingVideo(self._endpoint.local_video))
+        return senders
+
+    def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
+        return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
+
+    def _note_state(self) -> None:
+        state = self._pc.connectionState
+        if state in ("connected", "failed", "closed"):
+            self._settled.set()
+        if state == "failed":
+            self._endpoint.stop(CloseReason.LOST)
+        elif state == "closed":
+            self._endpoint.stop(CloseReason.CLIENT)
+
+    # Data channel
+
+    def _take_channel(self, channel: RTCDataChannel) -> None:
+        if self._channel is None:
+            self._adopt(channel)
+        else:  # further channels of the other side may bring messages too
+            channel.on("message", self._endpoint.take_message)
+
+    def _adopt(self, channel: RTCDataChannel) -> None:
+        self._channel = wrapped = DataChannel(channel)
+        channel.on("message", self._endpoint.take_message)
+        if channel.readyState == "open":
+            self._endpoint.open_channel(wrapped)
+        else:
+            channel.on("open", lambda: self._endpoint.open_channel(wrapped))
+
+    async def _offer_channel(self) -> None:
+        """Open the data channel where the other side negotiated one and leaves it to us."""
+        await asyncio.sleep(CHANNEL_GRACE)
+        if self._channel is None and self._pc.sctp is not None:
+            self._adopt(self._pc.createDataChannel(LABEL))
+
+    # Media
+
+    async def _pump(self, track: MediaStreamTrack) -> None:
+        """Move frames to the endpoint; aiortc's queue has no bound, so it is always drained."""
+        remote: Any = self._remote(track.kind)
+        try:
+            while True:
+                frame = await track.recv()
+                if remote is None:
+                    continue
+                if isinstance(frame, av.AudioFrame):
+                    remote.push(_to_audio_frame(frame))
+                else:
+                    remote.push(frame)
+        except MediaStreamError:
+            if remote is not None:
+                remote.end()
+
+
+def _to_audio_frame(frame: av.AudioFrame) -> AudioFrame:
+    """What aiortc's decoder yields, packed 16-bit samples, as rows of channels."""
+    channels = len(frame.layout.channels)
+    rows = frame.to_ndarray().reshape(-1, channels).T
+    return AudioFrame(frame.sample_rate, rows)

@@ -1,0 +1,226 @@
+"""What clients post to the offer route, read and checked before anything is made for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aiortc import RTCIceCandidate
+from aiortc.sdp import SessionDescription, candidate_from_sdp
+
+from ..errors import MalformedCandidateError, MalformedOfferError
+
+MAX_BODY_BYTES = 131_072
+"""Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""
+
+MAX_MEDIA_SECTIONS = 8
+MAX_CANDIDATES = 64
+"""Candidates that a client may name for one session."""
+
+_HOST = re.compile(r"[0-9A-Za-z.:\-]{1,255}")
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+
+
+@dataclass(frozen=True)
+class MediaSection:
+    """One `m=` section of an offer: its kind and the client's direction."""
+
+    kind: str
+    direction: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An offer that was read.
+
+    Attributes:
+        sdp: The session description, with what aiortc cannot use taken out.
+        media: Its sections.
+        ufrags: The ICE user names that its candidates may carry.
+        webrtc_id: The session id that the client wants, or `None`.
+        args: Additional inputs, or `None` where none were sent.
+        params: Free parameters for the application.
+    """
+
+    sdp: str
+    media: tuple[MediaSection, ...]
+    ufrags: frozenset[str] = frozenset()
+    webrtc_id: str | None = None
+    args: list[Any] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TrickledCandidate:
+    """A candidate that was posted on its own.
+
+    Attributes:
+        webrtc_id: The session it is for.
+        candidate: The candidate, or `None` for the end of candidates or one of no use.
+        ufrag: The ICE user name it belongs to, where the client said so.
+    """
+
+    webrtc_id: str
+    candidate: RTCIceCandidate | None
+    ufrag: str | None = None
+
+
+def parse_body(body: Any) -> Offer | TrickledCandidate:
+    """Read the JSON body of a request.
+
+    Raises:
+        MalformedOfferError: If it is no offer.
+        MalformedCandidateError: If it is a candidate that cannot be read.
+    """
+    if not isinstance(body, dict):
+        raise MalformedOfferError("the body must be a JSON object")
+    if body.get("type") == "ice-candidate":
+        return _parse_candidate_body(body)
+    if body.get("type") != "offer":
+        raise MalformedOfferError("the type must be 'offer' or 'ice-candidate'")
+    sdp, args, params = body.get("sdp"), body.get("args"), body.get("params")
+    if not isinstance(sdp, str):
+        raise MalformedOfferError("an offer must have an 'sdp' text")
+    if args is not None and not isinstance(args, list):
+        raise MalformedOfferError("the 'args' of an offer must be a list")
+    if params is not None and not isinstance(params, dict):
+        raise MalformedOfferError("the 'params' of an offer must be an object")
+    webrtc_id = body.get("webrtc_id")
+    if webrtc_id is not None and not isinstance(webrtc_id, str):
+        raise MalformedOfferError("the 'webrtc_id' of an offer must be a text")
+    cleaned = clean_sdp(sdp)
+    description = _parse_sdp(cleaned)
+    return Offer(
+        sdp=cleaned,
+        media=tuple(MediaSection(m.kind, m.direction or "sendrecv") for m in description.media),
+        ufrags=frozenset(m.ice.usernameFragment for m in description.media),
+        webrtc_id=webrtc_id or None,
+        args=args,
+        params=params or {},
+    )
+
+
+def clean_sdp(sdp: str) -> str:
+    """Take out of an offer what aiortc would stumble over.
+
+    Names under `.local` resolve only by multicast, which costs a second and then fails; the
+    client's own checks reveal its address (RFC 8445 section 7.3.1.3). Where no candidate is left,
+    `end-of-candidates` goes too: with it, aiortc would give up and answer without candidates.
+    """
+    lines = [line for line in sdp.splitlines() if line and not _is_mdns_candidate(line)]
+    if not any(line.startswith("a=candidate:") for line in lines):
+        lines = [line for line in lines if line != "a=end-of-candidates"]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def parse_candidate(text: str) -> RTCIceCandidate | None:
+    """Read the `candidate` line of an ICE candidate (RFC 8839 section 5.1).
+
+    Returns:
+        The candidate, or `None` for one that is of no use here: TCP, or a name under `.local`.
+
+    Raises:
+        MalformedCandidateError: If it cannot be read.
+    """
+    text = text.removeprefix("a=").removeprefix("candidate:")
+    try:
+        candidate = candidate_from_sdp(text)
+    except (AssertionError, ValueError, IndexError):
+        raise MalformedCandidateError(f"{text[:60]!r} is not an ICE candidate") from None
+    if not _HOST.fullmatch(candidate.ip) or not 0 <= candidate.port <= 65535:
+        raise MalformedCandidateError(f"{text[:60]!r} names no host and port")
+    if candidate.protocol.lower() != "udp" or candidate.ip.endswith(".local"):
+        return None
+    return candidate
+
+
+def force_stereo(sdp: str) -> str:
+    """Ask the other side to send Opus in stereo and say that it may expect it (RFC 7587 §7)."""
+    lines: list[str] = []
+    for line in sdp.splitlines():
+        lines.append(line)
+        match = re.fullmatch(r"a=rtpmap:(\d+) opus/48000/2", line, re.IGNORECASE)
+        if match:
+            lines.append(f"a=fmtp:{match[1]} stereo=1;sprop-stereo=1")
+    return "\r\n".join(lines) + "\r\n"
+
+
+def advertise_address(sdp: str, address: str) -> str:
+    """Put one address into every host candidate, for a server behind a one-to-one NAT."""
+    version = 6 if ":" in address else 4
+
+    def replace(line: str) -> str | None:
+        if not line.startswith("a=candidate:") or " typ host" not in line:
+            return line
+        bits = line.split(" ")
+        if (":" in bits[4]) != (version == 6):
+            return None
+        bits[4] = address
+        return " ".join(bits)
+
+    lines = [new for line in sdp.splitlines() if (new := replace(line)) is not None]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _parse_sdp(sdp: str) -> SessionDescription:
+    try:
+        description = SessionDescription.parse(sdp)
+    except (AssertionError, AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
+        raise MalformedOfferError("the SDP of the offer cannot be read") from None
+    if not description.media:
+        raise MalformedOfferError("the offer has no media and no data channel")
+    if len(description.media) > MAX_MEDIA_SECTIONS:
+        raise MalformedOfferError(f"the offer has more than {MAX_MEDIA_SECTIONS} sections")
+    for media in description.media:
+        _check_section(media)
+    return description
+
+
+def _check_section(media: Any) -> None:
+    """Find what aiortc would only notice after it has made a connection."""
+    if media.kind not in ("audio", "video", "application"):
+        raise MalformedOfferError(f"the offer has a section of unknown kind {media.kind[:20]!r}")
+    if not media.ice.usernameFragment or not media.ice.password:
+        raise MalformedOfferError("the offer lacks ICE credentials (ice-ufrag, ice-pwd)")
+    if media.dtls is None or not media.dtls.fingerprints:
+        raise MalformedOfferError("the offer lacks a DTLS fingerprint or setup attribute")
+    if media.kind != "application" and not media.rtcp_mux:
+        raise MalformedOfferError("the offer lacks rtcp-mux (RFC 8834 section 4.5)")
+    if media.kind != "application" and not media.rtp.codecs:
+        raise MalformedOfferError(f"the {media.kind} of the offer names no codec")
+    if len(media.ice_candidates) > MAX_CANDIDATES:
+        raise MalformedOfferError(f"the offer has more than {MAX_CANDIDATES} candidates")
+
+
+def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
+    webrtc_id = body.get("webrtc_id")
+    if not isinstance(webrtc_id, str) or not webrtc_id:
+        raise MalformedCandidateError("a candidate must name its session with 'webrtc_id'")
+    value = body.get("candidate")
+    if value is None or value == "":
+        return TrickledCandidate(webrtc_id, None)
+    if not isinstance(value, dict) or not isinstance(value.get("candidate"), str):
+        raise MalformedCandidateError("a candidate must be an RTCIceCandidateInit object")
+    ufrag = value.get("usernameFragment")
+    if ufrag is not None and not isinstance(ufrag, str):
+        raise MalformedCandidateError("the 'usernameFragment' of a candidate must be a text")
+    if not value["candidate"]:
+        return TrickledCandidate(webrtc_id, None, ufrag)
+    mid, index = value.get("sdpMid"), value.get("sdpMLineIndex")
+    if not isinstance(mid, str) and not (isinstance(index, int) and not isinstance(index, bool)):
+        raise MalformedCandidateError("a candidate must have an 'sdpMid' or an 'sdpMLineIndex'")
+    candidate = parse_candidate(value["candidate"])
+    if candidate is not None:
+        candidate.sdpMid = mid if isinstance(mid, str) else None
+        candidate.sdpMLineIndex = index if isinstance(index, int) else None
+    return TrickledCandidate(webrtc_id, candidate, ufrag)
+
+
+def _is_mdns_candidate(line: str) -> bool:
+    if not line.startswith("a=candidate:"):
+        return False
+    bits = line.split()
+    return len(bits) > 4 and bits[4].endswith(".local")

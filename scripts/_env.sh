@@ -1,0 +1,77 @@
+# Sourced by the other scripts: a virtual environment in .venv, with the extras they need.
+#
+#   ensure_env EXTRA...   make .venv if need be, and install the project with these extras
+#   venv_python           path of the environment's interpreter
+#
+# What is installed is stamped with a hash of pyproject.toml, one stamp per extra, so that pip runs
+# only when something changed. PYTHON names the interpreter to build the environment with.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv_dir=.venv
+venv_python=$venv_dir/bin/python
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+    say "error: $1"
+    shift
+    for line in "$@"; do say "       $line"; done
+    exit 1
+}
+
+# What an environment was installed from: the project's metadata and where the project lies.
+# cksum and pwd are POSIX, so this needs no Python.
+env_stamp() {
+    { cat pyproject.toml; pwd -P; } | cksum
+}
+
+base_python() {
+    local python=${PYTHON:-python3}
+    command -v "$python" >/dev/null 2>&1 || die "no '$python' found" \
+        "fastrtc-core needs Python 3.11 or newer. On Debian or Ubuntu: apt-get install python3" \
+        "Another interpreter can be named: PYTHON=/path/to/python3.12 $0"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || die \
+        "$("$python" -V) is too old: fastrtc-core needs Python 3.11 or newer" \
+        "Another interpreter can be named: PYTHON=/path/to/python3.12 $0"
+    printf '%s' "$python"
+}
+
+make_venv() {
+    local python
+    python=$(base_python) || exit 1
+    say "Making $venv_dir with $("$python" -V)"
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        "$python" -m venv --clear "$venv_dir" || die "$python could not make $venv_dir"
+        return
+    fi
+    # Debian keeps ensurepip in a package of its own; the system's pip can do its work.
+    if "$python" -c 'import pip, venv' 2>/dev/null &&
+        "$python" -m venv --clear --without-pip "$venv_dir" &&
+        "$python" -m pip --quiet --python "$venv_python" install pip; then
+        return
+    fi
+    rm -rf "$venv_dir"
+    local package
+    package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
+    die "this Python can make no virtual environment: it lacks 'ensurepip'" \
+        "On Debian or Ubuntu: apt-get install $package (or python3-venv), then run $0 again."
+}
+
+ensure_env() {
+    local stamp extra missing=()
+    stamp=$(env_stamp)
+    for extra in "$@"; do
+        [[ "$(cat "$venv_dir/.stamp-$extra" 2>/dev/null)" == "$stamp" ]] || missing+=("$extra")
+    done
+    if [[ -x $venv_python && ${#missing[@]} -eq 0 ]]; then return; fi
+
+    if ! "$venv_python" -m pip --version >/dev/null 2>&1; then
+        make_venv
+        missing=("$@")
+    fi
+    local extras
+    extras=$(IFS=, && printf '%s' "${missing[*]}")
+    say "Installing fastrtc-core[$extras] into $venv_dir; this takes a few minutes the first time"
+    "$venv_python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" ||
+        die "pip could not install fastrtc-core[$extras]; its own message stands above"
+    for extra in "${missing[@]}"; do printf '%s\n' "$stamp" >"$venv_dir/.stamp-$extra"; done
+}
