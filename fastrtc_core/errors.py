@@ -1,22 +1,23 @@
 """The errors of fastrtc_core, one tree:
 
-    FastRTCError
-    ├── HandlerError                its text is shown to the client
-    │   └── InvalidFrameError       a frame of a shape, dtype or rate that cannot be meant (ValueError)
-    ├── ConfigurationError          a Stream or handler that cannot work as asked (ValueError)
-    ├── OfferError                  an offer that is refused; carries a code and an HTTP status
-    │   ├── MalformedOfferError         the body or its SDP cannot be read
-    │   ├── ModalityError               the offered media do not fit the stream
-    │   ├── DuplicateSessionError       the session id is taken
-    │   ├── ConcurrencyLimitError       as many sessions as allowed are connected
-    │   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
-    │   └── MalformedCandidateError     a trickled candidate cannot be read
-    ├── MessageError                a message that is malformed, unknown or too large (ValueError)
-    ├── UnknownSessionError         no such session (LookupError)
-    ├── ChannelClosedError          the message channel is closed, or was never opened
-    ├── QueueFullError              a bounded queue is full and its producer would not wait
-    ├── SourceClosedError           a push to a source that is closed
-    └── EndOfStreamError            a read past the end of a track
+FastRTCError
+├── HandlerError                its text is shown to the client
+│   └── InvalidFrameError       a frame of a shape, dtype or rate that cannot be meant (ValueError)
+├── ConfigurationError          a Stream or handler that cannot work as asked (ValueError)
+├── OfferError                  an offer that is refused; carries a code and an HTTP status
+│   ├── MalformedOfferError         the body or its SDP cannot be read
+│   ├── ModalityError               the offered media do not fit the stream
+│   ├── DuplicateSessionError       the session id is taken
+│   ├── ConcurrencyLimitError       as many sessions as allowed are connected
+│   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
+│   └── MalformedCandidateError     a trickled candidate cannot be read
+├── ConnectionFailedError       a client reached no server, or no media path to it
+├── MessageError                a message that is malformed, unknown or too large (ValueError)
+├── UnknownSessionError         no such session (LookupError)
+├── ChannelClosedError          the message channel is closed, or was never opened
+├── QueueFullError              a bounded queue is full and its producer would not wait
+├── SourceClosedError           a push to a source that is closed
+└── EndOfStreamError            a read past the end of a track
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ class MalformedCandidateError(OfferError):
     """A trickled ICE candidate cannot be read."""
 
     code = "malformed_candidate"
+
+
+class ConnectionFailedError(FastRTCError):
+    """A client could not reach its server, or found no path for media to it."""
 
 
 class MessageError(FastRTCError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Literal
@@ -157,7 +158,8 @@ class _GeneratorHandler(StreamHandlerBase):
             if len(self.args) < self._function.required:
                 self.wait_for_args_sync()
             self._iterator = self._function.call(*self._function.pick(self.args))
-        return next(self._iterator, CloseStream(FINISHED))  # type: ignore[call-overload]
+        assert isinstance(self._iterator, Generator)
+        return next(self._iterator, CloseStream(FINISHED))
 
     async def _next_async(self) -> Any:
         if self._iterator is None:
@@ -166,12 +168,13 @@ class _GeneratorHandler(StreamHandlerBase):
             self._iterator = self._function.call(*self._function.pick(self.args))
         return await anext(self._iterator, CloseStream(FINISHED))  # type: ignore[arg-type]
 
-    async def shutdown(self) -> None:
-        """Close the generator, so that its `finally` runs."""
-        if isinstance(self._iterator, AsyncGenerator):
-            await self._iterator.aclose()
-        elif self._iterator is not None and not self._iterator.gi_running:
-            await self.loop.run_in_executor(None, self._iterator.close)
+    def shutdown(self) -> None:
+        """Close the generator, so that its `finally` runs; if it still runs, its thread does."""
+        iterator = self._iterator
+        if isinstance(iterator, AsyncGenerator):
+            asyncio.run_coroutine_threadsafe(iterator.aclose(), self.loop).result()
+        elif iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
+            iterator.close()
 
 
 class AudioGeneratorHandler(_GeneratorHandler):

@@ -23,7 +23,7 @@ from .outputs import EmitType, VideoEmitType
 
 VideoFormat = Literal["bgr24", "rgb24", "gray", "frame"]
 VideoInput = NDArray[np.uint8] | av.VideoFrame
-"""A picture as `video_receive` gets it: an array, or an `av.VideoFrame` with `video_format="frame"`."""
+"""A picture as `video_receive` gets it: an array, or the frame itself with that `video_format`."""
 
 SYNC_SEND_TIMEOUT = 10.0
 """How long in s `send_message_sync` waits for a message to leave."""
@@ -33,12 +33,22 @@ class SessionLink(Protocol):
     """What a handler may ask of the session that runs it."""
 
     loop: asyncio.AbstractEventLoop
-    channel: Any
 
-    def clear_queue(self) -> None: ...
-    def post_message(self, message: Any) -> None: ...
-    async def send_message(self, message: Any) -> None: ...
-    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]: ...
+    @property
+    def channel(self) -> Any:
+        """The open message channel, or `None`."""
+
+    def clear_queue(self) -> None:
+        """Discard what was emitted and has not been played."""
+
+    def post_message(self, message: Any) -> None:
+        """Queue a message without waiting."""
+
+    async def send_message(self, message: Any) -> None:
+        """Send a message, waiting for room."""
+
+    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine in the task group of the session."""
 
 
 class StreamHandlerBase(ABC):

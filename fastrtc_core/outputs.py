@@ -68,6 +68,8 @@ def split_emitted(value: Any) -> tuple[Any, list[AdditionalOutputs | CloseStream
         isinstance(part, (AdditionalOutputs, CloseStream)) for part in value
     ):
         extras = [part for part in value if isinstance(part, (AdditionalOutputs, CloseStream))]
-        rest = tuple(part for part in value if not isinstance(part, (AdditionalOutputs, CloseStream)))
+        rest = tuple(
+            part for part in value if not isinstance(part, (AdditionalOutputs, CloseStream))
+        )
         return (rest[0] if len(rest) == 1 else rest or None), extras
     return value, []

@@ -132,7 +132,7 @@ class Registry:
                 await _ended(slot)
 
     def _take(self, id: str | None) -> Slot:
-        if id is not None and (not isinstance(id, str) or not _ID.fullmatch(id)):
+        if id is not None and not _ID.fullmatch(id):
             raise MalformedOfferError("webrtc_id must be 1 to 128 visible ASCII characters")
         with self._lock:
             if self._draining:

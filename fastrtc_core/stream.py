@@ -172,9 +172,7 @@ class Stream:
             ) from None
         return build_ui(self)
 
-    async def offer(
-        self, body: Any, headers: Mapping[str, str] | None = None
-    ) -> dict[str, Any]:
+    async def offer(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Serve the body of an offer or candidate; what `mount` does for each request.
 
         Returns:

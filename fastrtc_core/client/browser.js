@@ -39,8 +39,8 @@
  * - `level` `{local, remote}`: loudness (RMS, 0 to 1) of microphone and remote audio, 20 times a second;
  * - `warning`, `log`, `message`, `fetch_output`, `stopword`, `interrupted`, `update_connection`,
  *   `end_stream`, `closing`: a message of the server [its `data`];
- * - `send_input`: the server asks for the inputs. The last `args` are sent unless the event is
- *   cancelled by `preventDefault()`.
+ * - `send_input`: the server asks for the inputs. The last `args` are sent, if there are any and the
+ *   event is not cancelled by `preventDefault()`.
  */
 
 const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
@@ -83,8 +83,8 @@ export class Connection extends EventTarget {
   constructor(options = {}) {
     super();
     this.options = { modality: "audio", mode: "send-receive", ...options };
-    /** The additional inputs that the server gets. @type {any[]} */
-    this.args = options.args ?? [];
+    /** The additional inputs that the server gets. @type {any[] | undefined} */
+    this.args = options.args;
     /** The id that the server gave to this session. @type {string | null} */
     this.id = null;
     /** What is sent, while connected. @type {MediaStream | null} */
@@ -151,7 +151,7 @@ export class Connection extends EventTarget {
   }
 
   /** Replace the additional inputs, at once if connected. @param {any[]} [args] */
-  sendInput(args = this.args) {
+  sendInput(args) {
     this.args = args;
     return this.#post("send_input", args);
   }
@@ -348,7 +348,7 @@ export class Connection extends EventTarget {
       this.#emit("error", { code: "handler", message: words, fatal: false });
     } else if (SERVER_MESSAGES.has(type)) {
       const goOn = this.#emit(type, data);
-      if (type === "send_input" && goOn) this.sendInput();
+      if (type === "send_input" && goOn && this.args) this.sendInput(this.args);
       if (type === "end_stream") this.#closeLater(this.#attempt.signal, data ? String(data) : "");
     }
   }

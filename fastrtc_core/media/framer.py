@@ -41,4 +41,6 @@ class Framer:
     def _cut(self) -> AudioFrame:
         data = self._buffer.take(self._frame_size)
         missing = self._frame_size - data.shape[1]
-        return AudioFrame(self._sample_rate, np.pad(data, ((0, 0), (0, missing))) if missing else data)
+        return AudioFrame(
+            self._sample_rate, np.pad(data, ((0, 0), (0, missing))) if missing else data
+        )

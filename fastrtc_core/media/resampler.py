@@ -42,9 +42,7 @@ class Resampler:
         if self.in_rate == self.out_rate:
             return np.zeros((self.num_channels, 0), np.int16)
         rest = self._collect(self._resampler.resample(None))
-        self._resampler = av.AudioResampler(
-            format="s16p", layout=self._layout, rate=self.out_rate
-        )
+        self._resampler = av.AudioResampler(format="s16p", layout=self._layout, rate=self.out_rate)
         return rest
 
     def _collect(self, frames: list[av.AudioFrame]) -> NDArray[np.int16]:

@@ -27,10 +27,11 @@ class UserCall:
         """Call the method and wait for its result."""
         if not self.is_async:
             return await self.on_thread(self._method, *args)
+        task = asyncio.current_task()
+        cancelled_before = task.cancelling() if task else 0
         result = await self._method(*args)
         # A handler that swallows its cancellation must not keep the loop around it alive.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if task is not None and task.cancelling() > cancelled_before:
             raise asyncio.CancelledError
         return result
 

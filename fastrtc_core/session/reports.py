@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from ..errors import ChannelClosedError, HandlerError, QueueFullError
 from ..messages import build_message
@@ -14,7 +15,7 @@ WINDOW = 1.0
 """Length in s of the window in which reports are counted."""
 
 MAX_REPORTS = 10
-"""Reports in one window; a handler that fails on every frame is not repeated fifty times a second."""
+"""Reports in one window: a handler that fails on every frame does not fill the log."""
 
 
 class Reporter:
@@ -56,10 +57,10 @@ class Reporter:
         text = str(error) if isinstance(error, HandlerError) else f"The server failed in {where}."
         self.tell("error", text)
 
-    def tell(self, type: str, text: str) -> None:
+    def tell(self, type: str, data: Any) -> None:
         """Send the client a message, if it can take one."""
         try:
-            self._post(build_message(type, text))
+            self._post(build_message(type, data))
         except (ChannelClosedError, QueueFullError) as error:
             logger.debug("session %s: %s not sent: %s", self._session_id, type, error)
 

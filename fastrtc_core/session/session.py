@@ -90,7 +90,7 @@ class MessageChannel(Protocol):
         """Wait until there is room for more."""
 
 
-class _Ended(Exception):
+class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
     """Ends the task group of a session."""
 
 
@@ -132,7 +132,7 @@ class Session:
         receives: Set[Medium] = frozenset(),
         sends: Set[Medium] = frozenset(),
         time_limit: float | None = None,
-        hooks: Hooks = Hooks(),  # noqa: B008 - frozen
+        hooks: Hooks = Hooks(),
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.id = context.webrtc_id
@@ -191,7 +191,7 @@ class Session:
                 self._tasks = tasks
                 tasks.create_task(self._end_when_stopped())
                 tasks.create_task(self._serve())
-        except* _Ended:
+        except* _EndSignal:
             pass
         finally:
             self._tasks = None
@@ -300,22 +300,18 @@ class Session:
         if self._time_limit is not None:
             loops.append(self._enforce_time_limit(self._time_limit))
         if self._audio_stream is not None and (receive := self._method("receive")):
-            loops.append(
-                audio.receive_audio(self, receive, self._audio_stream, self._audio_output)
-            )
+            loops.append(audio.receive_audio(self, receive, self._audio_stream, self._audio_output))
         if self._audio_output is not None and (emit := self._method("emit")):
             loops.append(audio.emit_audio(self, emit, self._audio_output))
         if self._video_stream is not None and (receive := self._method("video_receive")):
-            loops.append(
-                video.receive_video(self, receive, self._video_stream, self._video_output)
-            )
+            loops.append(video.receive_video(self, receive, self._video_stream, self._video_output))
         if self._video_output is not None and (emit := self._method("video_emit")):
             loops.append(video.emit_video(self, emit, self._video_output))
         return loops
 
     async def _end_when_stopped(self) -> None:
         await self._stopping.wait()
-        raise _Ended
+        raise _EndSignal
 
     async def _enforce_time_limit(self, limit: float) -> None:
         notice = min(TIME_LIMIT_NOTICE, limit / 2)

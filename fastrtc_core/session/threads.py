@@ -86,16 +86,17 @@ class SessionThread:
     def _run_call(
         self, future: asyncio.Future[Any], context: contextvars.Context, function: Callable[[], Any]
     ) -> None:
+        result, failure = None, None
         try:
-            outcome = (context.run(function), None)
+            result = context.run(function)
         except SessionEnded:
             raise
         except BaseException as error:  # carried to whoever awaits the call
-            outcome = (None, error)
+            failure = error
         self._running = False
         loop = future.get_loop()
         try:
-            loop.call_soon_threadsafe(_resolve, future, *outcome)
+            loop.call_soon_threadsafe(_resolve, future, result, failure)
         except RuntimeError:
             # The loop is closed: nobody waits for the result any more.
             logger.debug("the event loop closed before %s finished", self._name)

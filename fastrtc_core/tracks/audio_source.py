@@ -189,4 +189,3 @@ class AudioSource:
                 f"the source takes {self.sample_rate} Hz and {self.num_channels} channel(s), "
                 f"not {frame.sample_rate} Hz and {frame.num_channels}"
             )
-

@@ -6,11 +6,14 @@ import asyncio
 import html
 import inspect
 import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from ..errors import UnknownSessionError
+from .sessions import UISessions
 from .theme import CSS, make_theme
 from .widget import make_widget
 
@@ -19,9 +22,14 @@ if TYPE_CHECKING:
 
     from ..stream import Stream
 
+CLOSE_TIMEOUT = 3.0
+"""How long in s a UI that is closed waits for its sessions to end."""
+
 
 class StreamBlocks(gr.Blocks):
-    """Blocks that launch with the theme of the UI unless another one is asked for."""
+    """Blocks that launch with the look of the UI, and end their sessions when they are closed."""
+
+    sessions: UISessions
 
     def launch(self, *args: Any, **kwargs: Any) -> Any:
         """See `gr.Blocks.launch`; everything that is passed here goes before the UI's own taste."""
@@ -29,69 +37,66 @@ class StreamBlocks(gr.Blocks):
         kwargs.setdefault("css", CSS)
         kwargs.setdefault("footer_links", ["gradio", "settings"])
         kwargs.setdefault("run_history", False)
+        kwargs["app_kwargs"] = {"lifespan": self._lifespan, **(kwargs.get("app_kwargs") or {})}
         return super().launch(*args, **kwargs)
+
+    @asynccontextmanager
+    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await self.sessions.close(CLOSE_TIMEOUT)
 
 
 def build_ui(stream: Stream) -> StreamBlocks:
-    """Build the Gradio UI of a stream.
-
-    `stream.ui_args` may hold `title`, `subtitle` and `hide_title`.
-    """
-    ui_args = stream.ui_args or {}
-    title = ui_args.get("title") or f"{stream.modality.capitalize()} stream"
-    inputs = list(stream.additional_inputs or [])
-    outputs = list(stream.additional_outputs or [])
+    """Build the Gradio UI of a stream: `title` and `subtitle` come from `stream.ui_args`."""
+    title = stream.ui_args.get("title", f"{stream.modality.capitalize()} stream")
+    inputs, outputs = stream.additional_inputs, stream.additional_outputs
     with StreamBlocks(title=title, analytics_enabled=False) as blocks:
-        if not ui_args.get("hide_title"):
-            _make_header(title, ui_args.get("subtitle"))
+        _make_header(title, stream.ui_args.get("subtitle", ""))
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
-                widget = make_widget(
-                    {
-                        "modality": stream.modality,
-                        "mode": stream.mode,
-                        "trackConstraints": stream.track_constraints or {},
-                    }
-                )
+                widget = make_widget(stream)
             if inputs or outputs:
                 with gr.Column(scale=2, min_width=280, elem_classes="fastrtc-side"):
                     for component in dict.fromkeys(inputs + outputs):
                         component.render()
-        _wire(stream, widget, inputs, outputs)
+        blocks.sessions = UISessions(stream)
+        _wire(stream, blocks.sessions, widget)
     return blocks
 
 
-def _make_header(title: str, subtitle: str | None) -> None:
-    text = f"<h1 style='text-align:center;margin:0'>{html.escape(title)}</h1>"
+def _make_header(title: str, subtitle: str) -> None:
+    text = f"<h1>{html.escape(title)}</h1>"
     if subtitle:
-        text += f"<p style='text-align:center;margin:8px 0 0;opacity:.75'>{html.escape(subtitle)}</p>"
-    gr.HTML(value=text)
+        text += f"<p>{html.escape(subtitle)}</p>"
+    gr.HTML(value=text, elem_classes="fastrtc-header")
 
 
-def _wire(
-    stream: Stream, widget: gr.HTML, inputs: list[Component], outputs: list[Component]
-) -> None:
-    """Connect the events of the widget and of the inputs with the stream."""
+def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
+    """Connect the events of the widget and of the additional inputs with the stream."""
+    inputs, outputs = stream.additional_inputs, stream.additional_outputs
 
-    async def offer(event: gr.EventData, *values: Any) -> str:
+    async def offer(event: gr.EventData, request: gr.Request, *values: Any) -> str:
         body = {"sdp": event.sdp, "type": event.type, "args": list(values)}
-        return json.dumps({"request": event.request, "answer": await stream.offer(body)})
+        answer = await stream.offer(body, dict(request.headers))
+        if "webrtc_id" in answer:
+            sessions.follow(answer["webrtc_id"])
+        return json.dumps({"request": event.request, "answer": answer})
 
-    async def send_input(answer: str, *values: Any) -> None:
-        session = _session_of(answer)
-        if session:
-            try:
-                stream.set_input(session, *values)
-            except UnknownSessionError:
-                pass  # the session has ended: the next one gets the values with its offer
-
-    async def fetch_output(answer: str, *old: Any) -> Any:
+    def send_input(answer: str, *values: Any) -> None:
         try:
-            latest = stream.fetch_latest_output(_session_of(answer))
+            stream.set_input(_session_of(answer), *values)
         except UnknownSessionError:
+            pass  # there is none yet or any more: the next one gets the values with its offer
+
+    async def fetch_output(answer: str, *values: Any) -> Any:
+        waiting = sessions.take(_session_of(answer))
+        for new in waiting:
+            values = await _show(stream.additional_outputs_handler, values, new.args)
+        if not waiting:
             return gr.skip()
-        new = await _call(stream.additional_outputs_handler, *old, *latest.args)
-        return new
+        return values[0] if len(values) == 1 else values
 
     how: dict[str, Any] = {
         "show_progress": "hidden",
@@ -110,14 +115,18 @@ def _wire(
 
 def _session_of(answer: str) -> str:
     """The id of the session that the widget holds, empty if there was none yet."""
-    if not answer:
-        return ""
-    session: str = json.loads(answer)["answer"].get("webrtc_id", "")
+    session: str = json.loads(answer)["answer"].get("webrtc_id", "") if answer else ""
     return session
 
 
-async def _call(function: Any, *args: Any) -> Any:
-    """Call what the user wrote, on a thread unless it is async."""
-    if inspect.iscoroutinefunction(function):
-        return await function(*args)
-    return await asyncio.to_thread(function, *args)
+async def _show(
+    handler: Callable[..., Any] | None, old: tuple[Any, ...], new: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """The values of the output components after `new`; a sync handler runs on a thread."""
+    if handler is None:
+        return new
+    if inspect.iscoroutinefunction(handler):
+        shown = await handler(*old, *new)
+    else:
+        shown = await asyncio.to_thread(handler, *old, *new)
+    return shown if isinstance(shown, tuple) else (shown,)

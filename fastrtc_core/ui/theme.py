@@ -8,9 +8,12 @@ _SANS = ("ui-sans-serif", "system-ui", "-apple-system", "Segoe UI", "Roboto", "s
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 CSS = """
-.gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
-.gradio-container:not(:has(.fastrtc-side)) { max-width: 680px !important; }
-.gradio-container .main { padding-top: 28px; }
+.gradio-container { width: 100%; max-width: 1080px !important; margin: 0 auto !important; }
+.gradio-container:not(:has(.fastrtc-side)) { max-width: 660px !important; }
+.gradio-container main { padding-top: 28px; }
+.fastrtc-header { text-align: center; }
+.fastrtc-header h1 { margin: 0; }
+.fastrtc-header p { margin: 8px 0 0; opacity: 0.75; }
 """
 
 
@@ -24,4 +27,4 @@ def make_theme() -> gr.themes.Base:
         font=_SANS,
         font_mono=_MONO,
     )
-    return theme
+    return theme.set(block_radius="16px", container_radius="16px")

@@ -22,11 +22,11 @@ const FLOOR = -60; // dB; what is quieter shows as nothing
 
 /**
  * @param {HTMLElement} element  holds widget.html
- * @param {object} gradio  `trigger`, `watch` and `props` of gr.HTML
+ * @param {object} gradio  `trigger`, `watch`, `props` and `server` of gr.HTML
  * @param {typeof import("../client/browser.js").Connection} Connection
  * @param {object} settings  options of the connection: modality, mode, trackConstraints, …
  */
-export function mount(element, { trigger, watch, props }, Connection, settings) {
+export function mount(element, { trigger, watch, props, server }, Connection, settings) {
   const part = (name) => element.querySelector(`[data-part="${name}"]`);
   const root = part("root");
   const media = settings.modality.split("-");
@@ -52,7 +52,8 @@ export function mount(element, { trigger, watch, props }, Connection, settings) 
     waiting.get(request)?.(answer);
     waiting.delete(request);
   });
-  const connection = new Connection({ ...settings, offer });
+  const rtcConfiguration = settings.hasIceServers ? () => server.rtc_configuration() : undefined;
+  const connection = new Connection({ ...settings, offer, rtcConfiguration });
   root.connection = connection;
 
   // --- what can be seen -----------------------------------------------------------------------

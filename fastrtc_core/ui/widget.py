@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+
+if TYPE_CHECKING:
+    from ..stream import Stream
 
 _LOADER = """
 const events = ["offer", "fetch_output", "send_input"];
@@ -15,7 +18,7 @@ const load = (source) => {
   return import(url).finally(() => URL.revokeObjectURL(url));
 };
 Promise.all([load(%(client)s), load(%(widget)s)]).then(([client, widget]) =>
-  widget.mount(element, { trigger, watch, props }, client.Connection, %(settings)s),
+  widget.mount(element, { trigger, watch, props, server }, client.Connection, %(settings)s),
 );
 """
 """What `gr.HTML` runs. The modules come as text and not by address: so the UI works behind every
@@ -26,14 +29,22 @@ def _read(path: str) -> str:
     return files("fastrtc_core").joinpath(path).read_text(encoding="utf-8")
 
 
-def make_widget(settings: dict[str, Any]) -> gr.HTML:
+def make_widget(stream: Stream) -> gr.HTML:
     """The component with start/stop, meters, mute, devices and video.
 
     Its value is the JSON text of the last answer that it got to an offer.
-
-    Args:
-        settings: Options of the browser client's `Connection`, as JSON can hold them.
     """
+    settings = {
+        "modality": stream.modality,
+        "mode": stream.mode,
+        "trackConstraints": dict(stream.track_constraints or {}),
+        "stereo": stream.handler.expected_layout == "stereo",
+        "hasIceServers": stream.rtc_configuration is not None,
+    }
+
+    async def rtc_configuration() -> dict[str, Any]:
+        return await stream.client_rtc_configuration()
+
     style = _read("ui/widget.css")
     script = _LOADER % {
         "client": json.dumps(_read("client/browser.js")),
@@ -44,6 +55,7 @@ def make_widget(settings: dict[str, Any]) -> gr.HTML:
         value="",
         html_template=f"<style>\n{style}</style>\n{_read('ui/widget.html')}",
         js_on_load=script,
+        server_functions=[rtc_configuration],
         apply_default_css=False,
         padding=False,
         elem_classes="fastrtc-widget",

@@ -83,9 +83,7 @@ def restrict_ports(pc: RTCPeerConnection, ports: range) -> None:
             if connection.stun_server is not None:
                 candidates += await _reflexive(protocols, connection.stun_server, timeout)
             # Without addresses, what is left for aioice is the TURN server.
-            return candidates + await original(
-                component=component, addresses=[], timeout=timeout
-            )
+            return candidates + await original(component=component, addresses=[], timeout=timeout)
 
         connection.get_component_candidates = gather  # type: ignore[method-assign]
 
@@ -108,9 +106,7 @@ async def _reflexive(
     return [candidate for candidate in answers if candidate is not None]
 
 
-async def _bind(
-    connection: Connection, component: int, address: str, ports: range
-) -> StunProtocol:
+async def _bind(connection: Connection, component: int, address: str, ports: range) -> StunProtocol:
     loop = asyncio.get_running_loop()
     start = random.randrange(len(ports))
     for port in itertools.chain(ports[start:], ports[:start]):

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc import RTCIceCandidate
@@ -53,7 +53,7 @@ class PeerOptions:
     rtc_configuration: ice.RtcConfigurationSource = None
     udp_ports: range | None = None
     advertised_address: str | None = None
-    hooks: Hooks = Hooks()
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 class PeerManager:

@@ -42,16 +42,29 @@ class Endpoint(Protocol):
     """What a peer connects to the network: a session, or a client."""
 
     @property
-    def remote_audio(self) -> RemoteAudioTrack | None: ...
+    def remote_audio(self) -> RemoteAudioTrack | None:
+        """Where incoming audio goes."""
+
     @property
-    def remote_video(self) -> RemoteVideoTrack | None: ...
+    def remote_video(self) -> RemoteVideoTrack | None:
+        """Where incoming video goes."""
+
     @property
-    def local_audio(self) -> LocalAudioTrack | None: ...
+    def local_audio(self) -> LocalAudioTrack | None:
+        """Where outgoing audio comes from."""
+
     @property
-    def local_video(self) -> LocalVideoTrack | None: ...
-    def open_channel(self, channel: MessageChannel) -> None: ...
-    def take_message(self, text: str | bytes) -> None: ...
-    def stop(self, reason: CloseReason) -> None: ...
+    def local_video(self) -> LocalVideoTrack | None:
+        """Where outgoing video comes from."""
+
+    def open_channel(self, channel: MessageChannel) -> None:
+        """Take the message channel, now open."""
+
+    def take_message(self, text: str | bytes) -> None:
+        """Take a message of the other side."""
+
+    def stop(self, reason: CloseReason) -> None:
+        """Note that the connection has ended."""
 
 
 class Peer:

@@ -168,7 +168,15 @@ def advertise_address(sdp: str, address: str) -> str:
 def _parse_sdp(sdp: str) -> SessionDescription:
     try:
         description = SessionDescription.parse(sdp)
-    except (AssertionError, AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
+    except (
+        AssertionError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        StopIteration,
+        TypeError,
+        ValueError,
+    ):
         raise MalformedOfferError("the SDP of the offer cannot be read") from None
     if not description.media:
         raise MalformedOfferError("the offer has no media and no data channel")

@@ -1,0 +1,27 @@
+"""The command line that the demos share: --host and --port."""
+
+import argparse
+
+import uvicorn
+from fastapi import FastAPI
+
+from fastrtc_core import Stream
+
+
+def launch(stream: Stream) -> None:
+    """Serve the Gradio UI of a stream until Ctrl+C."""
+    options = _options()
+    stream.ui.launch(server_name=options.host, server_port=options.port)
+
+
+def serve(app: FastAPI) -> None:
+    """Serve an app until Ctrl+C."""
+    options = _options()
+    uvicorn.run(app, host=options.host, port=options.port)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on")
+    return parser.parse_args()

@@ -1,0 +1,262 @@
+"""A headless client, for bots and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from ..errors import (
+    ChannelClosedError,
+    ConfigurationError,
+    ConnectionFailedError,
+    EndOfStreamError,
+    MessageError,
+)
+from ..functions import Modality, Mode
+from ..messages import Message, build_message, parse_server_message
+from ..session import CloseReason, MessageChannel
+from ..tracks import (
+    AudioSource,
+    AudioStream,
+    LocalAudioTrack,
+    LocalVideoTrack,
+    RemoteAudioTrack,
+    RemoteVideoTrack,
+    VideoSource,
+    VideoStream,
+)
+from ..tracks.ring import Ring
+from ..webrtc import ice
+from ..webrtc.peer import Peer
+from ..webrtc.signaling import force_stereo
+from .signaling import post_offer, raise_refusal
+
+MESSAGE_CAPACITY = 256
+"""Messages that may wait to be read; then the oldest are dropped."""
+
+SendOffer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class Client:
+    """Connects to a stream over WebRTC: `async with Client(url) as client: …`.
+
+    Args:
+        url: Where the stream is mounted, such as `http://127.0.0.1:8000`; or an async function
+            that takes the body of an offer and returns the answer, such as `Stream.offer`.
+        modality: Media of the session: `audio`, `video`, `audio-video`, or `None` for messages
+            alone.
+        mode: What this client does: `send-receive`, `send` or `receive`.
+        sample_rate: Rate in Hz of `audio_source` and `audio_stream`.
+        stereo: Whether they have two channels.
+        args: Additional inputs for the handler.
+        params: Free parameters for the application.
+        headers: Headers of the HTTP request, for authentication.
+        rtc_configuration: ICE servers of this side; see `Stream`.
+        webrtc_id: The id to ask for; the server issues one by default.
+
+    Attributes:
+        audio_source: Push here what the server shall hear, or `None`.
+        audio_stream: What the server says, frame by frame, or `None`.
+        video_source: Push here what the server shall see, or `None`.
+        video_stream: What the server shows, or `None`.
+        webrtc_id: The id of the session, once connected.
+    """
+
+    def __init__(
+        self,
+        url: str | SendOffer,
+        *,
+        modality: Modality | None = "audio",
+        mode: Mode = "send-receive",
+        sample_rate: int = 48000,
+        stereo: bool = False,
+        args: Sequence[Any] | None = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        rtc_configuration: ice.RtcConfigurationSource = None,
+        webrtc_id: str | None = None,
+    ) -> None:
+        media = modality.split("-") if modality else []
+        if not set(media) <= {"audio", "video"}:
+            raise ConfigurationError(f"modality {modality!r} is not known")
+        self.webrtc_id = webrtc_id
+        self.messages_dropped = 0
+        self._send_offer = url
+        self._stereo = stereo
+        self._args = None if args is None else list(args)
+        self._params = dict(params or {})
+        self._headers = dict(headers or {})
+        self._rtc_configuration = rtc_configuration
+        channels = 2 if stereo else 1
+        sends, receives = mode != "receive", mode != "send"
+        self.audio_source = (
+            AudioSource(sample_rate, channels) if sends and "audio" in media else None
+        )
+        self.video_source = VideoSource() if sends and "video" in media else None
+        self.remote_audio = RemoteAudioTrack() if receives and "audio" in media else None
+        self.remote_video = RemoteVideoTrack() if receives and "video" in media else None
+        self.audio_stream = (
+            AudioStream(self.remote_audio, sample_rate=sample_rate, num_channels=channels)
+            if self.remote_audio
+            else None
+        )
+        self.video_stream = VideoStream(self.remote_video) if self.remote_video else None
+        self.local_audio: LocalAudioTrack | None = None
+        self.local_video: LocalVideoTrack | None = None
+        self._messages: Ring[Message] = Ring(MESSAGE_CAPACITY)
+        self._channel: MessageChannel | None = None
+        self._channel_open = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._close_reason: CloseReason | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Client:
+        """Connect.
+
+        Raises:
+            OfferError: If the server refuses the offer.
+            ConnectionFailedError: If the server cannot be reached, or no path for media is found.
+        """
+        epoch = asyncio.get_running_loop().time()
+        if self.audio_source is not None:
+            self.local_audio = LocalAudioTrack(self.audio_source, epoch)
+        if self.video_source is not None:
+            self.local_video = LocalVideoTrack(self.video_source, epoch)
+        try:
+            await self._connect()
+        except BaseException:
+            await self._stack.aclose()
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connection; idempotent."""
+        self.stop(CloseReason.CLOSED)
+        await self._stack.aclose()
+        await self._end()
+
+    async def wait_closed(self) -> CloseReason:
+        """Wait until the connection is closed, by either side."""
+        await self._closed.wait()
+        assert self._close_reason is not None
+        return self._close_reason
+
+    # Messages
+
+    async def send(self, data: Any) -> None:
+        """Send a message to the handler's `on_message`.
+
+        Raises:
+            MessageError: If JSON cannot express the data.
+            ChannelClosedError: If the connection is closed.
+        """
+        await self._send(build_message("message", data))
+
+    async def send_input(self, *args: Any) -> None:
+        """Send the additional inputs; raises as `send` does."""
+        self._args = list(args)
+        await self._send(build_message("send_input", self._args))
+
+    async def messages(self) -> AsyncIterator[Message]:
+        """Yields every message of the server until the connection is closed."""
+        while True:
+            try:
+                yield await self._messages.get()
+            except EndOfStreamError:
+                return
+
+    async def receive(self) -> Message:
+        """Wait for the next message of the server.
+
+        Raises:
+            EndOfStreamError: If the connection is closed and every message was read.
+        """
+        return await self._messages.get()
+
+    async def _send(self, text: str) -> None:
+        opening = asyncio.ensure_future(self._channel_open.wait())
+        closing = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({opening, closing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            opening.cancel()
+            closing.cancel()
+        if self._channel is None or self._closed.is_set():
+            raise ChannelClosedError("the connection is closed")
+        await self._channel.drain()
+        self._channel.post(text)
+
+    # What the peer calls
+
+    def open_channel(self, channel: MessageChannel) -> None:
+        """Take the message channel."""
+        self._channel = channel
+        self._channel_open.set()
+
+    def take_message(self, text: str | bytes) -> None:
+        """Take a message of the server; a question for the inputs is answered here."""
+        try:
+            message = parse_server_message(text)
+        except MessageError:
+            self.messages_dropped += 1
+            return
+        if message.type == "send_input" and self._args is not None and self._channel is not None:
+            self._channel.post(build_message("send_input", self._args))
+        self._messages.put(message)
+
+    def stop(self, reason: CloseReason) -> None:
+        """Note that the connection has ended; the first reason counts."""
+        if self._close_reason is None:
+            self._close_reason = reason
+        self._closed.set()
+        self._messages.end()
+        for remote in (self.remote_audio, self.remote_video):
+            if remote is not None:
+                remote.end()
+
+    # Connecting
+
+    async def _connect(self) -> None:
+        configuration = await ice.resolve(self._rtc_configuration)
+        peer = Peer(self, ice.for_aiortc(configuration))
+        self._stack.push_async_callback(peer.close)
+        offer = await peer.offer()
+        body = {
+            "sdp": force_stereo(offer) if self._stereo else offer,
+            "type": "offer",
+            "params": self._params,
+            **({} if self._args is None else {"args": self._args}),
+            **({} if self.webrtc_id is None else {"webrtc_id": self.webrtc_id}),
+        }
+        answer = await self._exchange(body)
+        self.webrtc_id = answer["webrtc_id"]
+        await peer.accept(answer["sdp"])
+        if not await peer.connected():
+            raise ConnectionFailedError(
+                "the server answered, but no path for media was found: UDP is blocked, or a TURN "
+                "server is needed"
+            )
+        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        running = tasks.create_task(peer.run())
+        self._stack.callback(running.cancel)
+
+    async def _exchange(self, body: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(self._send_offer, str):
+            url = self._send_offer.rstrip("/")
+            url = url if url.endswith("/webrtc/offer") else f"{url}/webrtc/offer"
+            return await post_offer(url, body, self._headers)
+        answer = await self._send_offer(body)
+        raise_refusal(answer)
+        return answer
+
+    async def _end(self) -> None:
+        for source in (self.audio_source, self.video_source):
+            if source is not None:
+                await source.aclose()
+        self.stop(CloseReason.FAILED)

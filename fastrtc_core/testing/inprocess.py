@@ -1,0 +1,160 @@
+"""The in-process transport: a session without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
+from typing import Any
+
+import av
+
+from ..context import Context
+from ..errors import ChannelClosedError, EndOfStreamError
+from ..frames import AudioFrame
+from ..handler import StreamHandlerBase
+from ..messages import Message, build_message, parse_server_message
+from ..session import CloseReason, Hooks, Session
+from ..session.session import Medium, copy_handler
+from ..tracks import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
+from .signals import frames_of
+
+BOTH: frozenset[Medium] = frozenset({"audio"})
+
+
+class InProcessPeer:
+    """The client's end of a session in the same process.
+
+    Attributes:
+        session: The session.
+        heard: Every audio frame that was sent, each with the loop time at which it was.
+        seen: Every picture that was sent, with its loop time.
+        messages: Every message that was sent.
+    """
+
+    raw = None
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.heard: list[tuple[float, TimedAudioFrame]] = []
+        self.seen: list[tuple[float, av.VideoFrame]] = []
+        self.messages: list[Message] = []
+        self.close_reason: CloseReason | None = None
+
+    # The message channel of the session
+
+    def post(self, text: str) -> None:
+        """Take a message from the session."""
+        if self.close_reason is not None:
+            raise ChannelClosedError("the session has ended")
+        self.messages.append(parse_server_message(text))
+
+    async def drain(self) -> None:
+        """There is always room."""
+
+    # What the test does
+
+    def push(self, frame: AudioFrame) -> None:
+        """Send a frame now."""
+        assert self.session.remote_audio is not None, "this session receives no audio"
+        self.session.remote_audio.push(frame)
+
+    def push_picture(self, frame: av.VideoFrame) -> None:
+        """Send a picture now."""
+        assert self.session.remote_video is not None, "this session receives no video"
+        self.session.remote_video.push(frame)
+
+    async def speak(self, audio: AudioFrame, milliseconds: int = 20) -> None:
+        """Send audio in real time, in frames of so many ms."""
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        for frame in frames_of(audio, milliseconds):
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            self.push(frame)
+            due += frame.duration
+        await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def send(self, data: Any, type: str = "message") -> None:
+        """Send a message."""
+        self.session.take_message(build_message(type, data))
+
+    def of_type(self, type: str) -> list[Any]:
+        """The data of every message of a type."""
+        return [message.data for message in self.messages if message.type == type]
+
+
+@asynccontextmanager
+async def connect(
+    handler: StreamHandlerBase,
+    *,
+    receives: Set[Medium] = BOTH,
+    sends: Set[Medium] = BOTH,
+    args: Sequence[Any] | None = None,
+    params: Mapping[str, Any] | None = None,
+    time_limit: float | None = None,
+    hooks: Hooks | None = None,
+    id: str = "in-process",
+) -> AsyncIterator[InProcessPeer]:
+    """Run a session of a copy of a handler for as long as the context lasts.
+
+    Args:
+        handler: The prototype.
+        receives: Media that the test sends to the handler.
+        sends: Media that the handler sends.
+        args: Additional inputs that come with the offer.
+        params: Parameters that come with the offer.
+        time_limit: As of `Stream`, in s.
+        hooks: As of `Stream`.
+        id: Id of the session.
+    """
+    copy = await copy_handler(handler, id)
+    if args is not None:
+        copy.set_args(list(args))
+    context = Context(id, "in-process", params or {})
+    session = Session(
+        copy,
+        context,
+        receives=receives,
+        sends=sends,
+        time_limit=time_limit,
+        hooks=hooks or Hooks(),
+    )
+    peer = InProcessPeer(session)
+    session.open_channel(peer)
+    failure: Exception | None = None
+    async with asyncio.TaskGroup() as tasks:
+        if session.local_audio is not None:
+            tasks.create_task(_listen(peer, session.local_audio))
+        if session.local_video is not None:
+            tasks.create_task(_watch(peer, session.local_video))
+        running = tasks.create_task(session.run())
+        running.add_done_callback(lambda _: setattr(peer, "close_reason", session.close_reason))
+        try:
+            yield peer
+        except Exception as error:
+            # Raised again below: a failed assertion shall not arrive wrapped in a group.
+            failure = error
+        finally:
+            session.stop(CloseReason.CLIENT)
+    if failure is not None:
+        raise failure
+
+
+async def _listen(peer: InProcessPeer, track: LocalAudioTrack) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            timed = await track.next_frame()
+            peer.heard.append((loop.time(), timed))
+    except EndOfStreamError:
+        return
+
+
+async def _watch(peer: InProcessPeer, track: LocalVideoTrack) -> None:
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            timed = await track.next_frame()
+            peer.seen.append((loop.time(), timed.frame))
+    except EndOfStreamError:
+        return

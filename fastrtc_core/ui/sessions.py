@@ -1,0 +1,64 @@
+"""The sessions that a UI has opened, and the additional outputs that their pages have yet to show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from ..errors import UnknownSessionError
+from ..outputs import AdditionalOutputs
+
+if TYPE_CHECKING:
+    from ..stream import Stream
+
+CAPACITY = 64
+"""Outputs that may wait for a slow page; then the oldest are dropped."""
+
+LINGER = 10.0
+"""How long in s the last outputs of an ended session can still be fetched."""
+
+
+class UISessions:
+    """Collects every additional output of the sessions of one UI until it is shown.
+
+    `Stream.fetch_latest_output` alone would not do: a page that fetches ten times a second would
+    miss what a handler puts out in between, and a transcript would have holes.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._waiting: dict[str, deque[AdditionalOutputs]] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def follow(self, session: str) -> None:
+        """Collect the outputs of a session from now on; called on its event loop."""
+        self._tasks[session] = asyncio.create_task(self._collect(session))
+
+    def take(self, session: str) -> list[AdditionalOutputs]:
+        """What the session has put out since the last call, oldest first."""
+        waiting = self._waiting.get(session, deque())
+        return [waiting.popleft() for _ in range(len(waiting))]
+
+    async def close(self, timeout: float) -> None:
+        """End the sessions and wait up to `timeout` s until they are gone; on their event loop."""
+        tasks = dict(self._tasks)
+        for session in tasks:
+            try:
+                self._stream.close(session)
+            except UnknownSessionError:
+                continue
+        if tasks:
+            await asyncio.wait(tasks.values(), timeout=timeout)
+
+    async def _collect(self, session: str) -> None:
+        waiting = self._waiting[session] = deque(maxlen=CAPACITY)
+        try:
+            async for outputs in self._stream.output_stream(session):
+                waiting.append(outputs)
+        except UnknownSessionError:
+            pass
+        finally:
+            del self._tasks[session]
+            loop = asyncio.get_running_loop()
+            loop.call_later(LINGER, self._waiting.pop, session, None)

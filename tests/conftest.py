@@ -1,0 +1,123 @@
+"""Runs async tests, and fails any test that leaves something behind.
+
+`async def` tests run on an event loop of their own; those marked `virtual_clock` on one whose
+clock jumps from timer to timer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiortc import RTCPeerConnection
+
+from fastrtc_core.testing import VirtualClockLoop
+
+GRACE = 3.0
+"""How long in s threads and sockets may take to go after a test."""
+
+_connections: weakref.WeakSet[RTCPeerConnection] = weakref.WeakSet()
+_original_init = RTCPeerConnection.__init__
+
+
+def _noting_init(self: RTCPeerConnection, *args: Any, **kwargs: Any) -> None:
+    _original_init(self, *args, **kwargs)
+    _connections.add(self)
+
+
+RTCPeerConnection.__init__ = _noting_init  # type: ignore[method-assign]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_clock: run on virtual time")
+    config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a coroutine test; the first task that outlives it fails it."""
+    function = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(function):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    virtual = pyfuncitem.get_closest_marker("virtual_clock") is not None
+    factory = VirtualClockLoop if virtual else None
+
+    async def checked() -> None:
+        await function(**arguments)
+        # One turn for callbacks that are due; a task that still runs has been orphaned.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left, f"the test left tasks behind: {left}"
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(checked())
+    return True
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, a socket or an open peer connection behind."""
+    before = _open_resources()
+    yield
+    deadline = time.monotonic() + GRACE
+    while left := _left_behind(before):
+        if time.monotonic() > deadline:
+            pytest.fail("the test left behind: " + "; ".join(left))
+        gc.collect()
+        time.sleep(0.02)
+
+
+def _left_behind(before: dict[str, set[Any]]) -> list[str]:
+    now = _open_resources()
+    return [
+        f"{kind} {', '.join(map(str, new))}"
+        for kind, items in now.items()
+        if (new := items - before[kind])
+    ]
+
+
+def _open_resources() -> dict[str, set[Any]]:
+    return {
+        "threads": {thread for thread in threading.enumerate() if not _is_pool(thread)},
+        "sockets": _sockets(),
+        "peer connections": {
+            pc
+            for pc in list(_connections)
+            if pc.connectionState != "closed" and pc.signalingState != "closed"
+        },
+    }
+
+
+def _is_pool(thread: threading.Thread) -> bool:
+    """Threads of pools live as long as the process; they are not a leak of one test."""
+    return thread.name.startswith(("asyncio_", "AnyIO", "ThreadPoolExecutor", "pytest_timeout"))
+
+
+def _sockets() -> set[str]:
+    found = set()
+    for entry in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
+        try:
+            target = os.readlink(entry)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    # A task that nobody awaited is a leak as well.
+    warnings.filterwarnings("error", category=RuntimeWarning, message=".*was never awaited")
