@@ -1,7 +1,5 @@
 """Video filter: a plain function turns every picture of your camera into another one."""
 
-from collections.abc import Callable
-
 import gradio as gr
 import numpy as np
 from _cli import launch
@@ -9,19 +7,61 @@ from numpy.typing import NDArray
 
 from fastrtc_core import Stream
 
-Picture = NDArray[np.uint8]  # (height, width, 3), bgr24
+Picture = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 
 
-def blur(picture: Picture, size: int = 15) -> Picture:
-    """The mean of `size` by `size` pixels around each one, from running sums."""
-    smooth = picture.astype(np.int32)
-    for axis in (0, 1):
-        ends = [(0, 0)] * 3
-        ends[axis] = (size // 2 + 1, size // 2)
-        sums = np.cumsum(np.pad(smooth, ends, mode="edge"), axis=axis, dtype=np.int32)
-        low, high = np.split(np.arange(sums.shape[axis]), [size])[0], slice(size, None)
-        del low
-        upper = sums[high] if axis == 0 else sums[:, high]
-        lower = sums[:-size] if axis == 0 else sums[:, :-size]
-        smooth = (upper - lower) // size
-    return smooth.astype(np.uint8)
+def blur(picture: Picture, size: int) -> Picture:
+    """The mean of the `size` by `size` pixels around each one, from running sums."""
+    smooth = picture
+    for _ in ("rows", "columns"):
+        padded = np.pad(smooth, ((size // 2 + 1, (size - 1) // 2), (0, 0), (0, 0)), mode="edge")
+        sums = np.cumsum(padded, axis=0, dtype=np.int32)
+        smooth = ((sums[size:] - sums[:-size]) // size).astype(np.uint8).swapaxes(0, 1)
+    return smooth
+
+
+def pixelate(picture: Picture, size: int) -> Picture:
+    height, width = picture.shape[:2]
+    return picture[::size, ::size].repeat(size, 0).repeat(size, 1)[:height, :width]
+
+
+def draw_edges(picture: Picture) -> Picture:
+    gray = picture.mean(axis=2, dtype=np.float32)
+    steps = np.abs(np.diff(gray, axis=0, append=0)) + np.abs(np.diff(gray, axis=1, append=0))
+    return np.clip(255 - 4 * steps, 0, 255).astype(np.uint8)[..., np.newaxis].repeat(3, 2)
+
+
+def apply_filter(picture: Picture, name: str = "Mirror", strength: int = 12) -> Picture:
+    match name:
+        case "Mirror":
+            return picture[:, ::-1]
+        case "Upside down":
+            return picture[::-1]
+        case "Blur":
+            return blur(picture, 2 * strength + 1)
+        case "Pixels":
+            return pixelate(picture, strength + 1)
+        case "Edges":
+            return draw_edges(picture)
+        case "Negative":
+            return 255 - picture
+    return picture
+
+
+stream = Stream(
+    apply_filter,
+    modality="video",
+    mode="send-receive",
+    additional_inputs=[
+        gr.Radio(
+            ["Mirror", "Upside down", "Blur", "Pixels", "Edges", "Negative", "None"],
+            value="Mirror",
+            label="Filter",
+        ),
+        gr.Slider(1, 30, value=12, step=1, label="Strength", info="Of blur and pixels"),
+    ],
+    ui_args={"title": "Video filter", "subtitle": "Change the filter while the camera runs."},
+)
+
+if __name__ == "__main__":
+    launch(stream)

@@ -9,9 +9,6 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypedDict, get_args
 
-from fastapi import APIRouter, FastAPI
-from fastapi.params import Depends
-
 from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .functions import Modality, Mode, as_handler
 from .handler import StreamHandlerBase
@@ -20,10 +17,11 @@ from .registry import Registry
 from .session import CloseReason, Hooks
 from .webrtc import ice
 from .webrtc.manager import PeerManager, PeerOptions
-from .webrtc.routes import add_routes
 
 if TYPE_CHECKING:
     import gradio
+    from fastapi import FastAPI
+    from fastapi.params import Depends
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +148,12 @@ class Stream:
             tags: Tags of the routes in the OpenAPI document.
             dependencies: Dependencies of every route, for authentication.
         """
+        # Imported here: FastAPI is a third of the time that importing this package takes, and of no
+        # use to a process that only connects to a stream.
+        from fastapi import APIRouter
+
+        from .webrtc.routes import add_routes
+
         router = APIRouter(prefix=path.rstrip("/"), tags=tags, dependencies=dependencies)
         add_routes(router, self._peers.handle, self.client_rtc_configuration)
         app.include_router(router)

@@ -71,10 +71,11 @@ async def receive_video(
         except EndOfStreamError:
             return
         now = session.loop.time()
-        # Half an interval of tolerance: pictures that arrive at `fps` do so unevenly.
+        # Half an interval of tolerance: pictures that arrive at `fps` do so unevenly. What has
+        # queued up during a slow call may follow at once.
         if now < next_due - interval / 2:
             continue
-        next_due = max(next_due + interval, now)
+        next_due = max(next_due + interval, now - FILTER_QUEUE * interval)
         try:
             picture = await receive.on_thread(_from_picture, frame, video_format)
             result = await receive(picture)

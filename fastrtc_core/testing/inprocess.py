@@ -94,6 +94,7 @@ async def connect(
     time_limit: float | None = None,
     hooks: Hooks | None = None,
     id: str = "in-process",
+    open_channel: bool = True,
 ) -> AsyncIterator[InProcessPeer]:
     """Run a session of a copy of a handler for as long as the context lasts.
 
@@ -106,6 +107,7 @@ async def connect(
         time_limit: As of `Stream`, in s.
         hooks: As of `Stream`.
         id: Id of the session.
+        open_channel: Whether the message channel is open from the start.
     """
     copy = await copy_handler(handler, id)
     if args is not None:
@@ -120,7 +122,8 @@ async def connect(
         hooks=hooks or Hooks(),
     )
     peer = InProcessPeer(session)
-    session.open_channel(peer)
+    if open_channel:
+        session.open_channel(peer)
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         if session.local_audio is not None:

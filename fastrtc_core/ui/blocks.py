@@ -7,7 +7,7 @@ import html
 import inspect
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -18,8 +18,6 @@ from .theme import CSS, make_theme
 from .widget import make_widget
 
 if TYPE_CHECKING:
-    from gradio.components import Component
-
     from ..stream import Stream
 
 CLOSE_TIMEOUT = 3.0
@@ -52,7 +50,8 @@ def build_ui(stream: Stream) -> StreamBlocks:
     """Build the Gradio UI of a stream: `title` and `subtitle` come from `stream.ui_args`."""
     title = stream.ui_args.get("title", f"{stream.modality.capitalize()} stream")
     inputs, outputs = stream.additional_inputs, stream.additional_outputs
-    with StreamBlocks(title=title, analytics_enabled=False) as blocks:
+    blocks = StreamBlocks(title=title, analytics_enabled=False)
+    with blocks:
         _make_header(title, stream.ui_args.get("subtitle", ""))
         with gr.Row(equal_height=False):
             with gr.Column(scale=3, min_width=320):
@@ -60,7 +59,7 @@ def build_ui(stream: Stream) -> StreamBlocks:
             if inputs or outputs:
                 with gr.Column(scale=2, min_width=280, elem_classes="fastrtc-side"):
                     for component in dict.fromkeys(inputs + outputs):
-                        component.render()
+                        component.render()  # type: ignore[no-untyped-call]
         blocks.sessions = UISessions(stream)
         _wire(stream, blocks.sessions, widget)
     return blocks
@@ -85,10 +84,9 @@ def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
         return json.dumps({"request": event.request, "answer": answer})
 
     def send_input(answer: str, *values: Any) -> None:
-        try:
+        # Where there is no session yet or any more, the next one gets the values with its offer.
+        with suppress(UnknownSessionError):
             stream.set_input(_session_of(answer), *values)
-        except UnknownSessionError:
-            pass  # there is none yet or any more: the next one gets the values with its offer
 
     async def fetch_output(answer: str, *values: Any) -> Any:
         waiting = sessions.take(_session_of(answer))

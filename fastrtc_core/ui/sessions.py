@@ -1,4 +1,4 @@
-"""The sessions that a UI has opened, and the additional outputs that their pages have yet to show."""
+"""The sessions that a UI has opened, and the outputs that their pages have yet to show."""
 
 from __future__ import annotations
 

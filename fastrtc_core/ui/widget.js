@@ -176,6 +176,8 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     const video = part(remote ? "remote-video" : "local-video");
     video.srcObject = new MediaStream([track]);
     video.classList.add("frtc-on");
+    // Front cameras are shown like a mirror, the one at the back of a phone is not.
+    video.classList.toggle("frtc-rear", track.getSettings().facingMode === "environment");
   });
   connection.addEventListener("error", ({ detail }) => toast("error", detail.message));
   connection.addEventListener("warning", ({ detail }) => toast("warning", String(detail)));
