@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections import deque
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -22,6 +24,7 @@ class Amplifier(AsyncStreamHandler):
         self.started = time.monotonic()
         self.gain = 1.0
         self.power: list[float] = []
+        self.curve: deque[tuple[float, float]] = deque(maxlen=60)
         self.warned = float("-inf")
 
     async def start_up(self) -> None:
@@ -38,16 +41,21 @@ class Amplifier(AsyncStreamHandler):
             self.warned = time.monotonic()
             send_warning("That is too loud: the sound is cut off at its peaks.")
             self.report("too loud")
-        self.put(AudioFrame(frame.sample_rate, (np.clip(samples, -1, 1) * 32767).astype(np.int16)))
+        samples = np.clip(samples, -1, 1)
+        self.put(AudioFrame(frame.sample_rate, (samples * 32767).astype(np.int16)))
         self.power.append(float(np.mean(samples**2)))
         if len(self.power) == REPORT_EVERY:
             self.report()
             self.power.clear()
 
     def report(self, event: str = "") -> None:
-        """Put out the time in s, the level in dB and what happened."""
-        level = 10 * np.log10(max(np.mean(self.power or [0.0]), 1e-6))
-        self.put(AdditionalOutputs(time.monotonic() - self.started, round(float(level), 1), event))
+        """Put out the level in dB, its curve over time, and a line for the log."""
+        seconds = round(time.monotonic() - self.started, 1)
+        level = round(float(10 * np.log10(max(np.mean(self.power or [0.0]), 1e-6))), 1)
+        self.curve.append((seconds, level))
+        curve = pd.DataFrame(self.curve, columns=["Time (s)", "Level (dB)"])
+        line = f"{seconds:6.1f} s   {event}\n" if event else ""
+        self.put(AdditionalOutputs(level, curve, line))
 
     def put(self, item: AudioFrame | AdditionalOutputs) -> None:
         if not self.queue.full():
@@ -61,15 +69,10 @@ class Amplifier(AsyncStreamHandler):
 
 
 def show(
-    _: float, curve: pd.DataFrame, log: str, seconds: float, level: float, event: str
+    old_level: float, old_curve: Any, log: str, level: float, curve: pd.DataFrame, line: str
 ) -> tuple[float, pd.DataFrame, str]:
     """From what is shown now (three values) and what is new (three), what to show next."""
-    if event:
-        log = f"{log}{seconds:6.1f} s   {event}\n"
-    row = pd.DataFrame({"Time (s)": [seconds], "Level (dB)": [level]})
-    if curve is None or curve.empty or seconds < curve["Time (s)"].iloc[-1]:
-        return level, row, log
-    return level, pd.concat([curve, row]).tail(50), log
+    return level, curve, log + line
 
 
 stream = Stream(

@@ -63,16 +63,15 @@ class AudioFrame(NamedTuple):
         return buffer.getvalue()
 
 
-def channels_of(layout: str) -> int:
+def channels_of(layout: Any) -> int:
     """Number of channels of a layout name.
 
     Raises:
         InvalidFrameError: If the layout is neither `mono` nor `stereo`.
     """
-    try:
-        return _CHANNELS[layout]
-    except KeyError:
-        raise InvalidFrameError(f"layout must be 'mono' or 'stereo', not {layout!r}") from None
+    if not isinstance(layout, str) or layout not in _CHANNELS:
+        raise InvalidFrameError(f"layout must be 'mono' or 'stereo', not {layout!r}")
+    return _CHANNELS[layout]
 
 
 def samples_per_frame(sample_rate: int) -> int:
@@ -81,12 +80,13 @@ def samples_per_frame(sample_rate: int) -> int:
     Raises:
         InvalidFrameError: If 20 ms is not a whole number of samples at this rate.
     """
+    _check_integer(sample_rate)
     if sample_rate <= 0 or sample_rate % 50:
         raise InvalidFrameError(
             f"a sample rate of {sample_rate} Hz has no whole number of samples in 20 ms; "
             "use a positive multiple of 50 Hz such as 8000, 16000, 24000, 44100 or 48000"
         )
-    return sample_rate // 50
+    return int(sample_rate) // 50
 
 
 def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
@@ -103,12 +103,16 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
         return samples
     if samples.dtype == np.int32:
         rounded = (samples.astype(np.int64) + (1 << 15)) >> 16
-        return np.minimum(rounded, 32767).astype(np.int16)
+        return _as_int16(np.minimum(rounded, 32767))
     if samples.dtype in (np.float32, np.float64):
-        scaled = np.rint(samples * samples.dtype.type(32768))
-        if np.isnan(scaled).any():
-            raise InvalidFrameError("the audio holds samples that are not a number (NaN)")
-        return np.clip(scaled, -32768, 32767).astype(np.int16)
+        if np.isnan(samples).any():
+            raise InvalidFrameError(
+                f"audio of dtype {samples.dtype} and shape {samples.shape} holds samples that are "
+                "not a number (NaN)"
+            )
+        # Clipped first: the largest floats would overflow when they are scaled.
+        scaled = np.rint(np.clip(samples, -1, 1) * samples.dtype.type(32768))
+        return _as_int16(np.minimum(scaled, 32767))
     raise InvalidFrameError(
         f"audio of dtype {samples.dtype} and shape {samples.shape} cannot be played; "
         "use int16, int32, float32 or float64"
@@ -135,8 +139,7 @@ def to_audio_frame(value: Any) -> AudioFrame:
             f"expected (sample_rate, array) or (sample_rate, array, layout), got {_describe(value)}"
         )
     rate, samples = value[0], value[1]
-    if isinstance(rate, bool) or not isinstance(rate, (int, np.integer)):
-        raise InvalidFrameError(f"the sample rate must be an integer in Hz, not {_describe(rate)}")
+    _check_integer(rate)
     if not 0 < rate <= _MAX_SAMPLE_RATE:
         raise InvalidFrameError(f"a sample rate of {rate} Hz is out of range")
     if not isinstance(samples, np.ndarray):
@@ -175,7 +178,7 @@ def with_channels(data: NDArray[np.int16], channels: int) -> NDArray[np.int16]:
         return data
     if channels == 1:
         mixed = data.sum(axis=0, dtype=np.int32, keepdims=True) >> 1
-        return mixed.astype(np.int16)
+        return _as_int16(mixed)
     return np.repeat(data, channels, axis=0)
 
 
@@ -200,6 +203,15 @@ def check_video_array(value: Any, video_format: str = "bgr24") -> VideoArray:
             f"{video_format} needs shape {wanted} and dtype uint8"
         )
     return value
+
+
+def _as_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
+    return samples.astype(np.int16)
+
+
+def _check_integer(rate: Any) -> None:
+    if isinstance(rate, bool) or not isinstance(rate, (int, np.integer)):
+        raise InvalidFrameError(f"the sample rate must be an integer in Hz, not {_describe(rate)}")
 
 
 def _describe(value: Any) -> str:

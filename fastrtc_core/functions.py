@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .errors import ConfigurationError
 from .handler import StreamHandlerBase
@@ -13,6 +14,8 @@ from .outputs import CloseStream
 
 Modality = Literal["audio", "video", "audio-video"]
 Mode = Literal["send-receive", "send", "receive"]
+
+H = TypeVar("H", bound=StreamHandlerBase)
 
 FINISHED = "The stream has finished."
 """What the client is shown when a generator has yielded everything."""
@@ -23,9 +26,11 @@ class _Function:
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
         """`leading` is the number of arguments that come before the additional inputs."""
-        target = function
-        if not (inspect.isroutine(function) or hasattr(function, "func")):
-            target = getattr(function, "__call__", function)  # noqa: B004 - its kind is asked next
+        target: Any = function
+        while isinstance(target, functools.partial):
+            target = target.func
+        if not inspect.isroutine(target):
+            target = getattr(target, "__call__", target)  # noqa: B004 - its kind is asked next
         self.call = function
         self.is_coroutine = inspect.iscoroutinefunction(target)
         self.is_generator = inspect.isgeneratorfunction(target)
@@ -63,7 +68,17 @@ def pick_arguments(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple
     return _Function(function, leading=0).pick(args)
 
 
-class _FilterHandler(StreamHandlerBase):
+class _FunctionHandler(StreamHandlerBase):
+    """What filters and generators share."""
+
+    def _with_settings(self, copy: H) -> H:
+        """Give a copy what was set on the prototype after it was made."""
+        copy.video_format = self.video_format
+        copy.max_input_latency = self.max_input_latency
+        return copy
+
+
+class _FilterHandler(_FunctionHandler):
     """Calls a function with each frame; what it returns is emitted."""
 
     def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
@@ -108,7 +123,7 @@ class AudioFunctionHandler(_FilterHandler):
 
     def copy(self) -> AudioFunctionHandler:
         """Make the handler of one session."""
-        return AudioFunctionHandler(self.callable, **self._options)
+        return self._with_settings(type(self)(self.callable, **self._options))
 
 
 class VideoStreamHandler(_FilterHandler):
@@ -131,10 +146,10 @@ class VideoStreamHandler(_FilterHandler):
 
     def copy(self) -> VideoStreamHandler:
         """Make the handler of one session."""
-        return VideoStreamHandler(self.callable, self.fps, self.skip_frames)
+        return self._with_settings(type(self)(self.callable, self.fps, self.skip_frames))
 
 
-class _GeneratorHandler(StreamHandlerBase):
+class _GeneratorHandler(_FunctionHandler):
     """Emits what a generator yields; the session ends when the generator does."""
 
     def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
@@ -191,7 +206,7 @@ class AudioGeneratorHandler(_GeneratorHandler):
 
     def copy(self) -> AudioGeneratorHandler:
         """Make the handler of one session."""
-        return AudioGeneratorHandler(self.callable, **self._options)
+        return self._with_settings(type(self)(self.callable, **self._options))
 
 
 class VideoGeneratorHandler(_GeneratorHandler):
@@ -209,7 +224,7 @@ class VideoGeneratorHandler(_GeneratorHandler):
 
     def copy(self) -> VideoGeneratorHandler:
         """Make the handler of one session."""
-        return VideoGeneratorHandler(self.callable, **self._options)
+        return self._with_settings(type(self)(self.callable, **self._options))
 
 
 def as_handler(handler: Any, modality: Modality, mode: Mode) -> StreamHandlerBase:
@@ -220,24 +235,27 @@ def as_handler(handler: Any, modality: Modality, mode: Mode) -> StreamHandlerBas
     """
     if isinstance(handler, type) and issubclass(handler, StreamHandlerBase):
         raise ConfigurationError(f"pass an instance of {handler.__name__}, not the class")
-    if not isinstance(handler, StreamHandlerBase):
-        handler = _from_function(handler, modality, mode)
-    if not hasattr(handler, "args_set"):
+    made: StreamHandlerBase = (
+        handler
+        if isinstance(handler, StreamHandlerBase)
+        else _from_function(handler, modality, mode)
+    )
+    if not hasattr(made, "args_set"):
         raise ConfigurationError(
-            f"{type(handler).__name__}.__init__ must call super().__init__() first"
+            f"{type(made).__name__}.__init__ must call super().__init__() first"
         )
     missing = [
-        name for name in _needed_methods(modality, mode) if not callable(getattr(handler, name, 0))
+        name for name in _needed_methods(modality, mode) if not callable(getattr(made, name, 0))
     ]
     # A filter's result is its output: it has no method to emit.
-    if isinstance(handler, _FilterHandler) and mode == "send-receive":
+    if isinstance(made, _FilterHandler) and mode == "send-receive":
         missing = [name for name in missing if not name.endswith("emit")]
     if missing:
         raise ConfigurationError(
             f"modality={modality!r} with mode={mode!r} needs a handler with "
-            f"{' and '.join(missing)}; {type(handler).__name__} has none"
+            f"{' and '.join(missing)}; {type(made).__name__} has none"
         )
-    return handler
+    return made
 
 
 def _needed_methods(modality: Modality, mode: Mode) -> list[str]:

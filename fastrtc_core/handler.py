@@ -164,8 +164,9 @@ class StreamHandlerBase(ABC):
         """Send a message to the client; waits while too much is on its way already.
 
         Args:
-            msg: The text of a protocol message is sent as it is; any other value that JSON can
-                express reaches the client as the data of a `message`.
+            msg: A whole protocol message, as its text or as a `dict` of `type` and `data`, is sent
+                as it is; any other value that JSON can express reaches the client as the data of a
+                `message`.
 
         Raises:
             MessageError: If JSON cannot express the value.

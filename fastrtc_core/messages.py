@@ -36,6 +36,10 @@ SERVER_TYPES = frozenset(
 """What a server may send."""
 
 
+_KEYS = frozenset({"type", "data", "message"})
+"""What a message consists of: `message` is the text of an error or warning once more."""
+
+
 @dataclass(frozen=True)
 class Message:
     """One parsed message.
@@ -63,27 +67,30 @@ def build_message(type: str, data: Any = None) -> str:
         message["message"] = data
     try:
         return json.dumps(message, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise MessageError(f"the data of a {type!r} message is not JSON: {error}") from None
 
 
 def as_message_text(message: Any) -> str:
     """The text to send for what a handler passed to `send_message`.
 
-    A `str` that already is a JSON object with a known `type` is sent as it is; anything else that
-    JSON can express becomes the data of a `message`.
+    A whole message is sent as it is: a `str` that is a JSON object with a known `type`, or a `dict`
+    of such a `type` and its `data`. Anything else that JSON can express becomes the data of a
+    `message`.
 
     Raises:
         MessageError: If the value cannot be written as JSON.
     """
     if isinstance(message, str):
         try:
-            parsed = json.loads(message)
+            parsed = _load(message)
         except ValueError:
             parsed = None
-        if isinstance(parsed, dict) and parsed.get("type") in SERVER_TYPES:
+        if isinstance(parsed, dict) and _type_of(parsed) in SERVER_TYPES:
             return message
-    elif isinstance(message, dict) and message.get("type") in SERVER_TYPES:
+    elif (
+        isinstance(message, dict) and message.keys() <= _KEYS and _type_of(message) in SERVER_TYPES
+    ):
         return build_message(message["type"], message.get("data"))
     return build_message("message", message)
 
@@ -116,12 +123,30 @@ def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Messa
     if limit is not None and len(text) * 4 > limit and len(text.encode(errors="replace")) > limit:
         raise MessageError(f"the message is larger than {limit} bytes")
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
+        parsed = _load(text)
+    except ValueError:
         raise MessageError("the message is not JSON") from None
-    if not isinstance(parsed, dict) or not isinstance(parsed.get("type"), str):
+    type = _type_of(parsed) if isinstance(parsed, dict) else None
+    if type is None:
         raise MessageError("a message must be a JSON object with a 'type'")
-    if parsed["type"] not in types:
+    if type not in types:
         known = ", ".join(sorted(types))
-        raise MessageError(f"unknown message type {parsed['type'][:40]!r}; known are {known}")
-    return Message(parsed["type"], parsed.get("data"))
+        raise MessageError(f"unknown message type {type[:40]!r}; known are {known}")
+    return Message(type, parsed.get("data"))
+
+
+def _load(text: str) -> Any:
+    """Parse JSON; a `ValueError` for whatever is none, `NaN` and too deep a nesting included."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _type_of(message: dict[Any, Any]) -> str | None:
+    value = message.get("type")
+    return value if isinstance(value, str) else None

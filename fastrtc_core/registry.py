@@ -159,7 +159,12 @@ async def _ended(slot: Slot) -> None:
     if slot.loop is asyncio.get_running_loop():
         await slot.ended.wait()
     elif not slot.loop.is_closed():
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_wait(slot.ended), slot.loop))
+        ended = asyncio.run_coroutine_threadsafe(_wait(slot.ended), slot.loop)
+        try:
+            # A loop that is shut down cancels what waits on it; that does not cancel the drain.
+            await asyncio.wait({asyncio.wrap_future(ended)})
+        finally:
+            ended.cancel()
 
 
 async def _wait(event: asyncio.Event) -> None:

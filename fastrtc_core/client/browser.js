@@ -46,7 +46,7 @@
 const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
 const ANSWER_TIMEOUT = 10_000; // ms
 const CONNECT_TIMEOUT = 10_000; // ms
-const LOST_AFTER = 5_000; // ms without a word from the server
+const LOST_AFTER = 5_000; // ms; a browser calls a peer disconnected after some seconds of silence
 const TAIL = 400; // ms that the browser needs to play what is still in its buffer
 const LEVEL_INTERVAL = 50; // ms
 
@@ -271,6 +271,7 @@ export class Connection extends EventTarget {
   /** Send the offer, take the answer; a refusal becomes an error with the server's words. */
   async #ask(sdp, signal) {
     const { offer = new URL("offer", import.meta.url), params } = this.options;
+    /** @type {OfferBody} */
     const body = { sdp, type: "offer", args: this.args, params };
     const timeout = new ConnectionError(
       "server-silent",
@@ -321,8 +322,10 @@ export class Connection extends EventTarget {
     };
     pc.onconnectionstatechange = () => {
       clearTimeout(timer);
-      if (pc.connectionState === "disconnected") timer = setTimeout(lost, LOST_AFTER);
       if (pc.connectionState === "failed") lost();
+      if (pc.connectionState !== "disconnected") return;
+      this.#emit("warning", "The server does not answer. Waiting for it to come back…");
+      timer = setTimeout(lost, LOST_AFTER);
     };
     channel.onclose = () => this.#closeLater(signal, "The server closed the connection.");
     signal.addEventListener("abort", () => clearTimeout(timer));
@@ -433,7 +436,7 @@ export class Connection extends EventTarget {
 
 /** Measures the loudness of two tracks for as long as it is started. */
 class Meters {
-  #context = null;
+  /** @type {AudioContext | null} */ #context = null;
   #timer = 0;
   #nodes = new Map();
   #samples = new Float32Array(1024);
@@ -536,7 +539,7 @@ function captureError(error, kinds) {
     case "AbortError":
       return new ConnectionError("device-busy", `The ${what} is in use by another program.`);
     case "OverconstrainedError":
-      return new ConnectionError("constraints", `The ${what} cannot do what is asked: ${error.constraint}.`);
+      return new ConnectionError("constraints", `The ${what} cannot do what is asked of it.`);
     default:
       return error;
   }

@@ -95,7 +95,9 @@ class Client:
             AudioSource(sample_rate, channels) if sends and "audio" in media else None
         )
         self.video_source = VideoSource() if sends and "video" in media else None
-        self.remote_audio = RemoteAudioTrack() if receives and "audio" in media else None
+        self.remote_audio = (
+            RemoteAudioTrack(sample_rate, channels) if receives and "audio" in media else None
+        )
         self.remote_video = RemoteVideoTrack() if receives and "video" in media else None
         self.audio_stream = (
             AudioStream(self.remote_audio, sample_rate=sample_rate, num_channels=channels)

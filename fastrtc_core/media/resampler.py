@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,8 @@ _LAYOUTS = {1: "mono", 2: "stereo"}
 class Resampler:
     """Converts a stream of int16 samples from one rate to another, state kept between pushes.
 
-    It answers in the same push, all but about 1 ms; `flush` yields the rest.
+    It answers in the same push, all but 16 samples of the lower rate, 2 ms at most; `flush` yields
+    the rest.
 
     Args:
         in_rate: Rate of what is pushed, in Hz.
@@ -46,8 +49,9 @@ class Resampler:
         return rest
 
     def _collect(self, frames: list[av.AudioFrame]) -> NDArray[np.int16]:
-        parts = [frame.to_ndarray().reshape(self.num_channels, -1) for frame in frames]
+        parts: list[NDArray[Any]] = [
+            frame.to_ndarray().reshape(self.num_channels, -1) for frame in frames
+        ]
         if not parts:
             return np.zeros((self.num_channels, 0), np.int16)
-        joined: NDArray[np.int16] = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-        return joined
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

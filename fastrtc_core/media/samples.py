@@ -1,4 +1,4 @@
-"""A first-in first-out buffer of samples that cuts anywhere without copying what it holds."""
+"""A first-in first-out buffer of samples that cuts anywhere."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class SampleBuffer:
         self._offset = 0
 
     def push(self, data: NDArray[np.int16]) -> None:
-        """Append samples of shape `(channels, n)`."""
+        """Append a copy of samples of shape `(channels, n)`: whoever made them may reuse them."""
         if data.shape[1]:
-            self._blocks.append(data)
+            self._blocks.append(np.array(data, order="C"))
             self.queued += data.shape[1]
 
     def take(self, count: int) -> NDArray[np.int16]:

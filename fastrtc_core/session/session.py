@@ -141,16 +141,15 @@ class Session:
         self.close_reason: CloseReason | None = None
         self.outputs = OutputHub()
         self.reporter = Reporter(self.id, self._post, self.loop.time)
-        self.remote_audio = RemoteAudioTrack() if "audio" in receives else None
+        channels = channels_of(handler.expected_layout)
+        self.remote_audio = (
+            RemoteAudioTrack(handler.input_sample_rate, channels) if "audio" in receives else None
+        )
         self.remote_video = RemoteVideoTrack() if "video" in receives else None
         epoch = self.loop.time()
         self.local_audio = (
             LocalAudioTrack(
-                AudioSource(
-                    handler.output_sample_rate,
-                    channels_of(handler.expected_layout),
-                    audio.QUEUE_SIZE_MS,
-                ),
+                AudioSource(handler.output_sample_rate, channels, audio.QUEUE_SIZE_MS),
                 epoch,
             )
             if "audio" in sends

@@ -55,7 +55,7 @@ class AudioSource:
             raise ConfigurationError("a source has 1 or 2 channels and a queue of at least 1 ms")
         self.sample_rate = sample_rate
         self.num_channels = num_channels
-        self._capacity = sample_rate * queue_size_ms // 1000
+        self._capacity = max(1, sample_rate * queue_size_ms // 1000)
         self._playout = Playout(num_channels)
         self._waiting: deque[tuple[asyncio.Future[None], NDArray[np.int16]]] = deque()
         self._changed = Signal()
@@ -86,7 +86,7 @@ class AudioSource:
         """Queue a frame; waits while the queue is full, in the order of the calls.
 
         A frame that waits here when `clear_queue` is called is discarded with the rest. A call
-        that is cancelled has queued nothing.
+        that is cancelled while it waits has queued nothing.
 
         Raises:
             InvalidFrameError: If the rate or the number of channels is not the source's.
@@ -176,6 +176,8 @@ class AudioSource:
         return data
 
     def _push(self, data: NDArray[np.int16]) -> None:
+        if not data.shape[1]:
+            return  # an empty frame must not hold up the tail of those before
         self._playout.push(data)
         self._last_push = asyncio.get_running_loop().time()
         self._flushed = False

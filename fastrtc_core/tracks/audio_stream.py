@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import EndOfStreamError
-from ..frames import FRAME_DURATION, AudioFrame
+from ..errors import ConfigurationError, EndOfStreamError, InvalidFrameError
+from ..frames import AudioFrame, samples_per_frame
 from ..media.framer import Framer
 from .remote import RemoteAudioTrack
 from .ring import Ring
@@ -30,8 +30,11 @@ class AudioStream:
     Args:
         track: The track to read.
         capacity: Frames to hold at most; 0 for one second's worth.
-        sample_rate: Rate of the frames in Hz.
+        sample_rate: Rate of the frames in Hz; 20 ms of it must be a whole number of samples.
         num_channels: 1 or 2.
+
+    Raises:
+        ConfigurationError: If an argument is out of range.
     """
 
     def __init__(
@@ -41,9 +44,15 @@ class AudioStream:
         sample_rate: int = 48000,
         num_channels: int = 1,
     ) -> None:
+        try:
+            frame_size = samples_per_frame(sample_rate)
+        except InvalidFrameError as error:
+            raise ConfigurationError(str(error)) from None
+        if num_channels not in (1, 2) or capacity < 0:
+            raise ConfigurationError("a stream has 1 or 2 channels and a capacity of 0 or more")
         self._track = track
         self._ring: Ring[AudioFrame] = Ring(capacity or DEFAULT_CAPACITY)
-        self._framer = Framer(sample_rate, num_channels, round(sample_rate * FRAME_DURATION))
+        self._framer = Framer(sample_rate, num_channels, frame_size)
         track._attach(self)
 
     @property

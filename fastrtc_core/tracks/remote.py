@@ -7,6 +7,7 @@ from typing import Generic, Protocol, TypeVar
 import av
 
 from ..frames import AudioFrame
+from ..media.jitter import JitterStatistics
 
 F = TypeVar("F", contravariant=True)
 G = TypeVar("G")
@@ -58,9 +59,23 @@ class _RemoteTrack(Generic[G]):
 
 
 class RemoteAudioTrack(_RemoteTrack[AudioFrame]):
-    """Audio from a peer, as frames of whatever rate and layout its transport decodes to."""
+    """Audio from a peer, as frames of whatever rate and layout its transport decodes to.
+
+    Args:
+        sample_rate: Rate in Hz that suits its readers best; a transport that can choose uses it.
+        num_channels: The same for the layout.
+
+    Attributes:
+        network: What the network did to the packets, where the transport knows.
+    """
 
     kind = "audio"
+
+    def __init__(self, sample_rate: int = 48000, num_channels: int = 2) -> None:
+        super().__init__()
+        self.sample_rate = sample_rate
+        self.num_channels = num_channels
+        self.network: JitterStatistics | None = None
 
 
 class RemoteVideoTrack(_RemoteTrack[av.VideoFrame]):

@@ -6,6 +6,7 @@ import asyncio
 import html
 import inspect
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from .widget import make_widget
 
 if TYPE_CHECKING:
     from ..stream import Stream
+
+logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 3.0
 """How long in s a UI that is closed waits for its sessions to end."""
@@ -89,11 +92,19 @@ def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
             stream.set_input(_session_of(answer), *values)
 
     async def fetch_output(answer: str, *values: Any) -> Any:
-        waiting = sessions.take(_session_of(answer))
-        for new in waiting:
-            values = await _show(stream.additional_outputs_handler, values, new.args)
+        session = _session_of(answer)
+        waiting = sessions.take(session)
         if not waiting:
             return gr.skip()
+        try:
+            for new in waiting:
+                values = await _show(stream.additional_outputs_handler, values, new.args)
+        except Exception:
+            # Outputs come many times a second, and so would this.
+            if not sessions.note_failure(session):
+                return gr.skip()
+            logger.exception("session %s: additional_outputs_handler failed", session)
+            raise gr.Error("The server could not show its outputs.") from None
         return values[0] if len(values) == 1 else values
 
     how: dict[str, Any] = {

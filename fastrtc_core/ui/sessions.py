@@ -30,6 +30,7 @@ class UISessions:
         self._stream = stream
         self._waiting: dict[str, deque[AdditionalOutputs]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._failed: set[str] = set()
 
     def follow(self, session: str) -> None:
         """Collect the outputs of a session from now on; called on its event loop."""
@@ -39,6 +40,12 @@ class UISessions:
         """What the session has put out since the last call, oldest first."""
         waiting = self._waiting.get(session, deque())
         return [waiting.popleft() for _ in range(len(waiting))]
+
+    def note_failure(self, session: str) -> bool:
+        """Whether this is the first time that the outputs of a session could not be shown."""
+        first = session in self._waiting and session not in self._failed
+        self._failed.add(session)
+        return first
 
     async def close(self, timeout: float) -> None:
         """End the sessions and wait up to `timeout` s until they are gone; on their event loop."""
@@ -60,5 +67,8 @@ class UISessions:
             pass
         finally:
             del self._tasks[session]
-            loop = asyncio.get_running_loop()
-            loop.call_later(LINGER, self._waiting.pop, session, None)
+            asyncio.get_running_loop().call_later(LINGER, self._forget, session)
+
+    def _forget(self, session: str) -> None:
+        self._waiting.pop(session, None)
+        self._failed.discard(session)

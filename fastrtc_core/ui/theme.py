@@ -11,6 +11,7 @@ CSS = """
 .gradio-container { width: 100%; max-width: 1080px !important; margin: 0 auto !important; }
 .gradio-container:not(:has(.fastrtc-side)) { max-width: 660px !important; }
 .gradio-container main { padding-top: 28px; }
+.gradio-container footer .show-api-divider { display: none; }
 .fastrtc-header { text-align: center; }
 .fastrtc-header h1 { margin: 0; }
 .fastrtc-header p { margin: 8px 0 0; opacity: 0.75; }

@@ -61,7 +61,7 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   let clock = 0;
   const setState = ({ state, reason }) => {
     root.dataset.state = state;
-    part("status").textContent = state === "closed" && reason ? reason : WORDS[state];
+    part("status").textContent = reason || WORDS[state];
     const runs = state === "connecting" || state === "connected";
     part("toggle-text").textContent = runs ? "Stop" : "Start";
     clearInterval(clock);
@@ -69,6 +69,7 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     if (state === "connected") {
       const since = Date.now();
       const tick = () => {
+        if (!root.isConnected) connection.close(); // the page has dropped the widget
         const seconds = Math.floor((Date.now() - since) / 1000);
         part("clock").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
       };

@@ -10,12 +10,14 @@ import itertools
 import logging
 import random
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCRtpReceiver
+from aiortc.rtp import RtpPacket
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,27 @@ async def probe(pc: RTCPeerConnection) -> bool:
                 continue
             return True
     return False
+
+
+class _Tap:
+    """Stands where a receiver has its jitter buffer, and never yields a frame to its decoder."""
+
+    def __init__(self, receiver: RTCRtpReceiver, take: Callable[[RtpPacket], None]) -> None:
+        self._receiver: RTCRtpReceiver | None = receiver
+        self._take = take
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        """Pass a packet on; by now the decoder's thread runs, and is not needed."""
+        if self._receiver is not None:
+            self._receiver._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
+            self._receiver = None
+        self._take(packet)
+        return False, None
+
+
+def tap(receiver: RTCRtpReceiver, take: Callable[[RtpPacket], None]) -> None:
+    """Give the RTP packets of a receiver to a function, instead of decoding them in a thread."""
+    receiver._RTCRtpReceiver__jitter_buffer = _Tap(receiver, take)  # type: ignore[attr-defined]
 
 
 def restrict_ports(pc: RTCPeerConnection, ports: range) -> None:

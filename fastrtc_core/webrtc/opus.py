@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -46,7 +47,7 @@ class OpusEncoder:
         self._codec.options = {"application": "lowdelay", "compression_level": "5"}
         self._encoded = 0
 
-    def encode(self, timed: TimedAudioFrame) -> list[av.Packet]:
+    def encode(self, timed: TimedAudioFrame) -> list[av.Packet[Any]]:
         """Encode 20 ms; the packets carry the time of the frame at 48 kHz."""
         if timed.resumed:
             self._resampler.flush()
@@ -61,7 +62,7 @@ class OpusEncoder:
         frame.pts = self._encoded
         frame.time_base = Fraction(1, self._rate)
         self._encoded += data.shape[1]
-        packets: list[av.Packet] = []
+        packets: list[av.Packet[Any]] = []
         for packet in self._codec.encode(frame):
             packet.pts = timed.timestamp * CLOCK_RATE // self._in_rate
             packet.time_base = _TIME_BASE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Protocol
+from typing import Protocol
 
 import av
 from aiortc import (
@@ -13,16 +13,17 @@ from aiortc import (
     RTCDataChannel,
     RTCIceCandidate,
     RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.mediastreams import MediaStreamError
-from aiortc.rtcrtpsender import RTCRtpSender
 
-from ..frames import AudioFrame
 from ..session import CloseReason, MessageChannel
 from ..tracks import LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, RemoteVideoTrack
 from . import internals
 from .datachannel import LABEL, DataChannel
+from .incoming import IncomingAudio
 from .liveness import Liveness
 from .outgoing import OutgoingAudio, OutgoingVideo
 
@@ -82,10 +83,11 @@ class Peer:
         self._endpoint = endpoint
         self._ports = ports
         self._pc = RTCPeerConnection(configuration)
+        self._audio: IncomingAudio | None = None
         self._incoming: list[MediaStreamTrack] = []
         self._channel: DataChannel | None = None
         self._settled = asyncio.Event()
-        self._pc.on("track", self._incoming.append)
+        self._pc.on("track", self._take_track)
         self._pc.on("datachannel", self._take_channel)
         self._pc.on("connectionstatechange", self._note_state)
 
@@ -97,6 +99,9 @@ class Peer:
         Raises:
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
+        for medium in ("audio", "video"):
+            if self._remote(medium) is not None or self._local(medium) is not None:
+                _prefer_codecs(self._pc.addTransceiver(medium, direction="recvonly"))
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         self._attach_local_tracks()
         for transceiver in self._pc.getTransceivers():
@@ -115,6 +120,7 @@ class Peer:
             if self._remote(kind) is not None and kind not in senders:
                 self._pc.addTransceiver(kind, direction="recvonly")
         for transceiver in self._pc.getTransceivers():
+            _prefer_codecs(transceiver)
             if self._remote(transceiver.kind) is None:
                 transceiver.direction = "sendonly"
         return await self._describe()
@@ -151,6 +157,8 @@ class Peer:
         """Close the connection, after the last messages have left; idempotent."""
         if self._channel is not None and self._pc.connectionState == "connected":
             await self._channel.flush(FLUSH_TIMEOUT)
+        if self._audio is not None:
+            self._audio.close()
         self._pc.remove_all_listeners()
         await self._pc.close()
 
@@ -171,6 +179,9 @@ class Peer:
 
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
+
+    def _local(self, kind: str) -> LocalAudioTrack | LocalVideoTrack | None:
+        return self._endpoint.local_audio if kind == "audio" else self._endpoint.local_video
 
     def _note_state(self) -> None:
         state = self._pc.connectionState
@@ -205,25 +216,30 @@ class Peer:
 
     # Media
 
+    def _take_track(self, track: MediaStreamTrack) -> None:
+        remote = self._endpoint.remote_audio
+        if track.kind != "audio" or remote is None:
+            self._incoming.append(track)
+            return
+        self._audio = IncomingAudio(remote)
+        receiver = next(r for r in self._pc.getReceivers() if r.track is track)
+        internals.tap(receiver, self._audio.take)
+
     async def _pump(self, track: MediaStreamTrack) -> None:
         """Move frames to the endpoint; aiortc's queue has no bound, so it is always drained."""
-        remote: Any = self._remote(track.kind)
+        remote = self._endpoint.remote_video if track.kind == "video" else None
         try:
             while True:
                 frame = await track.recv()
-                if remote is None:
-                    continue
-                if isinstance(frame, av.AudioFrame):
-                    remote.push(_to_audio_frame(frame))
-                else:
+                if remote is not None and isinstance(frame, av.VideoFrame):
                     remote.push(frame)
         except MediaStreamError:
             if remote is not None:
                 remote.end()
 
 
-def _to_audio_frame(frame: av.AudioFrame) -> AudioFrame:
-    """What aiortc's decoder yields, packed 16-bit samples, as rows of channels."""
-    channels = len(frame.layout.channels)
-    rows = frame.to_ndarray().reshape(-1, channels).T
-    return AudioFrame(frame.sample_rate, rows)
+def _prefer_codecs(transceiver: RTCRtpTransceiver) -> None:
+    """Speak Opus alone: every WebRTC client does (RFC 7874), and it is what this side encodes."""
+    if transceiver.kind == "audio":
+        codecs = RTCRtpSender.getCapabilities("audio").codecs
+        transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/opus"])

@@ -19,7 +19,12 @@ MAX_MEDIA_SECTIONS = 8
 MAX_CANDIDATES = 64
 """Candidates that a client may name for one session."""
 
+MAX_TEXT = 512
+"""Characters in any text of a trickled candidate: it may be kept until its offer arrives."""
+
 _HOST = re.compile(r"[0-9A-Za-z.:\-]{1,255}")
+
+_STEREO = "stereo=1;sprop-stereo=1"
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -96,7 +101,9 @@ def parse_body(body: Any) -> Offer | TrickledCandidate:
     return Offer(
         sdp=cleaned,
         media=tuple(MediaSection(m.kind, m.direction or "sendrecv") for m in description.media),
-        ufrags=frozenset(m.ice.usernameFragment for m in description.media),
+        ufrags=frozenset(
+            m.ice.usernameFragment for m in description.media if m.ice and m.ice.usernameFragment
+        ),
         webrtc_id=webrtc_id or None,
         args=args,
         params=params or {},
@@ -107,11 +114,11 @@ def clean_sdp(sdp: str) -> str:
     """Take out of an offer what aiortc would stumble over.
 
     Names under `.local` resolve only by multicast, which costs a second and then fails; the
-    client's own checks reveal its address (RFC 8445 section 7.3.1.3). Where no candidate is left,
-    `end-of-candidates` goes too: with it, aiortc would give up and answer without candidates.
+    client's own checks reveal its address (RFC 8445 section 7.3.1.3). Where no candidate for UDP is
+    left, `end-of-candidates` goes too: with it, aiortc would give up and answer without candidates.
     """
     lines = [line for line in sdp.splitlines() if line and not _is_mdns_candidate(line)]
-    if not any(line.startswith("a=candidate:") for line in lines):
+    if not any(_is_udp_candidate(line) for line in lines):
         lines = [line for line in lines if line != "a=end-of-candidates"]
     return "\r\n".join(lines) + "\r\n"
 
@@ -139,12 +146,17 @@ def parse_candidate(text: str) -> RTCIceCandidate | None:
 
 def force_stereo(sdp: str) -> str:
     """Ask the other side to send Opus in stereo and say that it may expect it (RFC 7587 §7)."""
+    opus = re.findall(r"^a=rtpmap:(\d+) opus/48000/2\s*$", sdp, re.IGNORECASE | re.MULTILINE)
+    described = re.findall(r"^a=fmtp:(\d+) ", sdp, re.MULTILINE)
     lines: list[str] = []
     for line in sdp.splitlines():
-        lines.append(line)
-        match = re.fullmatch(r"a=rtpmap:(\d+) opus/48000/2", line, re.IGNORECASE)
-        if match:
-            lines.append(f"a=fmtp:{match[1]} stereo=1;sprop-stereo=1")
+        match = re.match(r"a=(rtpmap|fmtp):(\d+) ", line)
+        if match is None or match[2] not in opus:
+            lines.append(line)
+        elif match[1] == "fmtp":
+            lines.append(line if "stereo=1" in re.split("[ ;]", line) else f"{line};{_STEREO}")
+        else:
+            lines += [line] + [f"a=fmtp:{match[2]} {_STEREO}"] * (match[2] not in described)
     return "\r\n".join(lines) + "\r\n"
 
 
@@ -207,6 +219,7 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
     webrtc_id = body.get("webrtc_id")
     if not isinstance(webrtc_id, str) or not webrtc_id:
         raise MalformedCandidateError("a candidate must name its session with 'webrtc_id'")
+    _check_length("webrtc_id", webrtc_id)
     value = body.get("candidate")
     if value is None or value == "":
         return TrickledCandidate(webrtc_id, None)
@@ -215,11 +228,14 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
     ufrag = value.get("usernameFragment")
     if ufrag is not None and not isinstance(ufrag, str):
         raise MalformedCandidateError("the 'usernameFragment' of a candidate must be a text")
+    _check_length("usernameFragment", ufrag or "")
+    _check_length("candidate", value["candidate"])
     if not value["candidate"]:
         return TrickledCandidate(webrtc_id, None, ufrag)
     mid, index = value.get("sdpMid"), value.get("sdpMLineIndex")
     if not isinstance(mid, str) and not (isinstance(index, int) and not isinstance(index, bool)):
         raise MalformedCandidateError("a candidate must have an 'sdpMid' or an 'sdpMLineIndex'")
+    _check_length("sdpMid", mid if isinstance(mid, str) else "")
     candidate = parse_candidate(value["candidate"])
     if candidate is not None:
         candidate.sdpMid = mid if isinstance(mid, str) else None
@@ -227,8 +243,20 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
     return TrickledCandidate(webrtc_id, candidate, ufrag)
 
 
+def _check_length(name: str, text: str) -> None:
+    if len(text) > MAX_TEXT:
+        raise MalformedCandidateError(f"the '{name}' is longer than {MAX_TEXT} characters")
+
+
 def _is_mdns_candidate(line: str) -> bool:
-    if not line.startswith("a=candidate:"):
-        return False
-    bits = line.split()
+    bits = _candidate_fields(line)
     return len(bits) > 4 and bits[4].endswith(".local")
+
+
+def _is_udp_candidate(line: str) -> bool:
+    bits = _candidate_fields(line)
+    return len(bits) > 4 and bits[2].lower() == "udp"
+
+
+def _candidate_fields(line: str) -> list[str]:
+    return line.split() if line.startswith("a=candidate:") else []

@@ -1,0 +1,160 @@
+"""What the browser tests talk to: `python server.py (ui | page) PORT`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, PlainTextResponse
+
+from fastrtc_core import (
+    AdditionalOutputs,
+    AudioFrame,
+    CloseStream,
+    HandlerError,
+    Stream,
+    StreamHandler,
+    send_warning,
+)
+from fastrtc_handlers import AudioVideoEcho, Echo
+
+RAW_MICROPHONE = {
+    "audio": {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False},
+    "video": {"width": 320, "height": 240},
+}
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="icon" href="data:,">
+<script type="module">
+  import { Connection } from "/echo/webrtc/client.js";
+  window.Connection = Connection;
+</script>"""
+
+
+class ReportingEcho(AudioVideoEcho):
+    """Echoes, and puts out a line for each change of its input and a count of its frames."""
+
+    def __init__(self, sample_rate: int = 48000, stereo: bool = False) -> None:
+        super().__init__(sample_rate, stereo)
+        self.count = 0
+        self.seen: tuple[Any, ...] = ()
+        self.lines: list[str] = []
+
+    async def start_up(self) -> None:
+        self.lines.append(f"started with {self.args[0]:g} and {self.args[1]}")
+        self.seen = self.args
+
+    async def emit(self) -> Any:
+        frame = await super().emit()
+        self.count += 1
+        if self.args != self.seen:
+            self.seen = self.args
+            self.lines.append(f"changed to {self.args[0]:g} and {self.args[1]}")
+            if self.args[0] == 9:
+                send_warning("Nine is a lot.")
+            if self.args[0] == 10:
+                raise HandlerError("Ten is too much.")
+        if self.lines or self.count % 10 == 0:
+            return frame, AdditionalOutputs(self.count, self.lines.pop(0) if self.lines else "")
+        return frame
+
+
+class Answering(Echo):
+    """Echoes audio and answers messages; some words make it do something."""
+
+    async def start_up(self) -> None:
+        await self.send_message({"args": list(self.args)})
+
+    async def on_message(self, message: Any) -> None:
+        if message == "fail":
+            raise HandlerError("This failed on purpose.")
+        if message == "ask":
+            self.reset()
+            await self.wait_for_args()
+            await self.send_message({"args": list(self.args)})
+        else:
+            await self.send_message({"heard": message})
+
+
+class TwoTones(StreamHandler):
+    """Plays 500 Hz on the left and 2000 Hz on the right, or ends at once."""
+
+    def __init__(self) -> None:
+        super().__init__(expected_layout="stereo", output_sample_rate=48000)
+        self.position = 0
+
+    def receive(self, frame: AudioFrame) -> None:
+        pass
+
+    def emit(self) -> Any:
+        time = (np.arange(4800) + self.position) / 48000
+        self.position += 4800
+        tones = [0.5 * np.sin(2 * np.pi * frequency * time) for frequency in (500, 2000)]
+        return 48000, np.array(tones, dtype=np.float32)
+
+    def copy(self) -> TwoTones:
+        return TwoTones()
+
+
+def farewell() -> Iterator[Any]:
+    yield 48000, np.zeros(4800, dtype=np.int16)
+    yield CloseStream("That was all.")
+
+
+def serve_ui(port: int) -> None:
+    """The Gradio UI: audio and video, inputs, outputs."""
+    stream = Stream(
+        ReportingEcho(),
+        modality="audio-video",
+        mode="send-receive",
+        track_constraints=RAW_MICROPHONE,
+        additional_inputs=[
+            gr.Slider(0, 10, value=3, step=1, label="Amount"),
+            gr.Dropdown(["red", "green"], value="green", type="index", label="Colour"),
+        ],
+        additional_outputs=[gr.Number(label="Frames"), gr.Textbox(label="Log", lines=4)],
+        additional_outputs_handler=lambda _, log, count, line: (
+            count,
+            log + (line and f"{line}\n"),
+        ),
+        concurrency_limit=1,
+        ui_args={"title": "Browser test", "subtitle": "Everything at once."},
+    )
+    stream.ui.launch(server_name="127.0.0.1", server_port=port)
+
+
+def serve_page(port: int) -> None:
+    """A page that has the client, and streams of every kind under their own paths."""
+    app = FastAPI()
+    streams = {
+        "/echo": Stream(Answering()),
+        "/limited": Stream(Echo(), concurrency_limit=1),
+        "/send": Stream(Echo(), mode="send"),
+        "/tones": Stream(TwoTones(), mode="receive"),
+        "/farewell": Stream(farewell, mode="receive"),
+        "/ice": Stream(Echo(), rtc_configuration=[{"urls": "stun:127.0.0.1:9"}]),
+    }
+    for path, stream in streams.items():
+        stream.mount(app, path)
+
+    @app.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE)
+
+    @app.post("/broken/offer")
+    async def broken() -> PlainTextResponse:
+        return PlainTextResponse("no JSON here", status_code=502)
+
+    @app.get("/sessions{path:path}")
+    async def sessions(path: str) -> int:
+        return streams[path].sessions
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+if __name__ == "__main__":
+    {"ui": serve_ui, "page": serve_page}[sys.argv[1]](int(sys.argv[2]))

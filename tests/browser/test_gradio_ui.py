@@ -1,0 +1,177 @@
+"""The Gradio UI in a real browser: speech, video, messages, inputs, outputs, looks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import OpenPage, Screenshot
+from .support import RATE, Server, correlate, envelope, read_speech, record
+
+ROOT = "document.querySelector('[data-part=root]')"
+CONNECTION = f"{ROOT}.connection"
+REMOTE = f"new MediaStream({CONNECTION}.remoteStream.getAudioTracks())"
+LOCAL = f"new MediaStream({CONNECTION}.localStream.getAudioTracks())"
+SIZES: dict[str, dict[str, Any]] = {
+    "desktop": {"viewport": {"width": 1280, "height": 860}},
+    "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
+    "phone": {
+        "viewport": {"width": 390, "height": 844},
+        "device_scale_factor": 2,
+        "has_touch": True,
+        "is_mobile": True,
+    },
+}
+
+
+def start(page: Page) -> None:
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("status").first).to_have_text("Connected")
+
+
+def stop(page: Page) -> None:
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("status").first).to_have_text("Ended")
+
+
+def test_speech_comes_back(ui_server: Server, open_page: OpenPage, speech: Path) -> None:
+    """What is said into the microphone is what the page plays, well within a second."""
+    page = open_page(ui_server.url)
+    start(page)
+    page.wait_for_timeout(1000)  # the jitter buffers settle
+    sent, heard = record(page, f"[{LOCAL}, {REMOTE}]", 5.0)
+    spoken = np.tile(envelope(read_speech(speech)), 3)
+
+    likeness, _ = correlate(envelope(heard), spoken)
+    assert likeness > 0.8, "this is not the sentence that was spoken"
+    # Piece by piece, as the browser's jitter buffer stretches and shortens time a little.
+    starts = range(0, 4 * RATE, RATE // 2)
+    pieces = [(sent[at : at + RATE // 2], heard[at : at + RATE]) for at in starts]
+    found = np.array([correlate(*piece) for piece in pieces if piece[0].std() > 0.01])
+    print(found)
+    assert np.median(found[:, 0]) > 0.8, "the waveform has changed on its way"
+    assert 0.01 < np.median(found[:, 1]) / RATE < 0.4
+    stop(page)
+
+
+def test_video_moves(ui_server: Server, open_page: OpenPage) -> None:
+    """The picture that comes back is the size of the camera's, and moves."""
+    page = open_page(ui_server.url)
+    start(page)
+    grab = """async () => {
+      const video = document.querySelector('[data-part=remote-video]');
+      const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+      const paint = canvas.getContext('2d');
+      const pictures = [];
+      for (let n = 0; n < 4; n++) {
+        await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+        paint.drawImage(video, 0, 0);
+        const { data } = paint.getImageData(0, 0, canvas.width, canvas.height);
+        pictures.push(data.reduce((sum, value) => sum + value));
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
+      return [canvas.width, canvas.height, new Set(pictures).size];
+    }"""
+    width, height, different = page.evaluate(grab)
+    assert (width, height) == (320, 240)
+    assert different == 4
+    expect(page.get_by_label("Your camera")).to_be_visible()
+    stop(page)
+
+
+def test_inputs_and_outputs_are_live(ui_server: Server, open_page: OpenPage) -> None:
+    """Inputs go with the offer and at each change; every output shows, none is lost."""
+    page = open_page(ui_server.url)
+    amount, frames, log = page.get_by_role("spinbutton").nth(0), page.get_by_label("Frames"), None
+    log = page.get_by_label("Log")
+    start(page)
+    expect(log).to_have_value("started with 3 and 1\n")
+    amount.fill("7")
+    amount.press("Tab")
+    expect(log).to_have_value("started with 3 and 1\nchanged to 7 and 1\n")
+    counted = float(frames.input_value())
+    page.wait_for_timeout(600)
+    assert float(frames.input_value()) > counted
+    stop(page)
+
+
+def test_messages_of_the_server_become_toasts(ui_server: Server, open_page: OpenPage) -> None:
+    """A warning and an error of the handler are shown in its words, and the session goes on."""
+    page = open_page(ui_server.url)
+    start(page)
+    amount = page.get_by_role("spinbutton").nth(0)
+    amount.fill("9")
+    amount.press("Tab")
+    expect(page.get_by_text("Nine is a lot.")).to_be_visible()
+    amount.fill("10")
+    amount.press("Tab")
+    expect(page.get_by_role("alert").get_by_text("Ten is too much.")).to_be_visible()
+    page.get_by_role("alert").get_by_role("button", name="Dismiss").click()
+    expect(page.get_by_text("Ten is too much.")).to_be_hidden()
+    expect(page.get_by_role("status").first).to_have_text("Connected")
+    stop(page)
+
+
+def test_a_full_server_says_so(ui_server: Server, open_page: OpenPage) -> None:
+    """One session too many is refused in words; a place that was given up is free at once."""
+    first, second = open_page(ui_server.url), open_page(ui_server.url)
+    start(first)
+    second.get_by_role("button", name="Start").click()
+    expect(second.get_by_role("alert")).to_contain_text("places are taken")
+    expect(second.get_by_role("button", name="Start")).to_be_visible()
+    stop(first)
+    start(second)
+    stop(second)
+
+
+def test_keyboard_is_enough(ui_server: Server, open_page: OpenPage) -> None:
+    """Start, mute, choose devices and stop without a mouse."""
+    page = open_page(ui_server.url)
+    page.get_by_role("button", name="Start").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_have_text("Connected")
+    mute = page.get_by_role("button", name="Mute microphone")
+    mute.focus()
+    page.keyboard.press("Space")
+    expect(mute).to_have_attribute("aria-pressed", "true")
+    assert page.evaluate(f"{CONNECTION}.localStream.getAudioTracks()[0].enabled") is False
+    devices = page.get_by_role("button", name="Choose devices")
+    devices.focus()
+    page.keyboard.press("Enter")
+    expect(devices).to_have_attribute("aria-expanded", "true")
+    page.get_by_role("combobox", name="Microphone").select_option("Fake Audio Input 2")
+    page.wait_for_function(
+        f"{CONNECTION}.localStream.getAudioTracks()[0].label == 'Fake Audio Input 2'"
+    )
+    assert page.evaluate(f"{CONNECTION}.localStream.getAudioTracks()[0].enabled") is False
+    page.get_by_role("button", name="Stop").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").first).to_have_text("Ended")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_looks(ui_server: Server, open_page: OpenPage, screenshot: Screenshot, size: str) -> None:
+    """Every control has a name, nothing is cut off, and a picture of it is kept."""
+    page = open_page(ui_server.url, **SIZES[size])
+    start(page)
+    page.get_by_role("button", name="Choose devices").click()
+    expect(page.get_by_role("meter", name="Level of your microphone")).to_be_visible()
+    page.wait_for_timeout(700)
+    assert unnamed_controls(page) == []
+    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(wide) <= 0, "the page must not scroll sideways"
+    page.get_by_role("button", name="Choose devices").click()
+    screenshot(page, f"ui-{size}")
+    stop(page)
+
+
+def unnamed_controls(page: Page) -> list[str]:
+    """The controls that a screen reader could not name."""
+    roles = "button|link|combobox|slider|spinbutton|textbox|checkbox|radio|meter|img"
+    tree = page.locator("body").aria_snapshot()
+    return re.findall(rf"^\s*- (?:{roles})(?=:|$| \[).*", tree, re.MULTILINE)
