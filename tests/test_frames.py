@@ -65,7 +65,9 @@ def test_interleaved_stereo_is_split(dtype: type[np.generic], shape: tuple[int, 
     assert frame.data.flags.c_contiguous
 
 
-@pytest.mark.parametrize(("shape", "layout"), [((4,), "mono"), ((1, 4), "mono"), ((2, 4), "stereo")])
+@pytest.mark.parametrize(
+    ("shape", "layout"), [((4,), "mono"), ((1, 4), "mono"), ((2, 4), "stereo")]
+)
 def test_a_layout_that_fits_the_rows_changes_nothing(shape: tuple[int, ...], layout: str) -> None:
     """The layout of an array that has its channels as rows is taken as said."""
     samples = ramp(np.int16, *shape)
@@ -214,7 +216,7 @@ def test_a_wrong_dtype_is_named(dtype: Any) -> None:
 
 def test_the_other_byte_order_is_refused() -> None:
     """Big-endian samples are refused, not played as noise."""
-    big = np.dtype("i2").newbyteorder("S" if np.little_endian else "L")
+    big = np.dtype("i2").newbyteorder("S")
     assert str(big) in refused((24000, np.zeros(4, big)))
 
 
@@ -279,15 +281,21 @@ def test_a_layout_that_contradicts_the_array_is_refused() -> None:
     assert "odd" in refused((24000, np.zeros(5, np.int16), "stereo"))
 
 
-@given(value=st.recursive(st.none() | st.integers() | st.text(), st.lists) | st.binary())
+@given(value=st.none() | st.integers() | st.text() | st.binary() | st.lists(st.floats()))
 @quick
 def test_nothing_but_the_documented_error_comes_out(value: Any) -> None:
     """Whatever a handler emits in place of audio is an `InvalidFrameError`."""
     for shaped in (value, (value, value), (24000, value), (24000, np.zeros(2, np.int16), value)):
-        try:
-            assert to_audio_frame(shaped).data.dtype == np.int16
-        except InvalidFrameError as error:
-            assert str(error)
+        result = outcome(shaped)
+        assert isinstance(result, InvalidFrameError) or result.data.dtype == np.int16
+
+
+def outcome(value: Any) -> AudioFrame | InvalidFrameError:
+    """The frame that was read, or the error."""
+    try:
+        return to_audio_frame(value)
+    except InvalidFrameError as error:
+        return error
 
 
 # Rates and layouts

@@ -204,7 +204,7 @@ class OpusEncoder:
                 self._state, interleaved.ctypes.data, data.shape[1], self._packet, MAX_PACKET
             )
         )
-        return self._packet.raw[:size]
+        return ctypes.string_at(self._packet, size)
 
     def _set(self, request: int, value: int) -> None:
         _check(self._library.opus_encoder_ctl(self._state, request, ctypes.c_int(value)))

@@ -7,8 +7,9 @@ import html
 import inspect
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -38,15 +39,24 @@ class StreamBlocks(gr.Blocks):
         kwargs.setdefault("css", CSS)
         kwargs.setdefault("footer_links", ["gradio", "settings"])
         kwargs.setdefault("run_history", False)
-        kwargs["app_kwargs"] = {"lifespan": self._lifespan, **(kwargs.get("app_kwargs") or {})}
         return super().launch(*args, **kwargs)
 
-    @asynccontextmanager
-    async def _lifespan(self, app: Any) -> AsyncIterator[None]:
+    def close(self, verbose: bool = True) -> None:
+        """End the sessions, then the server."""
+        self.sessions.close(CLOSE_TIMEOUT)
+        super().close(verbose)
+
+    def block_thread(self) -> None:
+        """Serve until Ctrl+C.
+
+        Gradio's own way out waits five seconds for the pages that are open, and then leaves
+        without ending anything.
+        """
         try:
-            yield
-        finally:
-            await self.sessions.close(CLOSE_TIMEOUT)
+            while self.is_running:
+                time.sleep(0.1)
+        except (KeyboardInterrupt, OSError):
+            self.close()
 
 
 def build_ui(stream: Stream) -> StreamBlocks:

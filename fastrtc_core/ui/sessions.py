@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import UnknownSessionError
@@ -31,9 +32,11 @@ class UISessions:
         self._waiting: dict[str, deque[AdditionalOutputs]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._failed: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def follow(self, session: str) -> None:
         """Collect the outputs of a session from now on; called on its event loop."""
+        self._loop = asyncio.get_running_loop()
         self._tasks[session] = asyncio.create_task(self._collect(session))
 
     def take(self, session: str) -> list[AdditionalOutputs]:
@@ -47,14 +50,20 @@ class UISessions:
         self._failed.add(session)
         return first
 
-    async def close(self, timeout: float) -> None:
-        """End the sessions and wait up to `timeout` s until they are gone; on their event loop."""
+    def close(self, timeout: float) -> None:
+        """End the sessions and wait up to `timeout` s until they are gone.
+
+        Not to be called on the event loop that they live on.
+        """
+        loop = self._loop
+        if loop is not None and loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._close(timeout), loop).result()
+
+    async def _close(self, timeout: float) -> None:
         tasks = dict(self._tasks)
         for session in tasks:
-            try:
+            with suppress(UnknownSessionError):
                 self._stream.close(session)
-            except UnknownSessionError:
-                continue
         if tasks:
             await asyncio.wait(tasks.values(), timeout=timeout)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
 from fractions import Fraction
+from typing import Any
 
 import av
 from aiortc import MediaStreamTrack
@@ -13,8 +12,6 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
 from ..errors import EndOfStreamError
 from ..tracks import LocalAudioTrack, LocalVideoTrack
 from .opus import OpusEncoder
-
-logger = logging.getLogger(__name__)
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
@@ -32,21 +29,14 @@ class OutgoingAudio(MediaStreamTrack):
         super().__init__()
         self._track = track
         self._encoder = OpusEncoder(track.source.sample_rate, track.source.num_channels)
-        self._packets: deque[av.Packet] = deque()
 
-    async def recv(self) -> av.Packet:
+    async def recv(self) -> av.Packet[Any]:
         """Wait for the next packet. It ends only with its source: aiortc's sender would stop."""
-        while not self._packets:
-            try:
-                timed = await self._track.next_frame()
-            except EndOfStreamError:
-                self.stop()
-                raise MediaStreamError from None
-            try:
-                self._packets.extend(self._encoder.encode(timed))
-            except av.FFmpegError:
-                logger.exception("20 ms of audio could not be encoded")
-        return self._packets.popleft()
+        try:
+            return self._encoder.encode(await self._track.next_frame())
+        except EndOfStreamError:
+            self.stop()
+            raise MediaStreamError from None
 
 
 class OutgoingVideo(MediaStreamTrack):

@@ -1,0 +1,339 @@
+"""The browser client on a plain page: its life, its messages, and its errors in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Page, Playwright
+
+from .conftest import OpenPage
+from .support import FLAGS, Server, chromium_path, record
+
+# Notes everything that a connection says, and what it takes from the browser.
+PREPARE = """() => {
+  window.seen = [];
+  window.taken = { tracks: [], contexts: [], peers: [] };
+  window.make = (options) => {
+    const connection = window.connection = new Connection(options);
+    for (const type of ["state", "error", "warning", "message", "end_stream", "send_input"])
+      connection.addEventListener(type, ({ detail }) => seen.push([type, detail]));
+    return connection;
+  };
+  const ask = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+  if (ask) navigator.mediaDevices.getUserMedia = async (constraints) => {
+    const stream = await ask(constraints);
+    taken.tracks.push(...stream.getTracks());
+    return stream;
+  };
+  const noted = { AudioContext: taken.contexts, RTCPeerConnection: taken.peers };
+  for (const [name, list] of Object.entries(noted)) {
+    const Original = window[name];
+    window[name] = class extends Original {
+      constructor(...args) { super(...args); list.push(this); }
+    };
+  }
+}"""
+NOTHING_RUNS = """() => taken.tracks.every((track) => track.readyState === "ended")
+  && taken.contexts.every((context) => context.state === "closed")
+  && taken.peers.every((peer) => peer.connectionState === "closed")"""
+
+
+def prepare(page: Page) -> None:
+    page.wait_for_function("!!window.Connection")
+    page.evaluate(PREPARE)
+
+
+@pytest.fixture
+def page(page_server: Server, open_page: OpenPage) -> Iterator[Page]:
+    page = open_page(page_server.url)
+    prepare(page)
+    yield page
+    page.evaluate("window.connection?.close()")
+    page.wait_for_function(NOTHING_RUNS)
+
+
+def connect(page: Page, **options: Any) -> bool:
+    connected: bool = page.evaluate("(options) => make(options).connect()", options)
+    return connected
+
+
+def seen(page: Page, type: str) -> list[Any]:
+    found: list[Any] = page.evaluate(
+        "(type) => seen.filter(([one]) => one === type).map(([, detail]) => detail)", type
+    )
+    return found
+
+
+def wait_for(page: Page, type: str, detail: Any = None) -> None:
+    """Wait until an event of this type was seen, with this detail if one is given."""
+    page.wait_for_function(
+        "([type, detail]) => seen.some(([one, its]) => one === type"
+        " && (detail === null || JSON.stringify(its) === detail))",
+        arg=[
+            type,
+            None
+            if detail is None
+            else json.dumps(detail, separators=(",", ":"), ensure_ascii=False),
+        ],
+    )
+
+
+def test_finds_its_server_by_its_own_address(page: Page, page_server: Server) -> None:
+    """Without options it talks to the stream that served it, and leaves nothing when closed."""
+    assert connect(page)
+    assert page.evaluate("connection.id")
+    assert page_server.get("/sessions/echo") == "1"
+    page.evaluate("connection.close()")
+    page.wait_for_function(NOTHING_RUNS)
+    assert [one["state"] for one in seen(page, "state")] == ["connecting", "connected", "closed"]
+    for _ in range(50):
+        if page_server.get("/sessions/echo") == "0":
+            break
+        page.wait_for_timeout(50)
+    else:
+        pytest.fail("the server did not notice the end within 2.5 s")
+
+
+def test_messages_go_both_ways(page: Page) -> None:
+    """Any JSON value arrives; an error of the handler is an event and ends nothing."""
+    assert connect(page, args=[1, "two"])
+    wait_for(page, "message", {"args": [1, "two"]})
+    assert page.evaluate("connection.send({ text: 'häßlich', list: [1, null] })")
+    wait_for(page, "message", {"heard": {"text": "häßlich", "list": [1, None]}})
+    page.evaluate("connection.send('fail')")
+    wait_for(page, "error")
+    [error] = seen(page, "error")
+    assert error == {"code": "handler", "message": "This failed on purpose.", "fatal": False}
+    page.evaluate("connection.send('still here')")
+    wait_for(page, "message", {"heard": "still here"})
+
+
+def test_inputs_are_sent_when_the_server_asks(page: Page) -> None:
+    """`send_input` is answered with the last inputs."""
+    assert connect(page, args=["old"])
+    page.evaluate("connection.args = ['new']; connection.send('ask')")
+    wait_for(page, "message", {"args": ["new"]})
+
+
+def test_text_alone_is_a_session(page: Page) -> None:
+    """Modality `text` opens the data channel and asks for no device."""
+    assert connect(page, modality="text")
+    page.evaluate("connection.send('hello')")
+    wait_for(page, "message", {"heard": "hello"})
+    assert page.evaluate("taken.tracks.length + taken.contexts.length") == 0
+
+
+def test_send_only_receives_no_track(page: Page) -> None:
+    """Mode `send` sends and plays nothing."""
+    assert connect(page, offer="/send/webrtc/offer", mode="send")
+    assert page.evaluate("connection.localStream.getTracks().length") == 1
+    assert page.evaluate("connection.remoteStream.getTracks().length") == 0
+
+
+def test_stereo_stays_stereo(page: Page) -> None:
+    """With `stereo`, each tone of the server is heard on its own side alone."""
+    options = {"offer": "/tones/webrtc/offer", "mode": "receive", "stereo": True}
+    assert connect(page, **options)
+    assert page.evaluate("taken.tracks.length") == 0
+    page.wait_for_timeout(700)
+    sides = record(page, "[connection.remoteStream]", 1.0, rate=48000, channels=2)
+    spectra = np.abs(np.fft.rfft(sides[:, -24000:] * np.hanning(24000)))
+    loudest = spectra.argmax(axis=1) * 2
+    assert list(loudest) == [500, 2000]
+    assert spectra[0, 1000] < spectra[0, 250] / 30
+    assert spectra[1, 250] < spectra[1, 1000] / 30
+
+
+def test_the_server_ends_the_stream(page: Page) -> None:
+    """The server's last words are the reason of the state `closed`."""
+    assert connect(page, offer="/farewell/webrtc/offer", mode="receive")
+    wait_for(page, "state", {"state": "closed", "reason": "That was all."})
+
+
+def test_mute_sends_silence(page: Page) -> None:
+    """What is muted is neither sent nor metered, and stays muted over a reconnect."""
+    assert connect(page)
+    page.evaluate("connection.mute('audio'); connection.mute('speaker')")
+    page.wait_for_timeout(300)
+    heard = (
+        "new Promise((resolve) => connection.addEventListener('level', (e) => resolve(e.detail)))"
+    )
+    assert page.evaluate(heard)["local"] == 0
+    page.evaluate("connection.close()")
+    assert page.evaluate("connection.connect()")
+    assert page.evaluate("connection.localStream.getTracks()[0].enabled") is False
+    assert page.evaluate("connection.audio.muted") is True
+
+
+def test_starting_twice_is_starting_once(page: Page, page_server: Server) -> None:
+    """A second `connect()` joins the first."""
+    page.evaluate("make({})")
+    assert page.evaluate("Promise.all([connection.connect(), connection.connect()])") == [True] * 2
+    assert page.evaluate("connection.connect()") is True
+    assert page.evaluate("taken.peers.length") == 1
+
+
+def test_closing_while_connecting(page: Page) -> None:
+    """A close at any moment of connecting ends in `closed`, with nothing left running."""
+    for wait in (0, 5, 20, 60, 150):
+        result = page.evaluate(
+            """async (wait) => {
+              const connected = make({}).connect();
+              await new Promise((resolve) => setTimeout(resolve, wait));
+              const early = connection.state === "connecting";
+              connection.close();
+              return [early, await connected, connection.state];
+            }""",
+            wait,
+        )
+        early, connected, state = result
+        assert state == "closed"
+        assert connected is not early
+    page.wait_for_function(NOTHING_RUNS)
+    assert seen(page, "error") == []
+
+
+def test_ice_servers_of_the_server(page: Page) -> None:
+    """`rtcConfiguration: "server"` takes the ICE servers that the server names."""
+    page.evaluate("taken.peers.length = 0")
+    page.route("**/echo/webrtc/config", lambda route: route.fulfill(json={"iceServers": []}))
+    assert connect(page, rtcConfiguration="server")
+    server = {"urls": "stun:127.0.0.1:9"}
+    asked = f"() => Promise.resolve({{ iceServers: [{json.dumps(server)}] }})"
+    page.evaluate("connection.close()")
+    assert page.evaluate(f"make({{ rtcConfiguration: {asked} }}).connect()")
+    assert (
+        page.evaluate("taken.peers[1].getConfiguration().iceServers[0].urls[0]") == server["urls"]
+    )
+
+
+def test_a_lost_device_is_told(page: Page) -> None:
+    """A microphone that is unplugged is an error in words; another one can take over."""
+    assert connect(page)
+    page.evaluate("taken.tracks[0].dispatchEvent(new Event('ended'))")
+    wait_for(page, "error")
+    [error] = seen(page, "error")
+    assert error["code"] == "device-lost"
+    assert "microphone was disconnected" in error["message"]
+    page.evaluate(
+        "Connection.devices().then(({ audio }) => connection.setDevice('audio', audio[2].deviceId))"
+    )
+    page.wait_for_function("connection.localStream.getTracks()[0].label === 'Fake Audio Input 2'")
+    assert page.evaluate("connection.state") == "connected"
+
+
+# --- failures ---------------------------------------------------------------------------------
+
+
+def failure(page: Page, **options: Any) -> dict[str, Any]:
+    """The error of a connection that must fail."""
+    assert not connect(page, **options)
+    [error] = seen(page, "error")
+    assert error["fatal"] is True
+    assert seen(page, "state")[-1] == {"state": "failed", "reason": error["message"]}
+    page.wait_for_function(NOTHING_RUNS)
+    found: dict[str, Any] = error
+    return found
+
+
+def test_full_server(page: Page, page_server: Server, open_page: OpenPage) -> None:
+    """The concurrency limit is named."""
+    other = open_page(page_server.url)
+    other.wait_for_function("!!window.Connection")
+    options = {"offer": "/limited/webrtc/offer"}
+    script = "(options) => (window.first = new Connection(options)).connect()"
+    assert other.evaluate(script, options)
+    error = failure(page, **options)
+    assert error["code"] == "concurrency_limit_reached"
+    assert "1 places are taken" in error["message"]
+
+
+def test_wrong_modality(page: Page) -> None:
+    """A stream that does not serve what is offered says so itself."""
+    error = failure(page, offer="/tones/webrtc/offer", modality="video")
+    assert error["code"] == "wrong_modality"
+
+
+def test_no_server(page: Page) -> None:
+    """An address where nobody listens."""
+    page.unroute_all()
+    error = failure(page, offer="http://127.0.0.1:9/webrtc/offer")
+    assert error["message"] == "The server cannot be reached."
+
+
+def test_answer_that_is_none(page: Page) -> None:
+    """A page of a proxy instead of an answer."""
+    error = failure(page, offer="/broken/offer")
+    assert error["message"] == "The server answered with 502 Bad Gateway."
+
+
+def test_silent_server(page: Page) -> None:
+    """A server that never answers is given up after ten seconds."""
+    page.clock.install()
+    page.route("**/silent", lambda route: None)
+    with page.expect_request("**/silent"):
+        page.evaluate("() => { window.result = make({ offer: '/silent' }).connect() }")
+    page.clock.fast_forward(10_000)
+    assert page.evaluate("result") is False
+    [error] = seen(page, "error")
+    assert error["message"] == "The server did not answer within 10 seconds."
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("NotFoundError", "No microphone was found."),
+        ("NotReadableError", "The microphone is in use by another program."),
+        ("OverconstrainedError", "The microphone cannot do what is asked of it."),
+    ],
+)
+def test_device_failures(page: Page, name: str, message: str) -> None:
+    """What the browser names in one word is said in a sentence."""
+    page.evaluate(
+        "(name) => { navigator.mediaDevices.getUserMedia = async () => {"
+        " throw new DOMException('', name) } }",
+        name,
+    )
+    assert failure(page)["message"] == message
+
+
+def test_insecure_page(page_server: Server, open_page: OpenPage) -> None:
+    """A page on plain http:// gets no microphone, and is told why."""
+    page = open_page(f"http://insecure.test:{page_server.port}")
+    prepare(page)
+    assert "https://" in failure(page)["message"]
+
+
+@pytest.fixture(scope="module")
+def denying_browser(playwright: Playwright) -> Iterator[Browser]:
+    denied = ["--use-fake-ui-for-media-stream=deny"]
+    running = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS + denied)
+    yield running
+    running.close()
+
+
+def test_permission_denied(denying_browser: Browser, page_server: Server) -> None:
+    """A user who says no is told where to say yes."""
+    page = denying_browser.new_page()
+    page.goto(page_server.url)
+    prepare(page)
+    error = failure(page)
+    assert error["code"] == "permission-denied"
+    assert "microphone" in error["message"]
+    page.close()
+
+
+def test_server_gone(page_server: Server, open_page: OpenPage) -> None:
+    """A server that vanishes is noticed and named as the reason. Must be the last test here."""
+    page = open_page(page_server.url)
+    prepare(page)
+    assert connect(page)
+    page_server.kill()
+    page.wait_for_function("connection.state === 'failed'", timeout=25_000)
+    assert seen(page, "error")[-1]["message"] == "The connection to the server was lost."
+    assert seen(page, "warning"), "some seconds before, the page was told of the silence"
+    page.wait_for_function(NOTHING_RUNS)

@@ -1,0 +1,120 @@
+"""Every demo, started as the README says, does in a browser what its first line promises."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .conftest import OpenPage, Screenshot
+from .support import ROOT, Server
+
+NAMES = sorted(path.stem for path in (ROOT / "demo").glob("[!_]*.py"))
+
+# The mean of red, green and blue in what a video element shows.
+MEAN_COLOUR = """(video) => {
+  const paint = new OffscreenCanvas(8, 8).getContext("2d");
+  paint.drawImage(video, 0, 0, 8, 8);
+  const { data } = paint.getImageData(0, 0, 8, 8);
+  return [0, 1, 2].map((k) => data.filter((_, at) => at % 4 === k).reduce((a, b) => a + b) / 64);
+}"""
+
+
+@pytest.fixture(scope="module")
+def demos() -> Iterator[dict[str, Server]]:
+    """All demos, starting side by side."""
+    servers = {name: Server(ROOT / "demo" / f"{name}.py", port_option="--port") for name in NAMES}
+    yield servers
+    for server in servers.values():
+        server.kill()
+
+
+@pytest.fixture
+def demo(
+    request: pytest.FixtureRequest,
+    demos: dict[str, Server],
+    open_page: OpenPage,
+    screenshot: Screenshot,
+) -> Iterator[Page]:
+    """The page of the demo that the test is named for, connected; Ctrl+C in the end."""
+    name = request.node.name.removeprefix("test_")
+    server = demos.pop(name)
+    server.wait_until_ready()
+    page = open_page(server.url)
+    page.get_by_role("button", name="Start").click()
+    state = page.get_by_role("status").first
+    expect(state).to_have_text("Connected")
+    yield page
+    screenshot(page, f"demo-{name}")
+    assert server.interrupt() == 0, server.log.read_text()
+    expect(state).to_have_text("The server closed the connection.")
+    assert "Traceback" not in server.log.read_text()
+
+
+def wait_for_sound(page: Page) -> None:
+    page.wait_for_function(
+        "document.querySelector('[data-part=remote-meter] [role=meter]').ariaValueNow > 50"
+    )
+
+
+def test_audio_echo(demo: Page) -> None:
+    """The meter of the server follows that of the microphone."""
+    wait_for_sound(demo)
+
+
+def test_audio_video_echo(demo: Page) -> None:
+    """Sound and picture come back."""
+    wait_for_sound(demo)
+    expect(demo.get_by_label("Video from the server")).to_be_visible()
+
+
+def test_video_filter(demo: Page) -> None:
+    """The filter changes while the camera runs: Chromium's green picture in negative is pink."""
+    remote = demo.get_by_label("Video from the server")
+    demo.wait_for_function("document.querySelector('[data-part=remote-video]').videoWidth > 0")
+    red, green, _ = remote.evaluate(MEAN_COLOUR)
+    assert green > red + 50
+    demo.get_by_role("radio", name="Negative").check()
+    demo.wait_for_timeout(1000)
+    red, green, _ = remote.evaluate(MEAN_COLOUR)
+    assert red > green + 50
+
+
+def test_audio_generator(demo: Page) -> None:
+    """The melody sounds without a microphone, and its notes are shown."""
+    wait_for_sound(demo)
+    assert (
+        demo.evaluate(
+            "document.querySelector('[data-part=root]').connection.localStream.getTracks().length"
+        )
+        == 0
+    )
+    expect(demo.get_by_label("Note")).to_have_value(re.compile(r"\(3 of 30\)"))
+
+
+def test_messages(demo: Page) -> None:
+    """The slider reaches the handler; level, curve, log and a warning come back."""
+    gain = demo.get_by_role("spinbutton").nth(0)
+    gain.fill("8")
+    gain.press("Tab")
+    expect(demo.get_by_text("too loud", exact=False).first).to_be_visible()
+    expect(demo.get_by_label("Log")).to_have_value(re.compile("connected\n.*gain is now 8\n"))
+    assert float(demo.get_by_label("Level (dB)").first.input_value()) <= 0
+    demo.wait_for_timeout(1500)
+    expect(demo.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
+
+
+def test_html_page(demo: Page) -> None:
+    """The page without Gradio gets a greeting, and each message back to front."""
+    expect(demo.get_by_text("Hello! Your voice comes back")).to_be_visible()
+    demo.get_by_label("Message to the server").fill("stressed")
+    demo.keyboard.press("Enter")
+    expect(demo.get_by_text("desserts")).to_be_visible()
+    demo.wait_for_timeout(1500)
+
+
+def test_there_is_a_test_for_each() -> None:
+    """No demo goes untested."""
+    assert {f"test_{name}" for name in NAMES} <= set(globals())

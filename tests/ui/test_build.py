@@ -1,0 +1,186 @@
+"""The Gradio UI builds for every kind of stream; nothing here starts a server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from fastrtc_core import (
+    AdditionalOutputs,
+    AsyncAudioVideoStreamHandler,
+    AudioFrame,
+    ConfigurationError,
+    Modality,
+    Mode,
+    Stream,
+)
+from fastrtc_core.ui import StreamBlocks
+from fastrtc_core.ui.sessions import CAPACITY, UISessions
+
+
+class Everything(AsyncAudioVideoStreamHandler):
+    """Does nothing, but could do everything."""
+
+    async def receive(self, frame: AudioFrame) -> None:
+        pass
+
+    async def emit(self) -> None:
+        return None
+
+    async def video_receive(self, frame: Any) -> None:
+        pass
+
+    async def video_emit(self) -> None:
+        return None
+
+    def copy(self) -> Everything:
+        return Everything()
+
+
+KINDS = list(itertools.product(get_args(Modality), get_args(Mode)))
+
+
+@pytest.mark.parametrize(("modality", "mode"), KINDS)
+def test_builds_for_every_kind(modality: Modality, mode: Mode) -> None:
+    """Whatever can be streamed has a UI, and its widget knows what it is."""
+    stream = Stream(Everything(), modality=modality, mode=mode)
+    ui = stream.ui
+    assert isinstance(ui, StreamBlocks)
+    assert stream.ui is ui
+    settings = _settings(ui)
+    assert (settings["modality"], settings["mode"]) == (modality, mode)
+    assert settings["hasIceServers"] is False
+
+
+def test_settings_reach_the_widget() -> None:
+    """Constraints, stereo and ICE servers are told to the browser; the servers only on demand."""
+    handler = Everything(expected_layout="stereo")
+    ice = [{"urls": "turn:example.test", "username": "u", "credential": "secret"}]
+    constraints = {"audio": {"echoCancellation": False}}
+    stream = Stream(handler, rtc_configuration=ice, track_constraints=constraints)
+    settings = _settings(stream.ui)
+    assert settings["stereo"] is True
+    assert settings["trackConstraints"] == constraints
+    assert settings["hasIceServers"] is True
+    assert "secret" not in json.dumps(stream.ui.get_config_file(), default=str)
+
+
+def test_texts_are_escaped() -> None:
+    """Title and subtitle are text, whatever characters they hold."""
+    ui = Stream(Everything(), ui_args={"title": "<b>&", "subtitle": "${1} {{x}}"}).ui
+    assert ui.title == "<b>&"
+    headers = [block.value for block in ui.blocks.values() if isinstance(block, gr.HTML)]
+    assert "<h1>&lt;b&gt;&amp;</h1><p>${1} {{x}}</p>" in headers
+
+
+def test_components_are_shown_once() -> None:
+    """A component that is both an input and an output is in the page once."""
+    both = gr.Textbox(label="Both", render=False)
+    stream = Stream(Everything(), additional_inputs=[both], additional_outputs=[both])
+    boxes = [block for block in stream.ui.blocks.values() if isinstance(block, gr.Textbox)]
+    assert boxes == [both]
+
+
+def test_no_external_host_is_named() -> None:
+    """Neither the theme nor the widget loads anything from another host."""
+    ui = Stream(Everything()).ui
+    theme = ui_theme_css()
+    for text in (theme, _widget(ui).html_template, _widget(ui).js_on_load or ""):
+        assert "//fonts." not in text
+        assert "cdn" not in text.lower()
+
+
+def ui_theme_css() -> str:
+    from fastrtc_core.ui.theme import CSS, make_theme
+
+    theme = make_theme()
+    return CSS + theme._get_theme_css() + "".join(theme._stylesheets)
+
+
+class OutputsOf:
+    """As much of a stream as `UISessions` needs."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[AdditionalOutputs | None] = asyncio.Queue()
+        self.closed: list[str] = []
+
+    async def output_stream(self, session: str) -> Any:
+        while (outputs := await self.queue.get()) is not None:
+            yield outputs
+
+    def close(self, session: str) -> None:
+        self.closed.append(session)
+        self.queue.put_nowait(None)
+
+
+@pytest.fixture
+def outputs() -> Iterator[OutputsOf]:
+    yield OutputsOf()
+
+
+@pytest.mark.virtual_clock
+async def test_no_output_is_lost_between_two_fetches(outputs: OutputsOf) -> None:
+    """Each output is handed out once, oldest first; a slow page loses the oldest alone."""
+    sessions = UISessions(outputs)  # type: ignore[arg-type]
+    sessions.follow("a")
+    for number in range(3):
+        outputs.queue.put_nowait(AdditionalOutputs(number))
+    await asyncio.sleep(0.1)
+    assert [one.args for one in sessions.take("a")] == [(0,), (1,), (2,)]
+    assert sessions.take("a") == []
+    for number in range(CAPACITY + 5):
+        outputs.queue.put_nowait(AdditionalOutputs(number))
+    await asyncio.sleep(0.1)
+    assert [one.args[0] for one in sessions.take("a")] == list(range(5, CAPACITY + 5))
+    await sessions.close(1.0)
+    assert outputs.closed == ["a"]
+
+
+@pytest.mark.virtual_clock
+async def test_last_outputs_outlive_their_session(outputs: OutputsOf) -> None:
+    """What was put out right before the end can still be fetched for a while, then is dropped."""
+    sessions = UISessions(outputs)  # type: ignore[arg-type]
+    sessions.follow("a")
+    outputs.queue.put_nowait(AdditionalOutputs("last words"))
+    await sessions.close(1.0)
+    await asyncio.sleep(1)
+    assert [one.args for one in sessions.take("a")] == [("last words",)]
+    await asyncio.sleep(20)
+    assert sessions.take("a") == []
+    assert sessions.note_failure("a") is False
+
+
+def test_speech_arrays_are_no_json() -> None:
+    """Inputs need not be JSON: they never leave the process between Gradio and the handler."""
+    handler = Everything()
+    handler.set_args([np.zeros(3)])
+    assert isinstance(handler.args[0], np.ndarray)
+
+
+def test_bad_streams_have_no_ui() -> None:
+    """A stream that cannot be is refused before there is a UI of it."""
+    with pytest.raises(ConfigurationError):
+        Stream(Everything(), modality="smell")  # type: ignore[arg-type]
+
+
+def _widget(ui: gr.Blocks) -> gr.HTML:
+    [widget] = [
+        block
+        for block in ui.blocks.values()
+        if isinstance(block, gr.HTML) and "fastrtc-widget" in (block.elem_classes or [])
+    ]
+    return widget
+
+
+def _settings(ui: gr.Blocks) -> dict[str, Any]:
+    script = _widget(ui).js_on_load or ""
+    last = script.rindex("client.Connection, ") + len("client.Connection, ")
+    settings: dict[str, Any] = json.JSONDecoder().raw_decode(script[last:])[0]
+    return settings
