@@ -34,6 +34,7 @@ from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .session import CloseReason
 from .stream import Stream, UIArgs
 from .tracks import AudioFrameEvent, AudioSource, AudioStream, VideoSource, VideoStream
+from .webrtc.options import AudioOptions, VideoOptions
 
 __all__ = [
     "AdditionalOutputs",
@@ -41,6 +42,7 @@ __all__ = [
     "AsyncStreamHandler",
     "AudioFrame",
     "AudioFrameEvent",
+    "AudioOptions",
     "AudioSource",
     "AudioStream",
     "AudioVideoStreamHandler",
@@ -73,6 +75,7 @@ __all__ = [
     "UnavailableError",
     "UnknownSessionError",
     "VideoEmitType",
+    "VideoOptions",
     "VideoSource",
     "VideoStream",
     "VideoStreamHandler",

@@ -17,6 +17,7 @@ from .registry import Registry
 from .session import CloseReason, Hooks
 from .webrtc import ice
 from .webrtc.manager import PeerManager, PeerOptions
+from .webrtc.options import AudioOptions, VideoOptions
 
 if TYPE_CHECKING:
     import gradio
@@ -65,6 +66,8 @@ class Stream:
         udp_port_range: First and last UDP port for media; any by default.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
+        audio_options: Bit rate, complexity, application and FEC of the audio that is sent.
+        video_options: Bit rates of the video that is sent.
 
     Raises:
         ConfigurationError: If the handler cannot serve the modality and mode, or an argument makes
@@ -90,6 +93,8 @@ class Stream:
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
         advertised_address: str | None = None,
+        audio_options: AudioOptions | None = None,
+        video_options: VideoOptions | None = None,
     ) -> None:
         _check_choice("modality", modality, get_args(Modality))
         _check_choice("mode", mode, get_args(Mode))
@@ -120,6 +125,8 @@ class Stream:
                 rtc_configuration=server_rtc_configuration,
                 udp_ports=_port_range(udp_port_range),
                 advertised_address=advertised_address,
+                audio=audio_options,
+                video=video_options,
                 hooks=Hooks(on_connect, on_disconnect),
             ),
         )

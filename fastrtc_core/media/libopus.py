@@ -158,7 +158,7 @@ class OpusEncoder:
     Args:
         sample_rate: One of `NATIVE_RATES`.
         num_channels: 1 or 2.
-        application: `lowdelay` looks 2.5 ms ahead, the others 6.5 ms; only the others can carry FEC.
+        application: `lowdelay` looks 2.5 ms ahead, the others 6.5 ms; they alone can carry FEC.
         bit_rate: In bits per second.
         complexity: 0 (least CPU) to 10.
 

@@ -22,11 +22,13 @@ class QueueState(NamedTuple):
         queued: Samples per channel that wait.
         last_push: Loop time in s of the latest push.
         flushed: Whether what is queued is the end of an utterance.
+        full: Whether producers are held back.
     """
 
     queued: int
     last_push: float
     flushed: bool
+    full: bool
 
 
 class AudioSource:
@@ -161,7 +163,9 @@ class AudioSource:
     # The side of the track
 
     def _state(self) -> QueueState:
-        return QueueState(self._playout.queued, self._last_push, self._flushed)
+        return QueueState(
+            self._playout.queued, self._last_push, self._flushed, not self.has_room
+        )
 
     def _pull(self) -> NDArray[np.int16]:
         data = self._playout.pull(self.frame_size)

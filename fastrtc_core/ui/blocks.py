@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 CLOSE_TIMEOUT = 3.0
 """How long in s a UI that is closed waits for its sessions to end."""
 
+_CANNOT_SHOW = "The server could not show its outputs."
+
 
 class StreamBlocks(gr.Blocks):
     """Blocks that launch with the look of the UI, and end their sessions when they are closed."""
@@ -113,9 +115,10 @@ def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
             # Outputs come many times a second, and so would this.
             if not sessions.note_failure(session):
                 return gr.skip()
-            logger.exception("session %s: additional_outputs_handler failed", session)
-            raise gr.Error("The server could not show its outputs.") from None
-        return values[0] if len(values) == 1 else values
+            logger.exception("session %s: the additional_outputs_handler failed", session)
+            notice = json.dumps({**json.loads(answer), "notice": _CANNOT_SHOW})
+            return notice, *(gr.skip() for _ in outputs)
+        return gr.skip(), *values
 
     how: dict[str, Any] = {
         "show_progress": "hidden",
@@ -129,7 +132,7 @@ def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
         gr.on(changes, send_input, [widget, *inputs], **how)
         widget.send_input(send_input, [widget, *inputs], **how)
     if outputs:
-        widget.fetch_output(fetch_output, [widget, *outputs], outputs, **how)
+        widget.fetch_output(fetch_output, [widget, *outputs], [widget, *outputs], **how)
 
 
 def _session_of(answer: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..errors import UnknownSessionError
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
 
 CAPACITY = 64
 """Outputs that may wait for a slow page; then the oldest are dropped."""
+
+CLOSE_POLL = 0.02
+"""Time in s between two looks whether closed sessions are gone."""
 
 LINGER = 10.0
 """How long in s the last outputs of an ended session can still be fetched."""
@@ -46,9 +48,10 @@ class UISessions:
 
     def note_failure(self, session: str) -> bool:
         """Whether this is the first time that the outputs of a session could not be shown."""
-        first = session in self._waiting and session not in self._failed
+        if session not in self._waiting or session in self._failed:
+            return False
         self._failed.add(session)
-        return first
+        return True
 
     def close(self, timeout: float) -> None:
         """End the sessions and wait up to `timeout` s until they are gone.
@@ -60,12 +63,20 @@ class UISessions:
             asyncio.run_coroutine_threadsafe(self._close(timeout), loop).result()
 
     async def _close(self, timeout: float) -> None:
-        tasks = dict(self._tasks)
-        for session in tasks:
-            with suppress(UnknownSessionError):
-                self._stream.close(session)
-        if tasks:
-            await asyncio.wait(tasks.values(), timeout=timeout)
+        sessions = list(self._tasks)
+        for _ in range(int(timeout / CLOSE_POLL)):
+            sessions = [session for session in sessions if self._stop(session)]
+            if not sessions:
+                return
+            await asyncio.sleep(CLOSE_POLL)
+
+    def _stop(self, session: str) -> bool:
+        """Whether there still was something to stop."""
+        try:
+            self._stream.close(session)
+        except UnknownSessionError:
+            return False
+        return True
 
     async def _collect(self, session: str) -> None:
         waiting = self._waiting[session] = deque(maxlen=CAPACITY)

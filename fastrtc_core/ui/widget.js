@@ -2,7 +2,7 @@
  * The widget of the Gradio UI: gives the controls of widget.html their life through `Connection`.
  *
  * Its way to Python are Gradio's events: `trigger("offer" | "fetch_output" | "send_input")`. The
- * answer to an offer comes back as the widget's value.
+ * answer to an offer, and what else Python has to say, comes back as the widget's value.
  */
 
 const WORDS = {
@@ -48,7 +48,8 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
       trigger("offer", { request: requests, sdp: body.sdp, type: body.type });
     });
   watch("value", () => {
-    const { request, answer } = JSON.parse(props.value || "{}");
+    const { request, answer, notice } = JSON.parse(props.value || "{}");
+    if (notice) toast("error", notice);
     waiting.get(request)?.(answer);
     waiting.delete(request);
   });

@@ -32,7 +32,7 @@ def _read(path: str) -> str:
 def make_widget(stream: Stream) -> gr.HTML:
     """The component with start/stop, meters, mute, devices and video.
 
-    Its value is the JSON text of the last answer that it got to an offer.
+    Its value is a JSON text: the last answer that it got to an offer, and the notice of a failure.
     """
     settings = {
         "modality": stream.modality,

@@ -16,7 +16,9 @@ from typing import Any
 from aioice import Candidate, stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
-from aiortc import RTCPeerConnection, RTCRtpReceiver
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.codecs.base import Encoder
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
 from aiortc.rtp import RtpPacket
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,31 @@ def tap(receiver: RTCRtpReceiver, take: Callable[[RtpPacket], None]) -> None:
     receiver._RTCRtpReceiver__jitter_buffer = _Tap(receiver, take)  # type: ignore[attr-defined]
 
 
+def use_encoder(
+    sender: RTCRtpSender, make: Callable[[RTCRtpCodecParameters], Encoder | None]
+) -> None:
+    """Give a sender an encoder of our making, once it knows the codec and before its first frame.
+
+    Args:
+        sender: One that has not been started.
+        make: Called with the negotiated codec; `None` leaves the choice to aiortc.
+    """
+    original = sender.send
+
+    async def send(parameters: RTCRtpSendParameters) -> None:
+        if sender._RTCRtpSender__encoder is None:  # type: ignore[attr-defined]
+            sender._RTCRtpSender__encoder = make(parameters.codecs[0])  # type: ignore[attr-defined]
+        await original(parameters)
+
+    sender.send = send  # type: ignore[method-assign]
+
+
+def reported_loss(sender: RTCRtpSender) -> float:
+    """The fraction of our packets that the other side last reported lost (RFC 3550 §6.4.1)."""
+    reports = sender._RTCRtpSender__stats.values()  # type: ignore[attr-defined]
+    return next((r.fractionLost / 256 for r in reports if r.type == "remote-inbound-rtp"), 0.0)
+
+
 def restrict_ports(pc: RTCPeerConnection, ports: range) -> None:
     """Bind the sockets of a connection that has not gathered yet to ports of a range.
 
@@ -90,7 +117,7 @@ def restrict_ports(pc: RTCPeerConnection, ports: range) -> None:
         OSError: Out of `setLocalDescription`, if every port of the range is taken.
     """
     for connection in _ice_connections(pc):
-        original = connection.get_component_candidates
+        original: Any = connection.get_component_candidates
 
         async def gather(
             component: int,
@@ -106,7 +133,10 @@ def restrict_ports(pc: RTCPeerConnection, ports: range) -> None:
             if connection.stun_server is not None:
                 candidates += await _reflexive(protocols, connection.stun_server, timeout)
             # Without addresses, what is left for aioice is the TURN server.
-            return candidates + await original(component=component, addresses=[], timeout=timeout)
+            relayed: list[Candidate] = await original(
+                component=component, addresses=[], timeout=timeout
+            )
+            return candidates + relayed
 
         connection.get_component_candidates = gather  # type: ignore[method-assign]
 

@@ -27,6 +27,7 @@ from ..session.session import Hooks, copy_handler
 from . import ice
 from .candidates import EarlyCandidates
 from .negotiation import Flows, negotiate
+from .options import AudioOptions, VideoOptions
 from .peer import Peer
 from .signaling import (
     MAX_CANDIDATES,
@@ -53,6 +54,8 @@ class PeerOptions:
     rtc_configuration: ice.RtcConfigurationSource = None
     udp_ports: range | None = None
     advertised_address: str | None = None
+    audio: AudioOptions | None = None
+    video: VideoOptions | None = None
     hooks: Hooks = field(default_factory=Hooks)
 
 
@@ -141,7 +144,13 @@ class PeerManager:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 session = await self._make_session(slot, offer, flows, headers)
                 configuration = await ice.resolve(self._options.rtc_configuration)
-                peer = Peer(session, ice.for_aiortc(configuration), self._options.udp_ports)
+                peer = Peer(
+                    session,
+                    ice.for_aiortc(configuration),
+                    self._options.udp_ports,
+                    self._options.audio,
+                    self._options.video,
+                )
                 sdp = await self._answer(peer, slot, offer, session)
             if answer.cancelled():  # whoever asked is gone
                 session.abandon(CloseReason.FAILED)

@@ -11,6 +11,7 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
 
 from ..errors import EndOfStreamError
 from ..tracks import LocalAudioTrack, LocalVideoTrack
+from .options import AudioOptions
 from .opus import OpusEncoder
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
@@ -21,19 +22,21 @@ class OutgoingAudio(MediaStreamTrack):
 
     Args:
         track: What to send.
+        options: How to encode it.
     """
 
     kind = "audio"
 
-    def __init__(self, track: LocalAudioTrack) -> None:
+    def __init__(self, track: LocalAudioTrack, options: AudioOptions) -> None:
         super().__init__()
         self._track = track
-        self._encoder = OpusEncoder(track.source.sample_rate, track.source.num_channels)
+        source = track.source
+        self.encoder = OpusEncoder(source.sample_rate, source.num_channels, options)
 
     async def recv(self) -> av.Packet[Any]:
         """Wait for the next packet. It ends only with its source: aiortc's sender would stop."""
         try:
-            return self._encoder.encode(await self._track.next_frame())
+            return self.encoder.encode(await self._track.next_frame())
         except EndOfStreamError:
             self.stop()
             raise MediaStreamError from None

@@ -25,7 +25,10 @@ from . import internals
 from .datachannel import LABEL, DataChannel
 from .incoming import IncomingAudio
 from .liveness import Liveness
+from .options import AudioOptions, VideoOptions
+from .opus import OpusEncoder
 from .outgoing import OutgoingAudio, OutgoingVideo
+from .video import make_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +37,9 @@ CONNECT_TIMEOUT = 15.0
 
 CHANNEL_GRACE = 1.0
 """How long in s the other side has to open the data channel before this side does."""
+
+LOSS_INTERVAL = 2.0
+"""Time in s between two looks at the loss that the other side reports."""
 
 FLUSH_TIMEOUT = 0.5
 """How long in s the last messages have to leave before the connection is closed."""
@@ -75,15 +81,25 @@ class Peer:
         endpoint: What sends and receives.
         configuration: ICE servers of this side.
         ports: UDP ports to use, or `None` for any.
+        audio_options: How audio is encoded.
+        video_options: How video is encoded.
     """
 
     def __init__(
-        self, endpoint: Endpoint, configuration: RTCConfiguration, ports: range | None = None
+        self,
+        endpoint: Endpoint,
+        configuration: RTCConfiguration,
+        ports: range | None = None,
+        audio_options: AudioOptions | None = None,
+        video_options: VideoOptions | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._ports = ports
+        self._audio_options = audio_options or AudioOptions()
+        self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
         self._audio: IncomingAudio | None = None
+        self._sending: tuple[OpusEncoder, RTCRtpSender] | None = None
         self._incoming: list[MediaStreamTrack] = []
         self._channel: DataChannel | None = None
         self._settled = asyncio.Event()
@@ -152,6 +168,8 @@ class Peer:
                 tasks.create_task(self._pump(track))
             tasks.create_task(Liveness(self._pc, self._endpoint.stop).run(tasks))
             tasks.create_task(self._offer_channel())
+            if self._sending is not None and self._audio_options.fec:
+                tasks.create_task(self._follow_loss(*self._sending))
 
     async def close(self) -> None:
         """Close the connection, after the last messages have left; idempotent."""
@@ -169,13 +187,18 @@ class Peer:
         await self._pc.setLocalDescription()
         return self._pc.localDescription.sdp
 
-    def _attach_local_tracks(self) -> dict[str, RTCRtpSender]:
-        senders: dict[str, RTCRtpSender] = {}
+    def _attach_local_tracks(self) -> set[str]:
+        """Add a sender for each local track; returns their kinds."""
+        kinds = set()
         if self._endpoint.local_audio is not None:
-            senders["audio"] = self._pc.addTrack(OutgoingAudio(self._endpoint.local_audio))
+            outgoing = OutgoingAudio(self._endpoint.local_audio, self._audio_options)
+            self._sending = outgoing.encoder, self._pc.addTrack(outgoing)
+            kinds.add("audio")
         if self._endpoint.local_video is not None:
-            senders["video"] = self._pc.addTrack(OutgoingVideo(self._endpoint.local_video))
-        return senders
+            sender = self._pc.addTrack(OutgoingVideo(self._endpoint.local_video))
+            internals.use_encoder(sender, lambda codec: make_encoder(codec, self._video_options))
+            kinds.add("video")
+        return kinds
 
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
@@ -215,6 +238,12 @@ class Peer:
             self._adopt(self._pc.createDataChannel(LABEL))
 
     # Media
+
+    async def _follow_loss(self, encoder: OpusEncoder, sender: RTCRtpSender) -> None:
+        """Tell the encoder how much of what it sends is lost."""
+        while True:
+            await asyncio.sleep(LOSS_INTERVAL)
+            encoder.note_loss(internals.reported_loss(sender))
 
     def _take_track(self, track: MediaStreamTrack) -> None:
         remote = self._endpoint.remote_audio

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, sync_playwright
 
-from .support import ARTIFACTS, FLAGS, Server, chromium_path, make_speech
+from .support import ARTIFACTS, FLAGS, Server, chromium_path, make_speech, serving
 
 OpenPage = Callable[..., Page]
 Screenshot = Callable[[Page, str], None]
@@ -71,13 +71,15 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 @pytest.fixture(scope="package")
 def ui_server() -> Iterator[Server]:
     """The Gradio UI of `server.py`."""
-    yield from _serve("ui")
+    with serving("ui") as server:
+        yield server
 
 
 @pytest.fixture(scope="package")
 def page_server() -> Iterator[Server]:
     """The plain page of `server.py`."""
-    yield from _serve("page")
+    with serving("page") as server:
+        yield server
 
 
 @pytest.fixture
@@ -88,12 +90,3 @@ def screenshot() -> Screenshot:
         page.screenshot(path=ARTIFACTS / f"{name}.png")
 
     return take
-
-
-def _serve(app: str) -> Iterator[Server]:
-    server = Server(Path(__file__).with_name("server.py"), app)
-    try:
-        server.wait_until_ready()
-        yield server
-    finally:
-        server.kill()

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import uvicorn
 from fastapi import FastAPI
@@ -105,8 +104,17 @@ def farewell() -> Iterator[Any]:
     yield CloseStream("That was all.")
 
 
+def show(_: float, log: str, count: int, line: str) -> tuple[int, str]:
+    """Adds the line to what is shown; one it cannot take."""
+    if "changed to 8" in line:
+        raise ValueError(line)
+    return count, log + (line and f"{line}\n")
+
+
 def serve_ui(port: int) -> None:
     """The Gradio UI: audio and video, inputs, outputs."""
+    import gradio as gr
+
     stream = Stream(
         ReportingEcho(),
         modality="audio-video",
@@ -117,10 +125,7 @@ def serve_ui(port: int) -> None:
             gr.Dropdown(["red", "green"], value="green", type="index", label="Colour"),
         ],
         additional_outputs=[gr.Number(label="Frames"), gr.Textbox(label="Log", lines=4)],
-        additional_outputs_handler=lambda _, log, count, line: (
-            count,
-            log + (line and f"{line}\n"),
-        ),
+        additional_outputs_handler=show,
         concurrency_limit=1,
         ui_args={"title": "Browser test", "subtitle": "Everything at once."},
     )

@@ -13,6 +13,8 @@ import time
 import urllib.error
 import urllib.request
 import wave
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +105,17 @@ class Server:
         except OSError:
             return False
         return True
+
+
+@contextmanager
+def serving(app: str) -> Iterator[Server]:
+    """One of the apps of `server.py`."""
+    server = Server(Path(__file__).with_name("server.py"), app)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.kill()
 
 
 def _free_port() -> int:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
 from .conftest import OpenPage
-from .support import FLAGS, Server, chromium_path, record
+from .support import FLAGS, Server, chromium_path, record, serving
 
 # Notes everything that a connection says, and what it takes from the browser.
 PREPARE = """() => {
@@ -45,6 +45,18 @@ NOTHING_RUNS = """() => taken.tracks.every((track) => track.readyState === "ende
 def prepare(page: Page) -> None:
     page.wait_for_function("!!window.Connection")
     page.evaluate(PREPARE)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def abandoned(browser: Browser) -> Iterator[Page]:
+    """A page whose server was killed; from the start, as it takes ten seconds to be noticed."""
+    page = browser.new_context(permissions=["microphone"]).new_page()
+    with serving("page") as server:
+        page.goto(server.url)
+        prepare(page)
+        assert connect(page)
+    yield page
+    page.context.close()
 
 
 @pytest.fixture
@@ -327,13 +339,9 @@ def test_permission_denied(denying_browser: Browser, page_server: Server) -> Non
     page.close()
 
 
-def test_server_gone(page_server: Server, open_page: OpenPage) -> None:
-    """A server that vanishes is noticed and named as the reason. Must be the last test here."""
-    page = open_page(page_server.url)
-    prepare(page)
-    assert connect(page)
-    page_server.kill()
-    page.wait_for_function("connection.state === 'failed'", timeout=25_000)
-    assert seen(page, "error")[-1]["message"] == "The connection to the server was lost."
-    assert seen(page, "warning"), "some seconds before, the page was told of the silence"
-    page.wait_for_function(NOTHING_RUNS)
+def test_server_gone(abandoned: Page) -> None:
+    """A server that vanishes is noticed and named as the reason; all is released."""
+    abandoned.wait_for_function("connection.state === 'failed'", timeout=25_000)
+    assert seen(abandoned, "error")[-1]["message"] == "The connection to the server was lost."
+    assert seen(abandoned, "warning"), "some seconds before, the page was told of the silence"
+    abandoned.wait_for_function(NOTHING_RUNS)

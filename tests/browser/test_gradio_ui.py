@@ -76,6 +76,7 @@ def test_video_moves(ui_server: Server, open_page: OpenPage) -> None:
       }
       return [canvas.width, canvas.height, new Set(pictures).size];
     }"""
+    page.wait_for_function("document.querySelector('[data-part=remote-video]').videoWidth > 0")
     width, height, different = page.evaluate(grab)
     assert (width, height) == (320, 240)
     assert different == 4
@@ -96,6 +97,20 @@ def test_inputs_and_outputs_are_live(ui_server: Server, open_page: OpenPage) -> 
     counted = float(frames.input_value())
     page.wait_for_timeout(600)
     assert float(frames.input_value()) > counted
+    stop(page)
+
+
+def test_outputs_that_cannot_be_shown(ui_server: Server, open_page: OpenPage) -> None:
+    """A handler of outputs that fails is told once, and the next outputs are shown again."""
+    page = open_page(ui_server.url)
+    start(page)
+    amount = page.get_by_role("spinbutton").nth(0)
+    amount.fill("8")
+    amount.press("Tab")
+    expect(page.get_by_text("The server could not show its outputs.")).to_be_visible()
+    amount.fill("6")
+    amount.press("Tab")
+    expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 6 and 1"))
     stop(page)
 
 

@@ -120,7 +120,7 @@ def test_a_short_stall_is_caught_up(stall: float) -> None:
     assert max(packet.late for packet in sent[-20:]) < 0.02
 
 
-@pytest.mark.parametrize("pause", [0.13, 0.5, 60.0, 600.0])
+@pytest.mark.parametrize("pause", [0.25, 0.5, 60.0, 600.0])
 def test_after_a_pause_the_timestamp_is_the_time(pause: float) -> None:
     """A longer silence is a jump: RTP time tracks wall time across the gap (RFC 3550 §5.1)."""
     before, *_, after = play([(0.0, FRAME), (pause, FRAME)])

@@ -1,11 +1,15 @@
-"""The Gradio UI builds for every kind of stream; nothing here starts a server."""
+"""The Gradio UI builds for every kind of stream; nothing here starts a server.
+
+The tests are coroutines because gradio makes an event loop of its own, and leaves it open, where
+none runs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, get_args
 
 import gradio as gr
@@ -20,6 +24,7 @@ from fastrtc_core import (
     Modality,
     Mode,
     Stream,
+    UnknownSessionError,
 )
 from fastrtc_core.ui import StreamBlocks
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
@@ -48,7 +53,7 @@ KINDS = list(itertools.product(get_args(Modality), get_args(Mode)))
 
 
 @pytest.mark.parametrize(("modality", "mode"), KINDS)
-def test_builds_for_every_kind(modality: Modality, mode: Mode) -> None:
+async def test_builds_for_every_kind(modality: Modality, mode: Mode) -> None:
     """Whatever can be streamed has a UI, and its widget knows what it is."""
     stream = Stream(Everything(), modality=modality, mode=mode)
     ui = stream.ui
@@ -59,10 +64,12 @@ def test_builds_for_every_kind(modality: Modality, mode: Mode) -> None:
     assert settings["hasIceServers"] is False
 
 
-def test_settings_reach_the_widget() -> None:
+async def test_settings_reach_the_widget() -> None:
     """Constraints, stereo and ICE servers are told to the browser; the servers only on demand."""
     handler = Everything(expected_layout="stereo")
-    ice = [{"urls": "turn:example.test", "username": "u", "credential": "secret"}]
+    ice: list[Mapping[str, Any]] = [
+        {"urls": "turn:example.test", "username": "u", "credential": "secret"}
+    ]
     constraints = {"audio": {"echoCancellation": False}}
     stream = Stream(handler, rtc_configuration=ice, track_constraints=constraints)
     settings = _settings(stream.ui)
@@ -72,7 +79,7 @@ def test_settings_reach_the_widget() -> None:
     assert "secret" not in json.dumps(stream.ui.get_config_file(), default=str)
 
 
-def test_texts_are_escaped() -> None:
+async def test_texts_are_escaped() -> None:
     """Title and subtitle are text, whatever characters they hold."""
     ui = Stream(Everything(), ui_args={"title": "<b>&", "subtitle": "${1} {{x}}"}).ui
     assert ui.title == "<b>&"
@@ -80,7 +87,7 @@ def test_texts_are_escaped() -> None:
     assert "<h1>&lt;b&gt;&amp;</h1><p>${1} {{x}}</p>" in headers
 
 
-def test_components_are_shown_once() -> None:
+async def test_components_are_shown_once() -> None:
     """A component that is both an input and an output is in the page once."""
     both = gr.Textbox(label="Both", render=False)
     stream = Stream(Everything(), additional_inputs=[both], additional_outputs=[both])
@@ -88,7 +95,7 @@ def test_components_are_shown_once() -> None:
     assert boxes == [both]
 
 
-def test_no_external_host_is_named() -> None:
+async def test_no_external_host_is_named() -> None:
     """Neither the theme nor the widget loads anything from another host."""
     ui = Stream(Everything()).ui
     theme = ui_theme_css()
@@ -101,7 +108,8 @@ def ui_theme_css() -> str:
     from fastrtc_core.ui.theme import CSS, make_theme
 
     theme = make_theme()
-    return CSS + theme._get_theme_css() + "".join(theme._stylesheets)
+    css: str = theme._get_theme_css()  # type: ignore[no-untyped-call]
+    return CSS + css + "".join(theme._stylesheets)
 
 
 class OutputsOf:
@@ -109,20 +117,22 @@ class OutputsOf:
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[AdditionalOutputs | None] = asyncio.Queue()
-        self.closed: list[str] = []
+        self.open = True
 
-    async def output_stream(self, session: str) -> Any:
+    async def output_stream(self, session: str) -> AsyncIterator[AdditionalOutputs]:
         while (outputs := await self.queue.get()) is not None:
             yield outputs
 
     def close(self, session: str) -> None:
-        self.closed.append(session)
+        if not self.open:
+            raise UnknownSessionError(session)
+        self.open = False
         self.queue.put_nowait(None)
 
 
 @pytest.fixture
-def outputs() -> Iterator[OutputsOf]:
-    yield OutputsOf()
+def outputs() -> OutputsOf:
+    return OutputsOf()
 
 
 @pytest.mark.virtual_clock
@@ -139,8 +149,8 @@ async def test_no_output_is_lost_between_two_fetches(outputs: OutputsOf) -> None
         outputs.queue.put_nowait(AdditionalOutputs(number))
     await asyncio.sleep(0.1)
     assert [one.args[0] for one in sessions.take("a")] == list(range(5, CAPACITY + 5))
-    await sessions.close(1.0)
-    assert outputs.closed == ["a"]
+    outputs.close("a")
+    await asyncio.sleep(0.1)
 
 
 @pytest.mark.virtual_clock
@@ -149,12 +159,21 @@ async def test_last_outputs_outlive_their_session(outputs: OutputsOf) -> None:
     sessions = UISessions(outputs)  # type: ignore[arg-type]
     sessions.follow("a")
     outputs.queue.put_nowait(AdditionalOutputs("last words"))
-    await sessions.close(1.0)
+    outputs.close("a")
     await asyncio.sleep(1)
     assert [one.args for one in sessions.take("a")] == [("last words",)]
+    assert sessions.note_failure("a") is True
+    assert sessions.note_failure("a") is False
     await asyncio.sleep(20)
     assert sessions.take("a") == []
-    assert sessions.note_failure("a") is False
+
+
+async def test_closing_ends_the_sessions(outputs: OutputsOf) -> None:
+    """`close`, called on another thread, returns when the sessions are gone."""
+    sessions = UISessions(outputs)  # type: ignore[arg-type]
+    sessions.follow("a")
+    await asyncio.to_thread(sessions.close, 1.0)
+    assert not outputs.open
 
 
 def test_speech_arrays_are_no_json() -> None:

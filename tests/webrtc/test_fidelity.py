@@ -18,22 +18,43 @@ from .support import eventually, gone, hear
 WARM_UP = 0.5
 """Seconds until codecs, buffers and connection have settled."""
 
+ATTEMPTS = 4
+"""How often a measurement is made anew when the machine stood still in the middle of it."""
+
 LEVEL = 0.5
 
 
 async def echoed(
-    signal: AudioFrame, handler_rate: int, *, stereo: bool = False
+    signal: AudioFrame, handler_rate: int, *, stereo: bool = False, stereo_client: bool = False
 ) -> NDArray[np.int16]:
-    """What comes back of a signal, from the first sound on, the warm-up taken off."""
-    stream = Stream(Echo(handler_rate, stereo))
-    async with Client(stream.offer, stereo=stereo) as client:
-        assert client.audio_source is not None
-        assert client.audio_stream is not None
-        sending = asyncio.create_task(client.audio_source.capture_frame(signal))
-        heard = await hear(client.audio_stream, signal.duration - 0.3)
-        await sending
-    await gone(stream)
-    return heard[:, round(WARM_UP * 48000) :]
+    """What comes back of a signal, from the first sound on, the warm-up taken off.
+
+    Both peers run on one event loop. Where the machine gives it no time for longer than the jitter
+    buffers wait, packets are late and frames are made up for; that is no measurement of fidelity.
+    """
+    for _ in range(ATTEMPTS):
+        stream = Stream(Echo(handler_rate, stereo))
+        async with Client(stream.offer, stereo=stereo or stereo_client) as client:
+            assert client.audio_source is not None
+            assert client.audio_stream is not None
+            assert client.remote_audio is not None
+            assert client.webrtc_id is not None
+            server_side = stream._registry.session(client.webrtc_id).remote_audio
+            assert server_side is not None
+            sending = asyncio.create_task(client.audio_source.capture_frame(signal))
+            heard = await hear(client.audio_stream, signal.duration - 0.3)
+            await sending
+            networks = client.remote_audio.network, server_side.network
+            disturbed = any(network is None or network.late for network in networks)
+        await gone(stream)
+        if not disturbed:
+            return heard[:, round(WARM_UP * 48000) :]
+        print("disturbed:", networks)
+    pytest.fail(f"late packets in each of {ATTEMPTS} attempts, within one process")
+
+
+def decibels(ratio: float) -> float:
+    return float(20 * np.log10(ratio))
 
 
 @pytest.mark.parametrize("rate", [48000, 24000, 16000, 44100])
@@ -43,10 +64,11 @@ async def test_a_sine_comes_back_as_a_sine(rate: int) -> None:
 
     # One phase and one amplitude over the whole: a lost or repeated sample would break the fit.
     amplitude, snr = fit_sine(heard[0], 1000, 48000)
-    print(f"{rate} Hz: SNR {snr:.1f} dB, level {20 * np.log10(amplitude / LEVEL / 32768):+.2f} dB")
+    level = decibels(amplitude / (LEVEL * 32768))
+    print(f"{rate} Hz: SNR {snr:.1f} dB, level {level:+.2f} dB")
     assert heard.shape[1] > 1.2 * 48000
     assert snr >= 40
-    assert abs(20 * np.log10(amplitude / (LEVEL * 32768))) <= 0.5
+    assert abs(level) <= 0.5
     assert longest_silence(heard[0], 48000, 200) < 0.001
 
 
@@ -58,28 +80,22 @@ async def test_stereo_stays_stereo() -> None:
 
     assert heard.shape[0] == 2
     for side, own, other in ((0, 1000, 1700), (1, 1700, 1000)):
-        level = 20 * np.log10(fit_sine(heard[side], own, 48000).amplitude / (0.4 * 32768))
-        leak = 20 * np.log10(fit_sine(heard[side], other, 48000).amplitude / (0.4 * 32768))
+        level = decibels(fit_sine(heard[side], own, 48000).amplitude / (0.4 * 32768))
+        leak = decibels(fit_sine(heard[side], other, 48000).amplitude / (0.4 * 32768))
         print(f"side {side}: {level:+.2f} dB, crosstalk {leak:.1f} dB")
         assert abs(level) <= 0.5
         assert leak <= -30
 
 
-async def test_mono_is_the_same_on_both_sides_of_a_stereo_client() -> None:
-    """A mono handler is heard at full level on both sides."""
-    stream = Stream(Echo(48000))
-    async with Client(stream.offer, stereo=True) as client:
-        assert client.audio_source is not None
-        assert client.audio_stream is not None
-        signal = tone(1000, 1.4, level=LEVEL, num_channels=2)
-        sending = asyncio.create_task(client.audio_source.capture_frame(signal))
-        heard = (await hear(client.audio_stream, 1.1))[:, round(WARM_UP * 48000) :]
-        await sending
-    await gone(stream)
+async def test_a_mono_handler_is_heard_on_both_sides() -> None:
+    """A mono handler is heard by a stereo client at full level on both sides."""
+    signal = tone(1000, 1.5, level=LEVEL, num_channels=2)
+    heard = await echoed(signal, 48000, stereo_client=True)
 
+    assert heard.shape[0] == 2
     for side in heard:
         amplitude = fit_sine(side, 1000, 48000).amplitude
-        assert abs(20 * np.log10(amplitude / (LEVEL * 32768))) <= 0.5
+        assert abs(decibels(amplitude / (LEVEL * 32768))) <= 0.5
 
 
 async def test_the_echo_comes_back_in_real_time() -> None:
@@ -87,7 +103,6 @@ async def test_the_echo_comes_back_in_real_time() -> None:
     stream = Stream(Echo(48000))
     async with Client(stream.offer) as client:
         assert client.audio_source is not None
-        assert client.audio_stream is not None
         loop = asyncio.get_running_loop()
         heard: list[NDArray[np.int16]] = []
         arrivals: list[float] = []
@@ -99,18 +114,21 @@ async def test_the_echo_comes_back_in_real_time() -> None:
                 arrivals.append(loop.time())
 
         listening = asyncio.create_task(listen())
-        quiet = AudioFrame(48000, np.zeros((1, 48000 * 6 // 10), np.int16))
-        burst = noise(0.2, level=0.2)
-        await client.audio_source.capture_frame(quiet)
-        sent = loop.time() + client.audio_source.queued_duration
-        await client.audio_source.capture_frame(burst)
-        await client.audio_source.capture_frame(quiet)
-        await eventually(lambda: len(arrivals) >= 65, "1.3 s of echo")
-    await listening
+        try:
+            quiet = AudioFrame(48000, np.zeros((1, 48000 * 6 // 10), np.int16))
+            burst = noise(0.2, level=0.2)
+            await client.audio_source.capture_frame(quiet)
+            sent = loop.time() + client.audio_source.queued_duration
+            await client.audio_source.capture_frame(burst)
+            await client.audio_source.capture_frame(quiet)
+            await eventually(lambda: len(arrivals) >= 60, "1.2 s of echo")
+        finally:
+            listening.cancel()
     await gone(stream)
 
     position, likeness = delay_of(np.concatenate(heard), burst.data, 48000)
-    delay = arrivals[int(position / 0.02)] - sent
-    print(f"round trip {1000 * delay:.0f} ms, correlation {likeness:.2f}")
+    # A frame is there when its last sample is: 20 ms after its first one was spoken.
+    delay = arrivals[int(position / 0.02)] - sent - 0.02 + position % 0.02
+    print(f"round trip {1000 * delay:.0f} ms beyond the frame, correlation {likeness:.2f}")
     assert likeness > 0.5
-    assert 0 < delay < 0.6
+    assert -0.02 < delay < 0.6

@@ -1,0 +1,68 @@
+"""How the media of a stream are encoded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigurationError
+from ..media.libopus import Application
+
+
+@dataclass(frozen=True)
+class AudioOptions:
+    """Settings of the Opus encoder of each session.
+
+    Attributes:
+        bit_rate: Bits per second, 6,000 to 510,000; by default 64,000 for mono and 128,000 for
+            stereo.
+        complexity: 0 (least CPU) to 10.
+        application: `lowdelay` looks 2.5 ms ahead, `voip` and `audio` 6.5 ms.
+        fec: Whether to carry in-band FEC (RFC 6716 section 2.1.7), as much as the loss calls for
+            that the client reports. Not with `lowdelay`, which cannot carry it.
+
+    Raises:
+        ConfigurationError: If a setting is out of range.
+    """
+
+    bit_rate: int | None = None
+    complexity: int = 5
+    application: Application = "lowdelay"
+    fec: bool = False
+
+    def __post_init__(self) -> None:
+        if self.bit_rate is not None and not 6_000 <= self.bit_rate <= 510_000:
+            raise ConfigurationError("bit_rate of Opus must be 6,000 to 510,000 bits per second")
+        if not 0 <= self.complexity <= 10:
+            raise ConfigurationError("complexity of Opus must be 0 to 10")
+        if self.application not in ("voip", "audio", "lowdelay"):
+            raise ConfigurationError("application must be 'voip', 'audio' or 'lowdelay'")
+        if self.fec and self.application == "lowdelay":
+            raise ConfigurationError("fec needs application='voip' or 'audio'")
+
+    def bit_rate_for(self, num_channels: int) -> int:
+        """The bit rate for one or two channels."""
+        return self.bit_rate or 64_000 * num_channels
+
+
+@dataclass(frozen=True)
+class VideoOptions:
+    """Settings of the video encoder of each session.
+
+    Attributes:
+        bit_rate: Bits per second to start with.
+        min_bit_rate: Lower bound, however little the client says it can take.
+        max_bit_rate: Upper bound, however much the client says it can take.
+
+    Raises:
+        ConfigurationError: If the bounds are not in order.
+    """
+
+    bit_rate: int = 1_000_000
+    min_bit_rate: int = 150_000
+    max_bit_rate: int = 3_000_000
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_bit_rate <= self.bit_rate <= self.max_bit_rate:
+            raise ConfigurationError(
+                "bit rates of video must be positive, with min_bit_rate <= bit_rate <= max_bit_rate"
+            )
