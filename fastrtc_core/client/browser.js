@@ -55,6 +55,12 @@ const SERVER_MESSAGES = new Set([
   "end_stream", "closing", "send_input",
 ]);
 
+/** What is said of a session that the server closes, by the data of its `closing` message. */
+const CLOSINGS = {
+  time_limit: "The session has reached its time limit.",
+  drain: "The server is shutting down.",
+};
+
 const NAMES = { audio: "microphone", video: "camera" };
 
 /** Why a connection failed, in words for the user (`message`) and for programs (`code`). */
@@ -77,6 +83,7 @@ export class Connection extends EventTarget {
   #muted = { audio: false, video: false, speaker: false };
   #devices = { audio: "", video: "", speaker: "" };
   #meters = new Meters((detail) => this.#emit("level", detail));
+  #farewell = "";
   #onPageHide = () => this.close();
 
   /** @param {Options} [options] */
@@ -127,6 +134,7 @@ export class Connection extends EventTarget {
     if (this.#state === "connecting" || this.#state === "connected") return this.#connecting;
     this.#attempt = new AbortController();
     const { signal } = this.#attempt;
+    this.#farewell = "The server closed the connection.";
     this.#setState("connecting");
     this.#connecting = within(signal, this.#open(signal)).then(
       () => true,
@@ -228,7 +236,8 @@ export class Connection extends EventTarget {
       const sdp = stereo ? withStereo(answer.sdp) : answer.sdp;
       await within(signal, pc.setRemoteDescription({ type: "answer", sdp }));
     } catch (error) {
-      throw signal.aborted ? error : new ConnectionError("bad-answer", "The server's answer cannot be read.");
+      const unread = new ConnectionError("bad-answer", "The server's answer cannot be read.");
+      throw signal.aborted ? error : unread;
     }
     await connected;
     this.#watch(pc, this.#channel, signal);
@@ -327,7 +336,7 @@ export class Connection extends EventTarget {
       this.#emit("warning", "The server does not answer. Waiting for it to come back…");
       timer = setTimeout(lost, LOST_AFTER);
     };
-    channel.onclose = () => this.#closeLater(signal, "The server closed the connection.");
+    channel.onclose = () => this.#closeLater(signal, this.#farewell);
     signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
@@ -352,12 +361,13 @@ export class Connection extends EventTarget {
     } else if (SERVER_MESSAGES.has(type)) {
       const goOn = this.#emit(type, data);
       if (type === "send_input" && goOn && this.args) this.sendInput(this.args);
+      if (type === "closing") this.#farewell = CLOSINGS[data] ?? this.#farewell;
       if (type === "end_stream") this.#closeLater(this.#attempt.signal, data ? String(data) : "");
     }
   }
 
   #post(type, data) {
-    if (this.#state !== "connected" || this.#channel?.readyState !== "open") return false;
+    if (this.#channel?.readyState !== "open") return false;
     this.#channel.send(JSON.stringify({ type, data }));
     return true;
   }

@@ -112,6 +112,8 @@ class Client:
         self._channel_open = asyncio.Event()
         self._closed = asyncio.Event()
         self._close_reason: CloseReason | None = None
+        # What the server said of why it is about to close.
+        self._announced = CloseReason.CLOSED
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Client:
@@ -144,7 +146,11 @@ class Client:
         await self._end()
 
     async def wait_closed(self) -> CloseReason:
-        """Wait until the connection is closed, by either side."""
+        """Wait until the connection is closed, by either side.
+
+        Returns:
+            Why; where the server closed it, the reason that it gave.
+        """
         await self._closed.wait()
         assert self._close_reason is not None
         return self._close_reason
@@ -210,12 +216,19 @@ class Client:
             return
         if message.type == "send_input" and self._args is not None and self._channel is not None:
             self._channel.post(build_message("send_input", self._args))
+        elif message.type == "end_stream":
+            self._announced = CloseReason.CLOSE_STREAM
+        elif message.type == "closing" and message.data in list(CloseReason):
+            self._announced = CloseReason(message.data)
         self._messages.put(message)
 
     def stop(self, reason: CloseReason) -> None:
-        """Note that the connection has ended; the first reason counts."""
+        """Note that the connection has ended; the first reason counts.
+
+        `CLIENT` is how a peer calls the other side, which here is the server.
+        """
         if self._close_reason is None:
-            self._close_reason = reason
+            self._close_reason = self._announced if reason is CloseReason.CLIENT else reason
         self._closed.set()
         self._messages.end()
         for remote in (self.remote_audio, self.remote_video):

@@ -1,5 +1,6 @@
 """Sessions: one live connection each, whatever its transport."""
 
-from .session import CloseReason, Hooks, MessageChannel, Session
+from .session import Session, copy_handler
+from .types import CloseReason, Hooks, Medium, MessageChannel
 
-__all__ = ["CloseReason", "Hooks", "MessageChannel", "Session"]
+__all__ = ["CloseReason", "Hooks", "Medium", "MessageChannel", "Session", "copy_handler"]

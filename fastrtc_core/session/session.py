@@ -8,12 +8,11 @@ group of that one call, and ends with it.
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Set
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Protocol
+from dataclasses import replace
+from typing import Any
 
 from ..context import Context, current_context
 from ..errors import ChannelClosedError, ConfigurationError
@@ -35,10 +34,9 @@ from .calls import UserCall, call_once
 from .inbox import Inbox
 from .outputs import OutputHub
 from .reports import Reporter
+from .types import CloseReason, Hooks, Medium, MessageChannel
 
 logger = logging.getLogger("fastrtc_core.session")
-
-Medium = Literal["audio", "video"]
 
 SHUTDOWN_TIMEOUT = 5.0
 """How long in s `shutdown` may take before the session goes on without it."""
@@ -59,52 +57,8 @@ PLAYOUT_TAIL = 0.2
 """How long in s a client gets to play what was sent last before the session closes."""
 
 
-class CloseReason(enum.StrEnum):
-    """Why a session ended."""
-
-    CLIENT = "client"
-    """The client closed it."""
-    LOST = "lost"
-    """The client vanished."""
-    CLOSE_STREAM = "close_stream"
-    """The handler returned `CloseStream`."""
-    TIME_LIMIT = "time_limit"
-    """It reached the time limit."""
-    DRAIN = "drain"
-    """The server is shutting down."""
-    CLOSED = "closed"
-    """The application closed it."""
-    FAILED = "failed"
-    """It was never connected."""
-
-
-class MessageChannel(Protocol):
-    """What a transport gives a session to send messages with."""
-
-    raw: Any
-
-    def post(self, text: str) -> None:
-        """Queue a text; raises `ChannelClosedError` or `QueueFullError`."""
-
-    async def drain(self) -> None:
-        """Wait until there is room for more."""
-
-
 class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
     """Ends the task group of a session."""
-
-
-@dataclass(frozen=True)
-class Hooks:
-    """What the application wants to be told of every session; each may be sync or async.
-
-    Attributes:
-        on_connect: Called with the `Context` before `start_up`.
-        on_disconnect: Called with the `CloseReason` and the `Context` after `shutdown`.
-    """
-
-    on_connect: Callable[..., Any] | None = None
-    on_disconnect: Callable[..., Any] | None = None
 
 
 class Session:
@@ -132,7 +86,7 @@ class Session:
         receives: Set[Medium] = frozenset(),
         sends: Set[Medium] = frozenset(),
         time_limit: float | None = None,
-        hooks: Hooks = Hooks(),
+        hooks: Hooks | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.id = context.webrtc_id
@@ -177,7 +131,7 @@ class Session:
         self._stopping = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._time_limit = time_limit
-        self._hooks = hooks
+        self._hooks = hooks or Hooks()
         handler._link = self
 
     # What the transport calls

@@ -14,8 +14,7 @@ from ..errors import ChannelClosedError, EndOfStreamError
 from ..frames import AudioFrame
 from ..handler import StreamHandlerBase
 from ..messages import Message, build_message, parse_server_message
-from ..session import CloseReason, Hooks, Session
-from ..session.session import Medium, copy_handler
+from ..session import CloseReason, Hooks, Medium, Session, copy_handler
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
 from .signals import frames_of
 
@@ -119,7 +118,7 @@ async def connect(
         receives=receives,
         sends=sends,
         time_limit=time_limit,
-        hooks=hooks or Hooks(),
+        hooks=hooks,
     )
     peer = InProcessPeer(session)
     if open_channel:

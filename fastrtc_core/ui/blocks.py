@@ -144,11 +144,19 @@ def _session_of(answer: str) -> str:
 async def _show(
     handler: Callable[..., Any] | None, old: tuple[Any, ...], new: tuple[Any, ...]
 ) -> tuple[Any, ...]:
-    """The values of the output components after `new`; a sync handler runs on a thread."""
+    """What the output components show after `new`; a sync handler runs on a thread.
+
+    Raises:
+        ValueError: If it is not one value for each component.
+    """
     if handler is None:
-        return new
-    if inspect.iscoroutinefunction(handler):
+        shown: Any = new
+    elif inspect.iscoroutinefunction(handler):
         shown = await handler(*old, *new)
     else:
         shown = await asyncio.to_thread(handler, *old, *new)
-    return shown if isinstance(shown, tuple) else (shown,)
+    # As in any function for Gradio: one component takes what is returned, more take a sequence.
+    values = tuple(shown) if isinstance(shown, tuple) or len(old) > 1 else (shown,)
+    if len(values) != len(old):
+        raise ValueError(f"{len(values)} values for {len(old)} additional outputs")
+    return values

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiortc import RTCIceCandidate
 
-from ..context import Context
+from ..context import Context, current_context
 from ..errors import (
     ConfigurationError,
     MalformedCandidateError,
@@ -22,8 +22,7 @@ from ..errors import (
 from ..functions import Modality, Mode
 from ..handler import StreamHandlerBase
 from ..registry import Registry, Slot
-from ..session import CloseReason, Session
-from ..session.session import Hooks, copy_handler
+from ..session import CloseReason, Hooks, Session, copy_handler
 from . import ice
 from .candidates import EarlyCandidates
 from .negotiation import Flows, negotiate
@@ -168,10 +167,12 @@ class PeerManager:
     async def _make_session(
         self, slot: Slot, offer: Offer, flows: Flows, headers: Mapping[str, str]
     ) -> Session:
+        context = Context(slot.id, "webrtc", offer.params, headers)
+        # For `copy` and a function for ICE servers; the session adds its own to the same task.
+        current_context.set(context)
         handler = await copy_handler(self._prototype, slot.id)
         if offer.args is not None:
             handler.set_args(offer.args)
-        context = Context(slot.id, "webrtc", offer.params, headers)
         session = Session(
             handler,
             context,

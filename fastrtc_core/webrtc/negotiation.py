@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..errors import ModalityError
 from ..functions import Modality, Mode
-from ..session.session import Medium
+from ..session import Medium
 from .signaling import Offer
 
 

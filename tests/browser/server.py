@@ -141,6 +141,7 @@ def serve_page(port: int) -> None:
         "/send": Stream(Echo(), mode="send"),
         "/tones": Stream(TwoTones(), mode="receive"),
         "/farewell": Stream(farewell, mode="receive"),
+        "/brief": Stream(Echo(), time_limit=1),
         "/ice": Stream(Echo(), rtc_configuration=[{"urls": "stun:127.0.0.1:9"}]),
     }
     for path, stream in streams.items():

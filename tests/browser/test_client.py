@@ -166,6 +166,13 @@ def test_the_server_ends_the_stream(page: Page) -> None:
     wait_for(page, "state", {"state": "closed", "reason": "That was all."})
 
 
+def test_the_time_limit_ends_the_session(page: Page) -> None:
+    """Why the server closes is said in words."""
+    assert connect(page, offer="/brief/webrtc/offer")
+    reason = "The session has reached its time limit."
+    wait_for(page, "state", {"state": "closed", "reason": reason})
+
+
 def test_mute_sends_silence(page: Page) -> None:
     """What is muted is neither sent nor metered, and stays muted over a reconnect."""
     assert connect(page)
@@ -211,16 +218,12 @@ def test_closing_while_connecting(page: Page) -> None:
 
 def test_ice_servers_of_the_server(page: Page) -> None:
     """`rtcConfiguration: "server"` takes the ICE servers that the server names."""
-    page.evaluate("taken.peers.length = 0")
-    page.route("**/echo/webrtc/config", lambda route: route.fulfill(json={"iceServers": []}))
-    assert connect(page, rtcConfiguration="server")
-    server = {"urls": "stun:127.0.0.1:9"}
-    asked = f"() => Promise.resolve({{ iceServers: [{json.dumps(server)}] }})"
-    page.evaluate("connection.close()")
-    assert page.evaluate(f"make({{ rtcConfiguration: {asked} }}).connect()")
-    assert (
-        page.evaluate("taken.peers[1].getConfiguration().iceServers[0].urls[0]") == server["urls"]
+    page.evaluate(
+        "async () => { window.Connection = (await import('/ice/webrtc/client.js')).Connection }"
     )
+    assert connect(page, rtcConfiguration="server")
+    servers = page.evaluate("taken.peers[0].getConfiguration().iceServers.flatMap((s) => s.urls)")
+    assert servers == ["stun:127.0.0.1:9"]
 
 
 def test_a_lost_device_is_told(page: Page) -> None:

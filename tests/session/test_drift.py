@@ -6,16 +6,16 @@ import asyncio
 
 import numpy as np
 import pytest
-from fastrtc_handlers import Echo
 
 from fastrtc_core import AudioFrame
 from fastrtc_core.testing import connect
+from fastrtc_handlers import Echo
 
 
 @pytest.mark.virtual_clock
 @pytest.mark.parametrize("drift", [200e-6, -200e-6])
 async def test_an_echo_of_a_drifting_clock_stays_prompt_and_whole(drift: float) -> None:
-    """With 200 ppm either way, no frame is lost in a quarter of an hour and none is held for long."""
+    """With 200 ppm either way, no frame is lost in 15 minutes, and none is held for long."""
     loop = asyncio.get_running_loop()
     frames = 50 * 900
     step = 0.02 / (1 + drift)
@@ -30,5 +30,5 @@ async def test_an_echo_of_a_drifting_clock_stays_prompt_and_whole(drift: float) 
         assert len(peer.heard) == frames
         sent = start + np.arange(frames) * step
         delays = np.array([when for when, _ in peer.heard]) - sent
-    # 10 ms: what gathers in the two seconds before a standing queue is noticed, and while it drains.
+    # What gathers in the two seconds before a standing queue is noticed, and while it drains.
     assert delays.max() < 0.025

@@ -1,4 +1,4 @@
-"""Rule 3: `start_up` once before the first frame, `shutdown` once after the last, on every way out."""
+"""Rule 3: `start_up` once before the first frame, `shutdown` once after the last, always."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastrtc_core import (
     StreamHandler,
     get_current_context,
 )
-from fastrtc_core.session import Hooks
+from fastrtc_core.session import Hooks, Session
 from fastrtc_core.testing import InProcessPeer, connect, tone
 
 from .handlers import Recording, SyncEcho, heard_samples
@@ -94,18 +94,23 @@ async def test_shutdown_runs_once_on_every_way_out(way: str) -> None:
 
 @pytest.mark.virtual_clock
 async def test_cancelling_run_still_shuts_down() -> None:
-    """A server whose tasks are cancelled runs `shutdown` all the same."""
+    """A server whose tasks are cancelled runs `shutdown` and the hook all the same."""
 
     class Slow(Recording):
         async def shutdown(self) -> None:
             await asyncio.sleep(0.1)
             await super().shutdown()
 
-    with pytest.raises(ValueError, match="the server fails"):
-        async with connect(Slow()) as peer:
-            await asyncio.sleep(0.1)
-            raise ValueError("the server fails")
-    assert handler_of(peer).calls == ["start_up", "shutdown"]
+    reasons: list[CloseReason] = []
+    handler = Slow()
+    session = Session(handler, Context("x"), hooks=Hooks(on_disconnect=reasons.append))
+    running = asyncio.create_task(session.run())
+    await asyncio.sleep(0.1)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert handler.calls == ["start_up", "shutdown"]
+    assert reasons == [CloseReason.CLOSED]
 
 
 @pytest.mark.virtual_clock

@@ -9,24 +9,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, get_args
 
 import gradio as gr
-import numpy as np
 import pytest
 
 from fastrtc_core import (
     AdditionalOutputs,
     AsyncAudioVideoStreamHandler,
     AudioFrame,
-    ConfigurationError,
     Modality,
     Mode,
     Stream,
     UnknownSessionError,
 )
 from fastrtc_core.ui import StreamBlocks
+from fastrtc_core.ui.blocks import _show
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
 
 
@@ -112,6 +111,28 @@ def ui_theme_css() -> str:
     return CSS + css + "".join(theme._stylesheets)
 
 
+@pytest.mark.parametrize(
+    ("handler", "old", "shown"),
+    [
+        (None, (1, 2), (3, 4)),
+        (lambda *values: values[1] + values[3], (1, 2), None),
+        (lambda *values: [values[0], values[3]], (1, 2), (1, 4)),
+        (lambda old, *new: [old, *new], (1,), ([1, 3, 4],)),
+        (lambda *values: 5, (1,), (5,)),
+        (None, (1,), None),
+    ],
+)
+async def test_one_value_for_each_output(
+    handler: Callable[..., Any] | None, old: tuple[Any, ...], shown: tuple[Any, ...] | None
+) -> None:
+    """Outputs show the new values, or what the handler makes of old and new; all of them."""
+    if shown is None:
+        with pytest.raises((ValueError, TypeError)):
+            await _show(handler, old, (3, 4))
+    else:
+        assert await _show(handler, old, (3, 4)) == shown
+
+
 class OutputsOf:
     """As much of a stream as `UISessions` needs."""
 
@@ -174,19 +195,6 @@ async def test_closing_ends_the_sessions(outputs: OutputsOf) -> None:
     sessions.follow("a")
     await asyncio.to_thread(sessions.close, 1.0)
     assert not outputs.open
-
-
-def test_speech_arrays_are_no_json() -> None:
-    """Inputs need not be JSON: they never leave the process between Gradio and the handler."""
-    handler = Everything()
-    handler.set_args([np.zeros(3)])
-    assert isinstance(handler.args[0], np.ndarray)
-
-
-def test_bad_streams_have_no_ui() -> None:
-    """A stream that cannot be is refused before there is a UI of it."""
-    with pytest.raises(ConfigurationError):
-        Stream(Everything(), modality="smell")  # type: ignore[arg-type]
 
 
 def _widget(ui: gr.Blocks) -> gr.HTML:

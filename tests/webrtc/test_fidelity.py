@@ -127,8 +127,8 @@ async def test_the_echo_comes_back_in_real_time() -> None:
     await gone(stream)
 
     position, likeness = delay_of(np.concatenate(heard), burst.data, 48000)
-    # A frame is there when its last sample is: 20 ms after its first one was spoken.
-    delay = arrivals[int(position / 0.02)] - sent - 0.02 + position % 0.02
-    print(f"round trip {1000 * delay:.0f} ms beyond the frame, correlation {likeness:.2f}")
+    # The burst began a packet, which left at `sent`; the codecs shift it within the packet.
+    delay = arrivals[int(position / 0.02)] - sent + position % 0.02
+    print(f"round trip {1000 * delay:.0f} ms, correlation {likeness:.2f}")
     assert likeness > 0.5
-    assert -0.02 < delay < 0.6
+    assert 0 < delay < 0.6

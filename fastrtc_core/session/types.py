@@ -1,0 +1,54 @@
+"""What a session shares with its transport and with the application."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Medium = Literal["audio", "video"]
+
+
+class CloseReason(enum.StrEnum):
+    """Why a session ended."""
+
+    CLIENT = "client"
+    """The client closed it."""
+    LOST = "lost"
+    """The client vanished."""
+    CLOSE_STREAM = "close_stream"
+    """The handler returned `CloseStream`."""
+    TIME_LIMIT = "time_limit"
+    """It reached the time limit."""
+    DRAIN = "drain"
+    """The server is shutting down."""
+    CLOSED = "closed"
+    """The application closed it."""
+    FAILED = "failed"
+    """It was never connected."""
+
+
+class MessageChannel(Protocol):
+    """What a transport gives a session to send messages with."""
+
+    raw: Any
+
+    def post(self, text: str) -> None:
+        """Queue a text; raises `ChannelClosedError` or `QueueFullError`."""
+
+    async def drain(self) -> None:
+        """Wait until there is room for more."""
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What the application wants to be told of every session; each may be sync or async.
+
+    Attributes:
+        on_connect: Called with the `Context` before `start_up`.
+        on_disconnect: Called with the `CloseReason` and the `Context` after `shutdown`.
+    """
+
+    on_connect: Callable[..., Any] | None = None
+    on_disconnect: Callable[..., Any] | None = None
