@@ -116,6 +116,10 @@ class Registry:
             raise UnknownSessionError(f"no session has the id {id!r}")
         _stop(slot, reason)
 
+    def resume(self) -> None:
+        """Take sessions again after a drain."""
+        self._draining = False
+
     async def drain(self, timeout: float | None = None) -> None:
         """Refuse new sessions, end those there are, and wait until they are gone.
 
@@ -141,7 +145,7 @@ class Registry:
                 raise DuplicateSessionError(f"the id {id!r} is taken")
             if self.concurrency_limit is not None and len(self) >= self.concurrency_limit:
                 raise ConcurrencyLimitError(
-                    f"all {self.concurrency_limit} places are taken; try again later",
+                    "the server is full; try again later",
                     limit=self.concurrency_limit,
                 )
             slot = Slot(id or secrets.token_urlsafe(16))

@@ -238,6 +238,8 @@ class Stream:
     async def drain(self, timeout: float | None = None) -> None:
         """Take no more sessions, end those there are, and wait until they are gone.
 
+        An app that starts again takes sessions again.
+
         Raises:
             TimeoutError: If some are still there after `timeout` s.
         """
@@ -261,6 +263,7 @@ def _port_range(ports: tuple[int, int] | None) -> range | None:
 def _drain_at_shutdown(stream: Stream, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
     @asynccontextmanager
     async def draining(app: Any) -> AsyncIterator[Any]:
+        stream._registry.resume()
         async with lifespan(app) as state:
             try:
                 yield state

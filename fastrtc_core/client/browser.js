@@ -298,7 +298,7 @@ export class Connection extends EventTarget {
     const answer = await within(signal, asked, ANSWER_TIMEOUT, timeout);
     if (answer?.sdp) return answer;
     const { error, message, limit } = answer?.meta ?? {};
-    const full = `All ${limit ?? ""} places are taken. Try again in a moment.`.replace("  ", " ");
+    const full = "The server is full. Try again in a moment.";
     const text = message ?? (error === "concurrency_limit_reached" ? full : error);
     throw new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
   }

@@ -1,35 +1,64 @@
 """When the next audio packet is due, and which timestamp it carries.
 
-Packets leave one frame apart. A producer that is late by less than `CATCH_UP` keeps its schedule:
-its packets carry contiguous timestamps and leave as soon as they can, so that a short stall adds
-no delay for good. After a longer silence the timestamps jump to where the clock of the session
-stands (RFC 3550 section 5.1: the timestamp tracks sampling instants, silence included).
+Packets leave one frame apart, on a schedule that is fixed when a run of audio begins. After a
+silence the timestamps jump to where the clock of the session stands (RFC 3550 section 5.1: the
+timestamp tracks sampling instants, silence included), so that audio and video stay together.
 
-A producer in real time whose clock is faster than this one, such as the microphone behind an echo,
-would fill the queue by a little every second. Where a short queue never empties, packets leave a
-thousandth early until it does: the track takes over the clock of its producer.
+A producer that is ahead of time, such as a generator or a text-to-speech engine, is held to the
+schedule. One in real time, such as the microphone behind an echo, is not made to wait for it:
+
+- Its packets leave as they come, up to `TOLERANCE` before or after they are due.
+- What comes in a burst after a silence, such as the frames that a handler has caught up with, is
+  placed before the present and leaves at once. It would otherwise delay all that follows.
+- Its clock is taken over: the schedule moves by up to a thousandth towards its packets, so that a
+  clock that is fast or slow by 200 ppm neither fills a queue nor tears a hole.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-CATCH_UP = 0.18
-"""Lateness in s up to which a producer keeps its schedule: more than a handler may lag behind, so
-that what it caught up with is not left standing in the queue."""
+TOLERANCE = 0.04
+"""How far in s a packet may be off the schedule; within what lip sync allows (45 ms)."""
+
+SETTLE = 0.003
+MAX_SETTLE = 0.01
+"""How long in s nothing must have been queued for a burst to be over, and how long to wait for it
+at most."""
 
 TAIL_GRACE = 0.02
-"""How long in s a frame that is not full waits for the rest of it."""
+MAX_GRACE = 0.1
+"""How long in s a frame that is not full waits for the rest of it: a little longer than the
+producer took for its last chunk, within these bounds."""
 
+MAX_BURST = 0.2
+"""Length in s up to which a queue is the burst of a producer in real time; more is an utterance."""
 
 SLEW = 0.001
-"""By which part of a frame packets leave early while a queue stands."""
+"""By which part of a frame the schedule moves at most with each packet."""
 
 WINDOW = 100
-"""Packets over which a queue must not have emptied to count as standing."""
+"""Packets over which the producer is watched before the schedule moves."""
 
-MAX_STANDING = 0.2
-"""Length in s up to which a standing queue is drained; a longer one is an utterance."""
+
+class QueueState(NamedTuple):
+    """What the schedule depends on.
+
+    Attributes:
+        queued: Samples per channel that wait.
+        last_push: When samples were last queued, in s.
+        flushed: Whether the producer said that no more will follow for now.
+        full: Whether the producer is held back: then it is ahead of time, not in real time.
+        interval: Time in s between the last two pushes, 0 where a pause lies between them.
+        since: When the queue was last empty, in s.
+    """
+
+    queued: int
+    last_push: float
+    flushed: bool = False
+    full: bool = False
+    interval: float = 0.0
+    since: float = float("-inf")
 
 
 class Departure(NamedTuple):
@@ -58,57 +87,62 @@ class Pacer:
         self._frame_size = frame_size
         self._epoch = epoch
         self._position: int | None = None
-        self._left = 0
-        self._lowest = 0
+        # Whether the producer is ahead of time: it was held back, or queued an utterance, and the
+        # queue has not been empty since.
         self._ahead = False
-        self._seen = 0
-        self._slewing = False
+        self._earliest = float("inf")
+        self._watched = 0
+        self._step = 0.0
 
-    def next_departure(
-        self, now: float, *, queued: int, last_push: float, flushed: bool, full: bool = False
-    ) -> float | None:
-        """When to send the next packet (s), or `None` while nothing is queued.
-
-        Args:
-            now: The time.
-            queued: Samples that wait.
-            last_push: When samples were last queued.
-            flushed: Whether the producer said that no more will follow for now.
-            full: Whether the producer is held back: then it is ahead of time, not in real time.
-        """
-        self._left = queued - self._frame_size
-        self._ahead = self._ahead or full
-        if not queued:
+    def next_departure(self, now: float, queue: QueueState) -> float | None:
+        """When to send the next packet (s), or `None` while nothing is queued."""
+        if not queue.queued:
             return None
-        due = now if self._position is None else self._time_of(self._position)
-        if queued < self._frame_size and not flushed:
-            due = max(due, last_push + TAIL_GRACE)
+        self._ahead = self._ahead or queue.full or queue.queued > MAX_BURST * self._rate
+        if self._is_silent(now):
+            settled = min(queue.last_push + SETTLE, queue.since + MAX_SETTLE)
+            due = now if self._ahead else settled
+        else:
+            due = self._due if self._ahead else self._due - TOLERANCE
+        if queue.queued < self._frame_size and not queue.flushed:
+            grace = min(MAX_GRACE, max(TAIL_GRACE, 1.25 * queue.interval))
+            due = max(due, queue.last_push + grace)
         return due
 
-    def depart(self, now: float) -> Departure:
+    def depart(self, now: float, queue: QueueState) -> Departure:
         """Book the departure of one packet at `now`."""
-        self._watch_queue(self._left)
-        resumed = self._position is None or now - self._time_of(self._position) > CATCH_UP
-        if self._position is None or resumed:
-            timestamp = max(round((now - self._epoch) * self._rate), self._position or 0)
-        else:
-            timestamp = self._position
-        self._position = timestamp + self._frame_size
+        resumed = False
+        if self._is_silent(now):
+            start = now
+            if not self._ahead:
+                start = queue.last_push - max(0, queue.queued - self._frame_size) / self._rate
+            if self._position is None or start - self._due > TOLERANCE:
+                resumed = True
+                self._position = max(round((start - self._epoch) * self._rate), self._position or 0)
+        assert self._position is not None
+        timestamp = self._position
+        self._follow(now - self._due)
+        self._position += self._frame_size
+        if queue.queued <= self._frame_size:
+            self._ahead = False
         return Departure(timestamp, resumed)
 
-    def _watch_queue(self, left: int) -> None:
-        """Notice a queue that stands, and leave a little early while it does."""
-        self._lowest = left if self._seen == 0 else min(self._lowest, left)
-        self._seen += 1
-        if self._seen == WINDOW:
-            stands = 0 < self._lowest <= MAX_STANDING * self._rate
-            self._slewing = stands and not self._ahead
-            self._seen = 0
-            self._ahead = False
-        if left <= 0 or self._ahead:
-            self._slewing = False
-        if self._slewing:
-            self._epoch -= SLEW * self._frame_size / self._rate
+    @property
+    def _due(self) -> float:
+        """When the next packet is due on the present schedule."""
+        return self._epoch + (self._position or 0) / self._rate
 
-    def _time_of(self, position: int) -> float:
-        return self._epoch + position / self._rate
+    def _is_silent(self, now: float) -> bool:
+        return self._position is None or now - self._due > TOLERANCE
+
+    def _follow(self, offset: float) -> None:
+        """Move the schedule towards the earliest packets of a producer in real time."""
+        self._earliest = min(self._earliest, offset)
+        self._watched += 1
+        if self._ahead:
+            self._earliest, self._watched, self._step = float("inf"), 0, 0.0
+        elif self._watched == WINDOW:
+            most = SLEW * self._frame_size / self._rate
+            self._step = max(-most, min(most, self._earliest / WINDOW))
+            self._earliest, self._watched = float("inf"), 0
+        self._epoch += self._step

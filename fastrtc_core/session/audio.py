@@ -16,8 +16,9 @@ from .calls import UserCall
 if TYPE_CHECKING:
     from .session import Session
 
-QUEUE_SIZE_MS = 100
-"""Audio in ms that may wait to be played before `emit` is held back."""
+QUEUE_SIZE_MS = 200
+"""Audio in ms that may wait to be played before `emit` is held back; more than a handler may lag
+behind by default, so that what it catches up with fits in."""
 
 
 class AudioOutput:

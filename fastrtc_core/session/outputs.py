@@ -33,12 +33,16 @@ class OutputHub:
         for ring, loop in tuple(self._subscribers.items()):
             _call(loop, ring.end)
 
-    async def subscribe(self) -> AsyncIterator[AdditionalOutputs]:
-        """Yield every output from now on until the session ends."""
+    def subscribe(self) -> AsyncIterator[AdditionalOutputs]:
+        """Every output from this call on until the session ends; called on an event loop."""
         ring: Ring[AdditionalOutputs] = Ring(CAPACITY)
         if self._ended:
-            return
-        self._subscribers[ring] = asyncio.get_running_loop()
+            ring.end()
+        else:
+            self._subscribers[ring] = asyncio.get_running_loop()
+        return self._read(ring)
+
+    async def _read(self, ring: Ring[AdditionalOutputs]) -> AsyncIterator[AdditionalOutputs]:
         try:
             while True:
                 try:

@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigurationError, InvalidFrameError, QueueFullError, SourceClosedError
 from ..frames import AudioFrame, samples_per_frame
+from ..media.pacing import MAX_GRACE, QueueState
 from ..media.playout import Playout, PlayoutStatistics
 from .signal import Signal
-
-
-class QueueState(NamedTuple):
-    """What the pacing of a track needs to know of its source.
-
-    Attributes:
-        queued: Samples per channel that wait.
-        last_push: Loop time in s of the latest push.
-        flushed: Whether what is queued is the end of an utterance.
-        full: Whether producers are held back.
-    """
-
-    queued: int
-    last_push: float
-    flushed: bool
-    full: bool
 
 
 class AudioSource:
@@ -62,6 +46,8 @@ class AudioSource:
         self._waiting: deque[tuple[asyncio.Future[None], NDArray[np.int16]]] = deque()
         self._changed = Signal()
         self._last_push = 0.0
+        self._interval = 0.0
+        self._since = 0.0
         self._flushed = False
         self._closed = False
 
@@ -164,7 +150,12 @@ class AudioSource:
 
     def _state(self) -> QueueState:
         return QueueState(
-            self._playout.queued, self._last_push, self._flushed, not self.has_room
+            self._playout.queued,
+            self._last_push,
+            self._flushed,
+            full=not self.has_room,
+            interval=self._interval,
+            since=self._since,
         )
 
     def _pull(self) -> NDArray[np.int16]:
@@ -183,7 +174,15 @@ class AudioSource:
         if not data.shape[1]:
             return  # an empty frame must not hold up the tail of those before
         self._playout.push(data)
-        self._last_push = asyncio.get_running_loop().time()
+        now = asyncio.get_running_loop().time()
+        interval = now - self._last_push
+        if interval > MAX_GRACE:
+            self._interval = 0.0
+        elif interval > 0.001:  # not within one burst
+            self._interval = interval
+        self._last_push = now
+        if self._playout.queued == data.shape[1]:
+            self._since = now
         self._flushed = False
         self._changed.notify()
 

@@ -67,11 +67,12 @@ class LocalAudioTrack:
         loop = asyncio.get_running_loop()
         while not source.closed:
             now = loop.time()
-            departure = self._pacer.next_departure(now, **source._state()._asdict())
+            queue = source._state()
+            departure = self._pacer.next_departure(now, queue)
             if departure is None or departure > now:
                 await source._changed.wait(until=departure)
                 continue
-            timestamp, resumed = self._pacer.depart(now)
+            timestamp, resumed = self._pacer.depart(now, queue)
             return TimedAudioFrame(source.sample_rate, source._pull(), timestamp, resumed)
         raise EndOfStreamError("the source of the track is closed")
 

@@ -64,6 +64,59 @@ async def probe(pc: RTCPeerConnection) -> bool:
     return False
 
 
+def watch_connecting(
+    pc: RTCPeerConnection, failed: Callable[[Exception], None]
+) -> set[asyncio.Task[Any]]:
+    """Look after the tasks in which a new connection connects; aiortc itself forgets them.
+
+    Args:
+        pc: The connection.
+        failed: Called with what such a task raises.
+
+    Returns:
+        The tasks that run, at any time.
+    """
+    running: set[asyncio.Task[Any]] = set()
+    original = pc._RTCPeerConnection__connect  # type: ignore[attr-defined]
+
+    async def connect() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        try:
+            await original()
+        except Exception as error:
+            failed(error)
+        finally:
+            running.discard(task)
+
+    pc._RTCPeerConnection__connect = connect  # type: ignore[attr-defined]
+    return running
+
+
+async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> None:
+    """Close a connection and all that aiortc has made for it.
+
+    Args:
+        pc: The connection.
+        connecting: What `watch_connecting` returned for it. These tasks end first: beside
+            `pc.close`, one of them could start the thread of a receiver that was stopped already.
+    """
+    tasks = tuple(connecting)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    try:
+        await pc.close()
+    except Exception as error:
+        # An offer whose parts contradict each other can leave aiortc with what it cannot close.
+        logger.info("a connection is taken apart: %s", error, exc_info=error)
+        for dtls in tuple(_dtls_transports(pc)):
+            await dtls.stop()
+            await dtls.transport.stop()
+
+
 class _Tap:
     """Stands where a receiver has its jitter buffer, and never yields a frame to its decoder."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc import RTCIceCandidate
+from aiortc.exceptions import OperationError
 
 from ..context import Context, current_context
 from ..errors import (
@@ -189,13 +190,17 @@ class PeerManager:
             sdp = await peer.answer(offer.sdp)
         except OSError as error:
             raise UnavailableError(str(error)) from None
+        except OperationError:
+            raise MalformedOfferError(
+                "the offer has no codec in common with this server: it speaks Opus, VP8 and H.264"
+            ) from None
         except Exception as error:
-            # aiortc says in many ways that it cannot serve an offer (no codec in common, a section
-            # that lacks something); none of them is more than a fault of the offer.
+            # aiortc says in many ways that it cannot serve an offer (a section lacks something, or
+            # contradicts another); none of them is more than a fault of the offer.
             logger.info("an offer was refused: %s", error, exc_info=error)
             raise MalformedOfferError(f"the offer cannot be answered: {error}") from None
         negotiated = self._peers[slot.id] = _Negotiated(peer, offer.ufrags)
-        for early in self._early.take(slot.id):
+        for early in self._early.take(slot.id, offer.ufrags):
             await negotiated.add(early)
         if session.handler.expected_layout == "stereo":
             sdp = force_stereo(sdp)

@@ -98,6 +98,7 @@ class Peer:
         self._audio_options = audio_options or AudioOptions()
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
+        self._connecting = internals.watch_connecting(self._pc, self._note_failure)
         self._audio: IncomingAudio | None = None
         self._sending: tuple[OpusEncoder, RTCRtpSender] | None = None
         self._incoming: list[MediaStreamTrack] = []
@@ -178,7 +179,7 @@ class Peer:
         if self._audio is not None:
             self._audio.close()
         self._pc.remove_all_listeners()
-        await self._pc.close()
+        await internals.close(self._pc, self._connecting)
 
     async def _describe(self) -> str:
         if self._ports is not None:
@@ -214,6 +215,11 @@ class Peer:
             self._endpoint.stop(CloseReason.LOST)
         elif state == "closed":
             self._endpoint.stop(CloseReason.CLIENT)
+
+    def _note_failure(self, error: Exception) -> None:
+        logger.info("connecting failed: %s", error, exc_info=error)
+        self._settled.set()
+        self._endpoint.stop(CloseReason.LOST)
 
     # Data channel
 

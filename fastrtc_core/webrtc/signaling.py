@@ -137,7 +137,7 @@ def parse_candidate(text: str) -> RTCIceCandidate | None:
         candidate = candidate_from_sdp(text)
     except (AssertionError, ValueError, IndexError):
         raise MalformedCandidateError(f"{text[:60]!r} is not an ICE candidate") from None
-    if not _HOST.fullmatch(candidate.ip) or not 0 <= candidate.port <= 65535:
+    if not _has_address(candidate):
         raise MalformedCandidateError(f"{text[:60]!r} names no host and port")
     if candidate.protocol.lower() != "udp" or candidate.ip.endswith(".local"):
         return None
@@ -196,7 +196,17 @@ def _parse_sdp(sdp: str) -> SessionDescription:
         raise MalformedOfferError(f"the offer has more than {MAX_MEDIA_SECTIONS} sections")
     for media in description.media:
         _check_section(media)
+    _check_bundle(description)
     return description
+
+
+def _check_bundle(description: SessionDescription) -> None:
+    mids = [media.rtp.muxId for media in description.media]
+    if len(set(mids)) < len(mids):
+        raise MalformedOfferError("the offer has several sections of the same mid")
+    for group in description.group:
+        if group.semantic == "BUNDLE" and not set(group.items) <= set(mids):
+            raise MalformedOfferError("the offer bundles a section that it does not have")
 
 
 def _check_section(media: Any) -> None:
@@ -211,8 +221,16 @@ def _check_section(media: Any) -> None:
         raise MalformedOfferError("the offer lacks rtcp-mux (RFC 8834 section 4.5)")
     if media.kind != "application" and not media.rtp.codecs:
         raise MalformedOfferError(f"the {media.kind} of the offer names no codec")
+    if media.kind != "application" and media.direction is None:
+        raise MalformedOfferError(f"the {media.kind} of the offer lacks a direction (a=sendrecv …)")
     if len(media.ice_candidates) > MAX_CANDIDATES:
         raise MalformedOfferError(f"the offer has more than {MAX_CANDIDATES} candidates")
+    if not all(_has_address(candidate) for candidate in media.ice_candidates):
+        raise MalformedOfferError("a candidate of the offer names no host and port")
+
+
+def _has_address(candidate: RTCIceCandidate) -> bool:
+    return bool(_HOST.fullmatch(candidate.ip)) and 0 <= candidate.port <= 65535
 
 
 def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:

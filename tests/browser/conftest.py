@@ -7,12 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Playwright,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from .support import ARTIFACTS, FLAGS, Server, chromium_path, make_speech, serving
 
 OpenPage = Callable[..., Page]
 Screenshot = Callable[[Page, str], None]
+
+expect.set_options(timeout=15_000)  # ms; machines that run tests are slow at times
 
 
 @pytest.fixture(scope="package")

@@ -264,7 +264,7 @@ def test_full_server(page: Page, page_server: Server, open_page: OpenPage) -> No
     assert other.evaluate(script, options)
     error = failure(page, **options)
     assert error["code"] == "concurrency_limit_reached"
-    assert "1 places are taken" in error["message"]
+    assert "server is full" in error["message"]
 
 
 def test_wrong_modality(page: Page) -> None:

@@ -40,7 +40,7 @@ def demo(
 ) -> Iterator[Page]:
     """The page of the demo that the test is named for, connected; Ctrl+C in the end."""
     name = request.node.name.removeprefix("test_")
-    server = demos.pop(name)
+    server = demos[name]
     server.wait_until_ready()
     page = open_page(server.url)
     page.get_by_role("button", name="Start").click()

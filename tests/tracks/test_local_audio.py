@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastrtc_core import AudioFrame, AudioSource, EndOfStreamError
-from fastrtc_core.media.pacing import CATCH_UP, TAIL_GRACE
+from fastrtc_core.media.pacing import MAX_BURST, MAX_GRACE, SETTLE, TAIL_GRACE, TOLERANCE
 from fastrtc_core.tracks import LocalAudioTrack, TimedAudioFrame
 
 pytestmark = pytest.mark.virtual_clock
@@ -130,7 +130,8 @@ async def test_after_a_pause_the_timestamp_is_the_time() -> None:
         await asyncio.sleep(600)
         source.try_push(audio(40))
         await asyncio.sleep(1)
-    assert listener.timestamps == [2 * RATE, 2 * RATE + FRAME, 602 * RATE, 602 * RATE + FRAME]
+    # What came in one push lies before the moment of the push.
+    assert listener.timestamps == [2 * RATE - FRAME, 2 * RATE, 602 * RATE - FRAME, 602 * RATE]
     assert [timed.resumed for timed in listener.frames] == [True, False, True, False]
 
 
@@ -143,7 +144,7 @@ async def test_a_tail_is_padded_after_its_grace() -> None:
         await asyncio.sleep(1)
         source.try_push(audio(20, 8))
         await asyncio.sleep(1)
-    assert listener.times == pytest.approx([1.0, 1.0 + TAIL_GRACE, 2.0])
+    assert listener.times == pytest.approx([1.0 + SETTLE, 1.0 + TAIL_GRACE, 2.0 + SETTLE])
     assert listener.sound == [7] * 1200 + [0] * 720 + [8] * 960
     assert source.statistics() == (2160, 2160, 0, 0, 720)
 
@@ -154,14 +155,14 @@ async def test_a_flushed_tail_leaves_when_it_is_due() -> None:
     async with listening(source) as listener:
         source.try_push(audio(5))
         source.flush()
-        await asyncio.sleep(0.001)
-        assert listener.times == [0.0]
+        await asyncio.sleep(2 * SETTLE)
+        assert listener.times == [SETTLE]
         await asyncio.sleep(1)
         source.try_push(audio(5))
         await asyncio.sleep(0.01)
         assert len(listener.times) == 1, "the next utterance has a grace of its own"
         source.flush()
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(2 * SETTLE)
         assert len(listener.times) == 2
 
 
@@ -184,7 +185,7 @@ async def test_chunks_in_real_time_join_without_padding(chunk_ms: int) -> None:
 
 @pytest.mark.parametrize("stall_ms", [10, 50, 90])
 async def test_a_short_stall_is_caught_up(stall_ms: int) -> None:
-    """A producer that stalls for less than `CATCH_UP` loses nothing and adds no delay for good."""
+    """A producer that makes up for its stall loses nothing and adds no delay for good."""
     source = AudioSource()
     async with listening(source) as listener:
         for number in range(100):
@@ -198,22 +199,24 @@ async def test_a_short_stall_is_caught_up(stall_ms: int) -> None:
     lateness = [
         at - stamp / RATE for at, stamp in zip(listener.times, listener.timestamps, strict=True)
     ]
-    assert max(lateness) <= stall_ms / 1000 + 1e-6
+    assert max(lateness) <= stall_ms / 1000 + SETTLE + 1e-6
     assert max(lateness[70:]) < 0.02
     assert sum(timed.resumed for timed in listener.frames) == 1
 
 
-async def test_packets_leave_in_a_row_only_to_catch_up() -> None:
-    """Two packets leave at one instant only where the timestamps lag behind the clock."""
+async def test_an_utterance_is_held_to_the_clock_after_a_pause() -> None:
+    """What is ahead of time leaves one frame apart; its timestamps jump over the pause."""
     source = AudioSource()
     async with listening(source) as listener:
-        source.try_push(audio(40))
-        await asyncio.sleep(0.1)  # 60 ms of silence: late, but by less than CATCH_UP
-        source.try_push(audio(200))
+        source.try_push(audio(300))
+        await asyncio.sleep(1.0)
+        source.try_push(audio(240))
         await asyncio.sleep(1)
-    assert listener.timestamps == [k * FRAME for k in range(12)]
+    assert listener.timestamps == [k * FRAME for k in range(15)] + [
+        RATE + k * FRAME for k in range(12)
+    ]
     assert listener.times == pytest.approx(
-        [0.0, 0.02, 0.1, 0.1, 0.1, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.22]
+        [k * 0.02 for k in range(15)] + [1 + k * 0.02 for k in range(12)]
     )
 
 
@@ -261,7 +264,7 @@ async def test_producers_are_held_back_to_real_time() -> None:
 
 
 async def test_ten_minutes_of_turns_track_the_clock() -> None:
-    """Speech, tails and pauses for ten minutes: no timestamp is off by more than `CATCH_UP`."""
+    """Speech, tails and pauses for ten minutes: no timestamp strays from the clock."""
     random = np.random.default_rng(4)
     source = AudioSource(queue_size_ms=500)
     loop = asyncio.get_running_loop()
@@ -276,7 +279,7 @@ async def test_ten_minutes_of_turns_track_the_clock() -> None:
         await source.wait_for_playout()
     assert len(listener.frames) > 5_000
     for at, timed in zip(listener.times, listener.frames, strict=True):
-        assert -1e-4 <= at - timed.timestamp / RATE <= CATCH_UP + 1e-4
+        assert -TOLERANCE - 1e-3 <= at - timed.timestamp / RATE <= MAX_BURST + MAX_GRACE
     for before, after in itertools.pairwise(listener.frames):
         step = after.timestamp - before.timestamp
         assert step == FRAME or (after.resumed and step > FRAME)
@@ -301,7 +304,7 @@ async def test_closing_the_source_ends_the_track_at_once() -> None:
     source = AudioSource()
     track = LocalAudioTrack(source, epoch=0.0)
     loop = asyncio.get_running_loop()
-    source.try_push(audio(100))
+    source.try_push(audio(300))
     await track.next_frame()
     parked = asyncio.create_task(track.next_frame())
     await asyncio.sleep(0.001)

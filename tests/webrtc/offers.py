@@ -24,7 +24,9 @@ a=setup:actpass
 a=mid:{mid}
 """
 
-CANDIDATE_UDP = "a=candidate:842163049 1 udp 2122260223 192.168.1.7 51472 typ host generation 0 network-id 1"
+CANDIDATE_UDP = (
+    "a=candidate:842163049 1 udp 2122260223 192.168.1.7 51472 typ host generation 0 network-id 1"
+)
 CANDIDATE_MDNS = (
     "a=candidate:3988693849 1 udp 2113937151 7f5b9e0e-2f3b-4d6a-8f4c-2b1de0a5c1aa.local 56040 "
     "typ host generation 0 network-cost 999"
@@ -36,7 +38,7 @@ CANDIDATE_TCP = (
 _AUDIO = """m=audio 51472 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126
 c=IN IP4 192.168.1.7
 a=rtcp:9 IN IP4 0.0.0.0
-{candidates}{transport}a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+{transport}a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
 a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time
 a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01
 a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid
@@ -112,7 +114,7 @@ def chromium_offer(
     ending = ("a=end-of-candidates",) if complete else ()
     for mid, kind in enumerate(kinds):
         section = _SECTIONS[kind].format(
-            transport=_TRANSPORT.format(fingerprint=FINGERPRINT, mid=mid), candidates=""
+            transport=_TRANSPORT.format(fingerprint=FINGERPRINT, mid=mid)
         )
         first, rest = section.split("\n", 1)
         connection, rest = rest.split("\n", 1)
