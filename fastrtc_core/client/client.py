@@ -15,6 +15,7 @@ from ..errors import (
     MessageError,
 )
 from ..functions import Modality, Mode
+from ..media.clock import SessionClock
 from ..messages import Message, build_message, parse_server_message
 from ..session import CloseReason, MessageChannel
 from ..tracks import (
@@ -123,11 +124,11 @@ class Client:
             OfferError: If the server refuses the offer.
             ConnectionFailedError: If the server cannot be reached, or no path for media is found.
         """
-        epoch = asyncio.get_running_loop().time()
+        clock = SessionClock(asyncio.get_running_loop().time())
         if self.audio_source is not None:
-            self.local_audio = LocalAudioTrack(self.audio_source, epoch)
+            self.local_audio = LocalAudioTrack(self.audio_source, clock)
         if self.video_source is not None:
-            self.local_video = LocalVideoTrack(self.video_source, epoch)
+            self.local_video = LocalVideoTrack(self.video_source, clock)
         try:
             await self._connect()
         except BaseException:

@@ -10,13 +10,15 @@ schedule. One in real time, such as the microphone behind an echo, is not made t
 - Its packets leave as they come, up to `TOLERANCE` before or after they are due.
 - What comes in a burst after a silence, such as the frames that a handler has caught up with, is
   placed before the present and leaves at once. It would otherwise delay all that follows.
-- Its clock is taken over: the schedule moves by up to a thousandth towards its packets, so that a
-  clock that is fast or slow by 200 ppm neither fills a queue nor tears a hole.
+- Its clock is taken over: the clock of the session moves by up to a thousandth towards its
+  packets, so that one that is fast or slow by 200 ppm neither fills a queue nor tears a hole.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+from .clock import SessionClock
 
 TOLERANCE = 0.04
 """How far in s a packet may be off the schedule; within what lip sync allows (45 ms)."""
@@ -79,13 +81,13 @@ class Pacer:
     Args:
         sample_rate: Rate of the track in Hz.
         frame_size: Samples per packet.
-        epoch: Time of the session clock in s at which timestamps are 0.
+        clock: The clock of the session.
     """
 
-    def __init__(self, sample_rate: int, frame_size: int, epoch: float) -> None:
+    def __init__(self, sample_rate: int, frame_size: int, clock: SessionClock) -> None:
         self._rate = sample_rate
         self._frame_size = frame_size
-        self._epoch = epoch
+        self._clock = clock
         self._position: int | None = None
         # Whether the producer is ahead of time: it was held back, or queued an utterance, and the
         # queue has not been empty since.
@@ -118,7 +120,9 @@ class Pacer:
                 start = queue.last_push - max(0, queue.queued - self._frame_size) / self._rate
             if self._position is None or start - self._due > TOLERANCE:
                 resumed = True
-                self._position = max(round((start - self._epoch) * self._rate), self._position or 0)
+                earliest = self._position or 0
+                time = self._clock.show(earliest / self._rate, start)
+                self._position = max(earliest, round(time * self._rate))
         assert self._position is not None
         timestamp = self._position
         self._follow(now - self._due)
@@ -130,7 +134,7 @@ class Pacer:
     @property
     def _due(self) -> float:
         """When the next packet is due on the present schedule."""
-        return self._epoch + (self._position or 0) / self._rate
+        return self._clock.when((self._position or 0) / self._rate)
 
     def _is_silent(self, now: float) -> bool:
         return self._position is None or now - self._due > TOLERANCE
@@ -145,4 +149,4 @@ class Pacer:
             most = SLEW * self._frame_size / self._rate
             self._step = max(-most, min(most, self._earliest / WINDOW))
             self._earliest, self._watched = float("inf"), 0
-        self._epoch += self._step
+        self._clock.slew(self._step)

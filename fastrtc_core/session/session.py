@@ -19,6 +19,7 @@ from ..errors import ChannelClosedError, ConfigurationError
 from ..frames import channels_of
 from ..functions import pick_arguments
 from ..handler import StreamHandlerBase
+from ..media.clock import SessionClock
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs, CloseStream
 from ..tracks import (
@@ -100,16 +101,16 @@ class Session:
             RemoteAudioTrack(handler.input_sample_rate, channels) if "audio" in receives else None
         )
         self.remote_video = RemoteVideoTrack() if "video" in receives else None
-        epoch = self.loop.time()
+        clock = SessionClock(self.loop.time())
         self.local_audio = (
             LocalAudioTrack(
                 AudioSource(handler.output_sample_rate, channels, audio.QUEUE_SIZE_MS),
-                epoch,
+                clock,
             )
             if "audio" in sends
             else None
         )
-        self.local_video = LocalVideoTrack(VideoSource(), epoch) if "video" in sends else None
+        self.local_video = LocalVideoTrack(VideoSource(), clock) if "video" in sends else None
         self._audio_output = (
             audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
         )

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EndOfStreamError
+from ..media.clock import SessionClock
 from ..media.pacing import Pacer
 from .audio_source import AudioSource
 from .video_source import VideoSource
@@ -21,7 +22,7 @@ class TimedAudioFrame(NamedTuple):
     Attributes:
         sample_rate: Rate in Hz.
         data: int16 samples of shape `(channels, samples)`.
-        timestamp: Its first sample, counted at `sample_rate` from the epoch of the session.
+        timestamp: Its first sample, counted at `sample_rate` from the start of the session.
         resumed: Whether silence lies between it and the frame before.
     """
 
@@ -36,7 +37,7 @@ class TimedVideoFrame(NamedTuple):
 
     Attributes:
         frame: The picture.
-        time: When it was taken from its source, in s since the epoch of the session.
+        time: When it was taken from its source, in s by the clock of the session.
     """
 
     frame: av.VideoFrame
@@ -48,14 +49,14 @@ class LocalAudioTrack:
 
     Args:
         source: What to play.
-        epoch: Loop time in s at which timestamps are 0; the tracks of a session share it.
+        clock: The clock of the session, which its tracks share.
     """
 
     kind = "audio"
 
-    def __init__(self, source: AudioSource, epoch: float) -> None:
+    def __init__(self, source: AudioSource, clock: SessionClock) -> None:
         self.source = source
-        self._pacer = Pacer(source.sample_rate, source.frame_size, epoch)
+        self._pacer = Pacer(source.sample_rate, source.frame_size, clock)
 
     async def next_frame(self) -> TimedAudioFrame:
         """Wait until the next frame is due, and take it.
@@ -82,14 +83,15 @@ class LocalVideoTrack:
 
     Args:
         source: What to show.
-        epoch: Loop time in s at which timestamps are 0; the tracks of a session share it.
+        clock: The clock of the session, which its tracks share.
     """
 
     kind = "video"
 
-    def __init__(self, source: VideoSource, epoch: float) -> None:
+    def __init__(self, source: VideoSource, clock: SessionClock) -> None:
         self.source = source
-        self._epoch = epoch
+        self._clock = clock
+        self._latest = 0.0
 
     async def next_frame(self) -> TimedVideoFrame:
         """Wait for the next picture.
@@ -100,4 +102,6 @@ class LocalVideoTrack:
         frame = await self.source._pull()
         if frame is None:
             raise EndOfStreamError("the source of the track is closed")
-        return TimedVideoFrame(frame, asyncio.get_running_loop().time() - self._epoch)
+        # The clock may be moved between two pictures; they stay in order.
+        self._latest = max(self._latest, self._clock.time(asyncio.get_running_loop().time()))
+        return TimedVideoFrame(frame, self._latest)

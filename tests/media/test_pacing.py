@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastrtc_core.media.clock import SessionClock
 from fastrtc_core.media.pacing import (
     MAX_BURST,
     MAX_GRACE,
@@ -42,7 +43,7 @@ EPOCH = 7.5
 
 def play(pushes: list[tuple[float, int]], flushed: bool = False) -> list[Sent]:
     """What leaves, if so many samples are pushed after so many s, each time."""
-    pacer = Pacer(RATE, FRAME, EPOCH)
+    pacer = Pacer(RATE, FRAME, SessionClock(EPOCH))
     sent: list[Sent] = []
     now = last_push = EPOCH
     queued = 0
@@ -68,7 +69,7 @@ def play(pushes: list[tuple[float, int]], flushed: bool = False) -> list[Sent]:
 
 def test_nothing_is_due_while_nothing_is_queued() -> None:
     """Without samples there is no next departure, and so no timer."""
-    pacer = Pacer(RATE, FRAME, 0.0)
+    pacer = Pacer(RATE, FRAME, SessionClock(0.0))
     assert pacer.next_departure(3.0, QueueState(0, 0.0, True)) is None
 
 
@@ -109,9 +110,17 @@ def test_the_clock_of_a_producer_in_real_time_is_taken_over(drift: float) -> Non
     assert {b.timestamp - a.timestamp for a, b in itertools.pairwise(sent)} == {FRAME}
 
 
+def test_a_pause_after_a_drift_is_as_long_as_it_was() -> None:
+    """Timestamps jump by the silence alone: a receiver would take any more for a late network."""
+    step = 0.02 / (1 + 200e-6)
+    *_, last, resumed = play([(1.0, FRAME), *[(step, FRAME)] * 90_000, (10.0, FRAME)])
+    assert resumed.resumed
+    assert (resumed.timestamp - last.timestamp) / RATE == pytest.approx(10.0, abs=0.005)
+
+
 def test_a_generator_is_not_taken_for_a_clock() -> None:
     """A producer that is held back keeps the queue full; the schedule does not move for it."""
-    pacer = Pacer(RATE, FRAME, 0.0)
+    pacer = Pacer(RATE, FRAME, SessionClock(0.0))
     now = 0.0
     for _ in range(10_000):
         queue = QueueState(5 * FRAME, now, full=True)
@@ -227,7 +236,7 @@ def test_an_hour_of_turns_stays_on_time() -> None:
 
 def test_an_hour_without_a_pause_does_not_drift() -> None:
     """Packet 180,000 leaves exactly one hour after packet 0."""
-    pacer = Pacer(44100, 882, 0.0)
+    pacer = Pacer(44100, 882, SessionClock(0.0))
     now = 0.0
     for _ in range(180_000):
         queue = QueueState(10_000, now)

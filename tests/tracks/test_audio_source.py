@@ -19,6 +19,7 @@ from fastrtc_core import (
     QueueFullError,
     SourceClosedError,
 )
+from fastrtc_core.media.clock import SessionClock
 from fastrtc_core.testing import VirtualClockLoop
 from fastrtc_core.tracks import LocalAudioTrack
 
@@ -430,7 +431,7 @@ async def test_the_ledger_balances_over_a_busy_minute(seed: int) -> None:
     """Real producers, a real track, clears and cancellations at random: every sample is booked."""
     random = np.random.default_rng(seed)
     source = AudioSource(RATE, 1, queue_size_ms=200)
-    track = LocalAudioTrack(source, epoch=0.0)
+    track = LocalAudioTrack(source, SessionClock(0.0))
     heard: list[int] = []
 
     async def listen() -> None:

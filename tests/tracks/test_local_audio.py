@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fastrtc_core import AudioFrame, AudioSource, EndOfStreamError
+from fastrtc_core.media.clock import SessionClock
 from fastrtc_core.media.pacing import MAX_BURST, MAX_GRACE, SETTLE, TAIL_GRACE, TOLERANCE
 from fastrtc_core.tracks import LocalAudioTrack, TimedAudioFrame
 
@@ -24,7 +25,7 @@ class Listener:
     """Takes every packet of a track as it leaves."""
 
     def __init__(self, source: AudioSource, epoch: float = 0.0) -> None:
-        self.track = LocalAudioTrack(source, epoch)
+        self.track = LocalAudioTrack(source, SessionClock(epoch))
         self.times: list[float] = []
         self.frames: list[TimedAudioFrame] = []
 
@@ -302,7 +303,7 @@ async def test_stereo_and_other_rates_keep_their_shape() -> None:
 async def test_closing_the_source_ends_the_track_at_once() -> None:
     """A track that waits for its next packet ends with its source, and stays so."""
     source = AudioSource()
-    track = LocalAudioTrack(source, epoch=0.0)
+    track = LocalAudioTrack(source, SessionClock(0.0))
     loop = asyncio.get_running_loop()
     source.try_push(audio(300))
     await track.next_frame()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastrtc_core import EndOfStreamError, SourceClosedError, VideoSource, VideoStream
+from fastrtc_core.media.clock import SessionClock
 from fastrtc_core.tracks import LocalVideoTrack, RemoteVideoTrack, VideoFrameEvent
 
 pytestmark = pytest.mark.virtual_clock
@@ -92,7 +93,7 @@ async def test_a_video_stream_ends_with_its_track() -> None:
 async def test_a_picture_is_sent_as_soon_as_it_is_there() -> None:
     """The track adds no delay and no rhythm of its own; the time is since the epoch."""
     source = VideoSource()
-    track = LocalVideoTrack(source, epoch=2.0)
+    track = LocalVideoTrack(source, SessionClock(2.0))
     loop = asyncio.get_running_loop()
     await asyncio.sleep(5)
     frame = picture()
@@ -106,7 +107,7 @@ async def test_a_picture_is_sent_as_soon_as_it_is_there() -> None:
 async def test_a_new_picture_replaces_one_that_was_not_sent() -> None:
     """A slow network sees the latest picture; those in between are counted, not queued."""
     source = VideoSource()
-    track = LocalVideoTrack(source, epoch=0.0)
+    track = LocalVideoTrack(source, SessionClock(0.0))
     pictures = [picture(k) for k in range(4)]
     for frame in pictures:
         source.capture_frame(frame)
@@ -119,7 +120,7 @@ async def test_a_new_picture_replaces_one_that_was_not_sent() -> None:
 async def test_times_follow_the_clock() -> None:
     """Pictures carry the time at which they left, whatever the gaps."""
     source = VideoSource()
-    track = LocalVideoTrack(source, epoch=0.0)
+    track = LocalVideoTrack(source, SessionClock(0.0))
     times = []
     for gap in (0.0, 0.04, 0.04, 600.0, 0.01):
         await asyncio.sleep(gap)
@@ -131,7 +132,7 @@ async def test_times_follow_the_clock() -> None:
 async def test_playout_ends_when_the_picture_is_taken() -> None:
     """`wait_for_playout` returns when nothing waits: sent, cleared, or never there."""
     source = VideoSource()
-    track = LocalVideoTrack(source, epoch=0.0)
+    track = LocalVideoTrack(source, SessionClock(0.0))
     await source.wait_for_playout()
     for finish in (track.next_frame, source.clear_queue):
         source.capture_frame(picture())
@@ -147,7 +148,7 @@ async def test_playout_ends_when_the_picture_is_taken() -> None:
 async def test_a_cleared_picture_is_not_sent() -> None:
     """What was captured before `clear_queue` is never seen."""
     source = VideoSource()
-    track = LocalVideoTrack(source, epoch=0.0)
+    track = LocalVideoTrack(source, SessionClock(0.0))
     source.capture_frame(picture(1))
     source.clear_queue()
     later = picture(2)
@@ -159,7 +160,7 @@ async def test_a_cleared_picture_is_not_sent() -> None:
 async def test_closing_wakes_everyone() -> None:
     """A closed source ends its track and its waiters, and takes no more pictures."""
     source = VideoSource()
-    track = LocalVideoTrack(source, epoch=0.0)
+    track = LocalVideoTrack(source, SessionClock(0.0))
     parked = asyncio.create_task(track.next_frame())
     await asyncio.sleep(0)
     await source.aclose()
@@ -183,4 +184,4 @@ async def test_a_picture_that_waits_when_the_source_closes_is_discarded() -> Non
     await source.aclose()
     await waiting
     with pytest.raises(EndOfStreamError):
-        await LocalVideoTrack(source, epoch=0.0).next_frame()
+        await LocalVideoTrack(source, SessionClock(0.0)).next_frame()

@@ -1,0 +1,104 @@
+"""How audio is encoded, and on which event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+import uvloop
+
+from fastrtc_core import AudioOptions, ConfigurationError, Stream, VideoOptions
+from fastrtc_core.client import Client
+from fastrtc_core.testing import fit_sine, tone
+from fastrtc_core.tracks import TimedAudioFrame
+from fastrtc_core.webrtc import internals, peer
+from fastrtc_core.webrtc.opus import OpusEncoder
+from fastrtc_handlers import Echo
+
+from .support import eventually, gone, hear, speak
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AudioOptions(bit_rate=5_000),
+        lambda: AudioOptions(complexity=11),
+        lambda: AudioOptions(application="music"),  # type: ignore[arg-type]
+        lambda: AudioOptions(fec=True),
+        lambda: VideoOptions(bit_rate=1, min_bit_rate=2),
+        lambda: VideoOptions(max_bit_rate=10),
+    ],
+)
+def test_settings_out_of_range_are_refused(make: Any) -> None:
+    """The error says what is allowed."""
+    with pytest.raises(ConfigurationError, match=r"must|needs"):
+        make()
+
+
+def test_the_bit_rate_is_kept() -> None:
+    """A lower bit rate makes smaller packets of the same sound."""
+    sound = np.random.default_rng(0).normal(0, 3000, (1, 960)).astype(np.int16)
+    sizes = []
+    for bit_rate in (16_000, 64_000, 256_000):
+        encoder = OpusEncoder(48000, 1, AudioOptions(bit_rate=bit_rate))
+        packets = [
+            encoder.encode(TimedAudioFrame(48000, sound, n * 960, n == 0)) for n in range(20)
+        ]
+        sizes.append(np.mean([packet.size for packet in packets]) * 50 * 8)
+    assert sizes[0] < 25_000 < sizes[1] < 80_000 < sizes[2]
+
+
+async def test_the_encoder_follows_the_loss_that_the_client_reports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With FEC asked for, a report of 25 % loss reaches the encoder."""
+    monkeypatch.setattr(peer, "LOSS_INTERVAL", 0.05)
+    monkeypatch.setattr(internals, "reported_loss", lambda _sender: 0.25)
+    noted: list[float] = []
+    monkeypatch.setattr(OpusEncoder, "note_loss", lambda _self, loss: noted.append(loss))
+    stream = Stream(Echo(), audio_options=AudioOptions(application="voip", fec=True))
+    async with Client(stream.offer) as client:
+        await speak(client, tone(duration=0.5))
+        await eventually(lambda: noted, "a report")
+    assert set(noted) == {0.25}
+    await gone(stream)
+
+
+async def test_reports_of_the_client_are_read_from_aiortc() -> None:
+    """Without loss, the fraction that a real receiver report carries is 0."""
+    stream = Stream(Echo())
+    async with Client(stream.offer) as client:
+        assert client.audio_stream is not None
+        speaking = asyncio.create_task(speak(client, tone(duration=3)))
+        await hear(client.audio_stream, 2.0)
+        (manager,) = stream._peers._peers.values()
+        (sender,) = manager._peer._pc.getSenders()
+        stats = await sender.getStats()
+        await eventually(lambda: any(s.type == "remote-inbound-rtp" for s in stats.values()))
+        assert internals.reported_loss(sender) == 0.0
+        speaking.cancel()
+    await gone(stream)
+
+
+@pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_both_event_loops_carry_a_session(factory: Any) -> None:
+    """The echo is whole on asyncio's loop and on uvloop."""
+
+    async def echo() -> None:
+        stream = Stream(Echo())
+        async with Client(stream.offer) as client:
+            assert client.audio_stream is not None
+            speaking = asyncio.create_task(speak(client, tone(duration=2)))
+            heard = await hear(client.audio_stream, 1.5)
+            speaking.cancel()
+        await gone(stream)
+        assert fit_sine(heard[0][24000:], 1000, 48000).snr > 40
+
+    def run(coro: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=factory) as runner:
+            runner.run(coro)
+
+    run(echo())
