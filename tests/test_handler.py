@@ -285,9 +285,11 @@ async def test_a_telephone_has_no_arguments() -> None:
 
 async def test_arguments_may_be_set_and_reset_from_a_thread() -> None:
     """`set_args` and `reset` wake and clear the event on the loop's own thread."""
+    asyncio.get_running_loop().set_debug(True)  # refuses what is not safe from a thread
     async with connect(Quiet()) as peer:
         handler = peer.session.handler
         waiting = asyncio.create_task(handler.args_set.wait())
+        await asyncio.sleep(0)
         await asyncio.to_thread(handler.set_args, [3])
         assert await asyncio.wait_for(waiting, 1)
         assert handler.args == (3,)

