@@ -110,6 +110,8 @@ class JitterBuffer:
     _fastest: float
     _previous_fastest: float
     _base: float
+    _window_start: float
+    _heard: float
     _next: int | None
     _released: int | None
     _late_since: float | None
@@ -226,7 +228,7 @@ class JitterBuffer:
         self.statistics.late += 1
         if self._late_since is None:
             self._late_since = now
-        elif now - self._late_since >= SHIFT:
+        elif now - self._late_since >= SHIFT and packet.sequence > (self._released or 0):
             # All come late: the path has become slower, and this is its pace from now on.
             highest = self._highest
             self._forget()
