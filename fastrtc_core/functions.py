@@ -35,6 +35,7 @@ class _Function:
         self.is_coroutine = inspect.iscoroutinefunction(target)
         self.is_generator = inspect.isgeneratorfunction(target)
         self.is_async_generator = inspect.isasyncgenfunction(target)
+        self.is_any_generator = self.is_generator or self.is_async_generator
         self.required, self.accepted = _count_arguments(function, leading)
 
     def pick(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -85,11 +86,11 @@ class _FilterHandler(_FunctionHandler):
         super().__init__(**options)
         self._options = options
         self.callable = callable
-        self._function = _Function(callable, leading=1)
-        if self._function.is_generator or self._function.is_async_generator:
+        if _Function(callable, leading=0).is_any_generator:
             raise ConfigurationError(
                 f"{callable!r} is a generator; generators serve with mode='receive'"
             )
+        self._function = _Function(callable, leading=1)
         self._process = self._process_async if self._function.is_coroutine else self._process_sync
 
     def _process_sync(self, frame: Any) -> Any:

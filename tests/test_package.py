@@ -1,0 +1,78 @@
+"""What importing and installing the package costs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import inspect
+import json
+import re
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+import fastrtc_core
+
+PROBE = """
+import json, sys, time
+start = time.perf_counter()
+import fastrtc_core
+took = time.perf_counter() - start
+print(json.dumps([took, sorted({name.partition(".")[0] for name in sys.modules})]))
+"""
+
+
+def test_importing_is_quick_and_loads_no_extra() -> None:
+    """Under half a second, without gradio, the ready-made handlers, or anything of an extra."""
+    best = float("inf")
+    for _ in range(3):
+        output = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, check=True)
+        took, modules = json.loads(output.stdout)
+        best = min(best, took)
+        assert not {"gradio", "fastrtc_handlers", "pandas", "playwright"} & set(modules)
+    assert best < 0.5
+
+
+def test_the_core_install_is_small() -> None:
+    """The package and all that it requires without extras stay under 250 MB."""
+    sizes: dict[str, int] = {}
+
+    def add(name: str) -> None:
+        key = re.sub(r"[-_.]+", "-", name).lower()
+        if key in sizes:
+            return
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            return  # a requirement of another platform
+        files = distribution.files or []
+        paths = [Path(str(file.locate())) for file in files]
+        sizes[key] = sum(path.stat().st_size for path in paths if path.exists())
+        for requirement in distribution.requires or []:
+            if "extra ==" not in requirement:
+                match = re.match(r"[A-Za-z0-9._-]+", requirement)
+                assert match
+                add(match[0])
+
+    add("fastrtc-core")
+    assert {"numpy", "aiortc", "av", "fastapi", "uvicorn"} <= sizes.keys()
+    assert "gradio" not in sizes
+    total = sum(sizes.values()) / 1e6
+    print({name: round(size / 1e6, 1) for name, size in sorted(sizes.items())})
+    assert total < 250, f"{total:.0f} MB"
+
+
+@pytest.mark.parametrize("package", ["fastrtc_core", "fastrtc_handlers"])
+def test_both_packages_are_typed(package: str) -> None:
+    """Type checkers look at the annotations."""
+    assert resources.files(package).joinpath("py.typed").is_file()
+
+
+def test_every_public_name_is_documented() -> None:
+    """What `__all__` names is there, and its docstring says what it is."""
+    for name in fastrtc_core.__all__:
+        value = getattr(fastrtc_core, name)
+        if isinstance(value, type) or inspect.isroutine(value):
+            assert value.__doc__, name
