@@ -23,6 +23,9 @@ from aiortc.rtp import RtpPacket
 
 logger = logging.getLogger(__name__)
 
+CLOSE_TIMEOUT = 2.0
+"""How long in s a connection, or a part of it, may take to close."""
+
 SOCKET_BUFFER = 1 << 20
 """Receive buffer of a media socket in bytes."""
 
@@ -108,13 +111,25 @@ async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> No
     if tasks:
         await asyncio.wait(tasks)
     try:
-        await pc.close()
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await pc.close()
     except Exception as error:
-        # An offer whose parts contradict each other can leave aiortc with what it cannot close.
-        logger.info("a connection is taken apart: %s", error, exc_info=error)
-        for dtls in tuple(_dtls_transports(pc)):
-            await dtls.stop()
-            await dtls.transport.stop()
+        # An offer whose parts contradict each other can leave aiortc with what it cannot close;
+        # and where the event loop ends while aiortc closes by itself, it would wait for ever.
+        logger.info("a connection is taken apart", exc_info=error)
+        await _take_apart(pc)
+
+
+async def _take_apart(pc: RTCPeerConnection) -> None:
+    for receiver in pc.getReceivers():
+        receiver._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
+    for dtls in tuple(_dtls_transports(pc)):
+        for stop in (dtls.stop, dtls.transport.stop):
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await stop()
+            except Exception as error:
+                logger.info("a transport did not stop", exc_info=error)
 
 
 class _Tap:
