@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..context import Context, current_context
-from ..errors import ChannelClosedError, ConfigurationError
+from ..errors import ChannelClosedError, ConfigurationError, FastRTCError
 from ..frames import channels_of
 from ..functions import pick_arguments
 from ..handler import StreamHandlerBase
@@ -173,9 +173,11 @@ class Session:
     def open_channel(self, channel: MessageChannel) -> None:
         """Give the session its message channel."""
         self._channel = channel
-        for text in self._early_messages:
-            channel.post(text)
-        self._early_messages.clear()
+        while self._early_messages:
+            try:
+                channel.post(self._early_messages.popleft())
+            except FastRTCError as error:
+                logger.warning("session %s: an early message was not sent: %s", self.id, error)
         self.handler.channel_set.set()
 
     def take_message(self, text: str | bytes) -> None:
