@@ -30,6 +30,7 @@ from .handler import (
     StreamHandler,
     StreamHandlerBase,
 )
+from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .session import CloseReason
 from .stream import Stream, UIArgs
@@ -59,6 +60,7 @@ __all__ = [
     "FastRTCError",
     "HandlerError",
     "InvalidFrameError",
+    "JitterStatistics",
     "MalformedCandidateError",
     "MalformedOfferError",
     "MessageError",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, get_args
 from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .functions import Modality, Mode, as_handler
 from .handler import StreamHandlerBase
+from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs
 from .registry import Registry
 from .session import CloseReason, Hooks
@@ -226,6 +227,15 @@ class Stream:
             UnknownSessionError: At the call, if there is no such session.
         """
         return self._registry.session(webrtc_id).outputs.subscribe()
+
+    def network_statistics(self, webrtc_id: str) -> JitterStatistics | None:
+        """What the network did to the incoming audio of a session; `None` where none comes in.
+
+        Raises:
+            UnknownSessionError: If there is no such session.
+        """
+        remote = self._registry.session(webrtc_id).remote_audio
+        return None if remote is None else remote.network
 
     def close(self, webrtc_id: str) -> None:
         """End a session; safe from any thread.

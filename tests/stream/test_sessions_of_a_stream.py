@@ -18,7 +18,8 @@ from fastrtc_core import (
     UnknownSessionError,
 )
 from fastrtc_core.client import Client
-from tests.webrtc.support import Silent, eventually, gone
+from fastrtc_core.testing import tone
+from tests.webrtc.support import Silent, eventually, gone, speak
 
 
 async def test_inputs_and_outputs_of_a_live_session() -> None:
@@ -48,6 +49,23 @@ async def test_inputs_and_outputs_of_a_live_session() -> None:
     await collecting
     await gone(stream)
     assert got == [(0,), (1,), (2,)]
+
+
+async def test_what_the_network_did_to_a_session() -> None:
+    """Packets are counted while they come in; a session of messages has none."""
+    stream = Stream(Silent())
+    async with Client(stream.offer) as client:
+        assert client.webrtc_id is not None
+        speaking = asyncio.create_task(speak(client, tone(duration=2)))
+        network = stream.network_statistics(client.webrtc_id)
+        assert network is not None
+        await eventually(lambda: network.received > 20)
+        assert network.lost == network.late == network.duplicated == 0
+        speaking.cancel()
+    async with Client(stream.offer, modality=None) as client:
+        assert client.webrtc_id is not None
+        assert stream.network_statistics(client.webrtc_id) is None
+    await gone(stream)
 
 
 class NoEmit(AsyncStreamHandler):
