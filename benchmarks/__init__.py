@@ -1,0 +1,1 @@
+"""Side-by-side measurements with the peers, in one run: `python -m benchmarks`."""
