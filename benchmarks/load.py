@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 import urllib.request
+import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -116,13 +117,12 @@ class Connection:
 
     Args:
         url: Where the server is.
-        number: Its number, which spreads the connections over the 20 ms and names its session.
+        number: Its number, which spreads the connections over the 20 ms.
         packets: What it says.
     """
 
     def __init__(self, url: str, number: int, packets: list[bytes]) -> None:
         self._url = url
-        self._number = number
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.talker = Talker(packets, phase=(number * 0.618 % 1) * FRAME)
         self.listener = Listener(self.talker)
@@ -139,7 +139,7 @@ class Connection:
         body = {
             "sdp": self.pc.localDescription.sdp,
             "type": "offer",
-            "webrtc_id": f"load-{self._number}",
+            "webrtc_id": uuid.uuid4().hex,
         }
         answer = await asyncio.to_thread(_post, f"{self._url}/webrtc/offer", body)
         await self.pc.setRemoteDescription(RTCSessionDescription(answer["sdp"], answer["type"]))

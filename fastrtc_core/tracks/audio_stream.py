@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ConfigurationError, EndOfStreamError, InvalidFrameError
+from ..errors import ConfigurationError, InvalidFrameError
 from ..frames import AudioFrame, samples_per_frame
 from ..media.framer import Framer
 from .remote import RemoteAudioTrack
-from .ring import Ring
+from .stream import TrackStream
 
 DEFAULT_CAPACITY = 50
 """Frames that a stream holds when no capacity is given: 1 s of 20 ms frames."""
@@ -21,7 +21,7 @@ class AudioFrameEvent:
     frame: AudioFrame
 
 
-class AudioStream:
+class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
     """Yields the audio of a track at the rate, layout and frame length that the reader wants.
 
     Buffering starts at construction. A reader that is slow loses the oldest frames (`dropped`
@@ -50,51 +50,17 @@ class AudioStream:
             raise ConfigurationError(str(error)) from None
         if num_channels not in (1, 2) or capacity < 0:
             raise ConfigurationError("a stream has 1 or 2 channels and a capacity of 0 or more")
-        self._track = track
-        self._ring: Ring[AudioFrame] = Ring(capacity or DEFAULT_CAPACITY)
         self._framer = Framer(sample_rate, num_channels, frame_size)
-        track._attach(self)
+        super().__init__(track, capacity or DEFAULT_CAPACITY)
 
-    @property
-    def dropped(self) -> int:
-        """Frames that were lost because the reader was slow."""
-        return self._ring.dropped
-
-    async def read(self) -> AudioFrame:
-        """Wait for the next frame.
-
-        Raises:
-            EndOfStreamError: If the track has ended and everything was read.
-            RuntimeError: If another task is reading already.
-        """
-        return await self._ring.get()
-
-    def __aiter__(self) -> AudioStream:
-        return self
-
-    async def __anext__(self) -> AudioFrameEvent:
-        try:
-            return AudioFrameEvent(await self.read())
-        except EndOfStreamError:
-            raise StopAsyncIteration from None
-
-    async def aclose(self) -> None:
-        """Stop reading: discards what is buffered and wakes a waiting reader; idempotent."""
-        self._track._detach(self)
-        self._ring.clear()
-        self._ring.end()
-
-    async def __aenter__(self) -> AudioStream:
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await self.aclose()
+    def _event(self, frame: AudioFrame) -> AudioFrameEvent:
+        return AudioFrameEvent(frame)
 
     def _push(self, frame: AudioFrame) -> None:
         for cut in self._framer.push(frame):
-            self._ring.put(cut)
+            super()._push(cut)
 
     def _end(self) -> None:
         for cut in self._framer.flush():
-            self._ring.put(cut)
-        self._ring.end()
+            super()._push(cut)
+        super()._end()

@@ -40,7 +40,7 @@ class Echo(AsyncStreamHandler):
         return type(self)(self.input_sample_rate, self.expected_layout == "stereo")
 
 
-class AudioVideoEcho(AsyncAudioVideoStreamHandler):
+class AudioVideoEcho(Echo, AsyncAudioVideoStreamHandler):
     """Sends audio and video back.
 
     Args:
@@ -51,21 +51,8 @@ class AudioVideoEcho(AsyncAudioVideoStreamHandler):
     video_format = "frame"
 
     def __init__(self, sample_rate: int = 48000, stereo: bool = False) -> None:
-        super().__init__(
-            expected_layout="stereo" if stereo else "mono",
-            input_sample_rate=sample_rate,
-            output_sample_rate=sample_rate,
-        )
-        self._frames: asyncio.Queue[AudioFrame] = asyncio.Queue(_QUEUED_FRAMES)
+        super().__init__(sample_rate, stereo)
         self._pictures: asyncio.Queue[Any] = asyncio.Queue(1)
-
-    async def receive(self, frame: AudioFrame) -> None:
-        """Queue a frame."""
-        _put_latest(self._frames, frame)
-
-    async def emit(self) -> AudioFrame:
-        """Send the next frame back."""
-        return await self._frames.get()
 
     async def video_receive(self, frame: Any) -> None:
         """Keep the latest picture."""
