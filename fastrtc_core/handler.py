@@ -25,6 +25,9 @@ VideoFormat = Literal["bgr24", "rgb24", "gray", "frame"]
 VideoInput = NDArray[np.uint8] | av.VideoFrame
 """A picture as `video_receive` gets it: an array, or the frame itself with that `video_format`."""
 
+MIN_SAMPLE_RATE = 8000
+"""Lowest rate in Hz of what a handler gets and emits: that of a telephone."""
+
 SYNC_SEND_TIMEOUT = 10.0
 """How long in s `send_message_sync` waits for a message to leave."""
 
@@ -99,6 +102,10 @@ class StreamHandlerBase(ABC):
                 f"output_sample_rate, {self.output_frame_size} samples",
                 DeprecationWarning,
                 stacklevel=2,
+            )
+        if min(input_sample_rate, output_sample_rate) < MIN_SAMPLE_RATE:
+            raise ConfigurationError(
+                f"{type(self).__name__}: sample rates are {MIN_SAMPLE_RATE} Hz or more"
             )
         if not 0 < fps <= 240:
             raise ConfigurationError(f"{type(self).__name__}: fps must be between 1 and 240")

@@ -439,3 +439,11 @@ async def test_the_session_is_there_while_it_lasts() -> None:
         await asyncio.sleep(0)
     assert task.cancelled()
     assert time.monotonic() - started < 5
+
+
+def test_rates_below_that_of_a_telephone_are_refused() -> None:
+    """Opus does not know them; the error comes when the handler is made."""
+    with pytest.raises(ConfigurationError, match="8000 Hz or more"):
+        Quiet(input_sample_rate=1000)
+    with pytest.raises(ConfigurationError, match="8000 Hz or more"):
+        Quiet(output_sample_rate=4000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from fractions import Fraction
 from typing import Any
 
@@ -10,9 +11,12 @@ from aiortc import MediaStreamTrack
 from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
 
 from ..errors import EndOfStreamError
+from ..media.libopus import OpusError
 from ..tracks import LocalAudioTrack, LocalVideoTrack
 from .options import AudioOptions
 from .opus import OpusEncoder
+
+logger = logging.getLogger(__name__)
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
@@ -35,11 +39,14 @@ class OutgoingAudio(MediaStreamTrack):
 
     async def recv(self) -> av.Packet[Any]:
         """Wait for the next packet. It ends only with its source: aiortc's sender would stop."""
-        try:
-            return self.encoder.encode(await self._track.next_frame())
-        except EndOfStreamError:
-            self.stop()
-            raise MediaStreamError from None
+        while True:
+            try:
+                return self.encoder.encode(await self._track.next_frame())
+            except EndOfStreamError:
+                self.stop()
+                raise MediaStreamError from None
+            except OpusError:
+                logger.exception("20 ms of audio could not be encoded")
 
 
 class OutgoingVideo(MediaStreamTrack):

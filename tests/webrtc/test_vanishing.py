@@ -68,6 +68,7 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
             assert loop.time() - vanished < 6
             for id in ("talking-killed", "idle-killed", "frozen"):
                 when, reason = server.ended[id]
+                print(f"{id}: its handler was shut down after {when - vanished:.2f} s")
                 assert when - vanished < 6
                 assert reason is CloseReason.LOST
             # Eight seconds in all of a session in which nobody says anything.
