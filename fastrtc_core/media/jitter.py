@@ -47,6 +47,9 @@ MAX_PACKETS = 128
 MAX_MISORDER = 100
 """Packets by which the sequence may go back; more is a new stream."""
 
+MAX_BEFORE = 10
+"""Packets before the first one that are known for late ones when they come."""
+
 
 class Slot(NamedTuple):
     """One frame of the run.
@@ -105,6 +108,7 @@ class JitterBuffer:
 
     _packets: dict[int, _Packet]
     _missing: deque[int]
+    _first: int
     _highest: int | None
     _newest: int | None
     _fastest: float
@@ -191,14 +195,17 @@ class JitterBuffer:
 
     def _is_first_copy(self, sequence: int) -> bool:
         """Note a sequence number; `False` if it has come before."""
-        if self._highest is None or sequence > self._highest:
-            skipped = range((self._highest or sequence - 1) + 1, sequence)
+        if self._highest is None:
+            self._first = self._highest = sequence
+            self._missing.extend(range(sequence - MAX_BEFORE, sequence))
+        elif sequence > self._highest:
+            skipped = range(self._highest + 1, sequence)
             self._missing.extend(skipped)
             self.statistics.lost += len(skipped)
             self._highest = sequence
         elif sequence in self._missing:
             self._missing.remove(sequence)
-            self.statistics.lost -= 1
+            self.statistics.lost -= sequence > self._first
         else:
             return False
         self.statistics.received += 1
@@ -230,9 +237,9 @@ class JitterBuffer:
             self._late_since = now
         elif now - self._late_since >= SHIFT and packet.sequence > (self._released or 0):
             # All come late: the path has become slower, and this is its pace from now on.
-            highest = self._highest
-            self._forget()
-            self._highest = highest
+            self._packets.clear()
+            self._released = None
+            self._forget_path()
             self._note_arrival(packet, now)
             self._next = packet.timestamp
             self._restarted = True
@@ -328,6 +335,7 @@ class JitterBuffer:
     def _forget(self) -> None:
         self._packets = {}
         self._missing = deque(maxlen=MAX_MISORDER)
+        self._first = 0
         self._highest = None
         self._newest = None
         self._next = None
@@ -335,6 +343,9 @@ class JitterBuffer:
         self._samples = self._rate // 50
         self._concealed = 0
         self._restarted = False
+        self._forget_path()
+
+    def _forget_path(self) -> None:
         self._late_since = None
         self._heard = 0.0
         self._transit = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -17,65 +16,9 @@ from fastrtc_core.media.jitter import (
     MIN_DEPTH,
     PAUSE,
     JitterBuffer,
-    Slot,
 )
 
-FRAME = 960
-RATE = 48000
-SECOND = 50
-
-
-class Packet(NamedTuple):
-    """One packet and when it arrives; it was sent `number` frames after the first."""
-
-    at: float
-    number: int
-
-
-class Run(NamedTuple):
-    """What came out, each slot with the time at which it did."""
-
-    buffer: JitterBuffer
-    slots: list[tuple[float, Slot]]
-
-    @property
-    def payloads(self) -> list[int]:
-        """The numbers of the packets that came out, -1 for each frame that was made up for."""
-        return [
-            -1 if slot.payload is None else int.from_bytes(slot.payload) for _, slot in self.slots
-        ]
-
-
-def receive(
-    packets: list[Packet], until: float = 0.0, sequence: int = 1000, timestamp: int = 5000
-) -> Run:
-    """Push every packet when it arrives, and pop whenever something is due."""
-    buffer = JitterBuffer(RATE)
-    slots: list[tuple[float, Slot]] = []
-
-    def pop_until(end: float) -> None:
-        while (deadline := buffer.deadline) is not None and deadline < end:
-            got = buffer.pop(deadline)
-            slots.extend((deadline, slot) for slot in got)
-            assert got or buffer.deadline is None or buffer.deadline > deadline, "it stands still"
-
-    for at, number in sorted(packets):
-        pop_until(at)
-        buffer.push(
-            7,
-            (sequence + number) & 0xFFFF,
-            (timestamp + number * FRAME) & 0xFFFFFFFF,
-            FRAME,
-            number.to_bytes(4),
-            at,
-        )
-        slots.extend((at, slot) for slot in buffer.pop(at))
-    pop_until(until)
-    return Run(buffer, slots)
-
-
-def on_time(count: int, delay: float = 0.0) -> list[Packet]:
-    return [Packet(number * 0.02 + delay, number) for number in range(count)]
+from .arrivals import FRAME, RATE, SECOND, Packet, on_time, receive
 
 
 def test_packets_in_order_are_released_at_once() -> None:
