@@ -77,6 +77,8 @@ class JitterStatistics:
         received: Packets that came, each once.
         lost: Packets that never came, or came too late.
         concealed: Frames that were made up for.
+        silent: Those among them that are plain silence, in holes of more than 100 ms and after
+            the sender has stopped.
         late: Packets that came after their frame was made up for or skipped.
         duplicated: Packets that came again.
         jitter: Interarrival jitter in s (RFC 3550 section 6.4.1).
@@ -86,6 +88,7 @@ class JitterStatistics:
     received: int = 0
     lost: int = 0
     concealed: int = 0
+    silent: int = 0
     late: int = 0
     duplicated: int = 0
     jitter: float = 0.0
@@ -309,13 +312,11 @@ class JitterBuffer:
         # What lies before the next packet is filled exactly, be it less than a frame.
         samples = self._samples if later is None else min(self._samples, later - timestamp)
         self._concealed += 1
+        silent = self._concealed > MAX_CONCEALED
         self.statistics.concealed += 1
-        assert self._next is not None
+        self.statistics.silent += silent
         return self._slot(
-            samples,
-            None,
-            following.payload if following is not None else None,
-            self._concealed > MAX_CONCEALED,
+            samples, None, following.payload if following is not None else None, silent
         )
 
     def _slot(
