@@ -18,7 +18,7 @@ from .registry import Registry
 from .session import CloseReason, Hooks
 from .webrtc import ice
 from .webrtc.manager import PeerManager, PeerOptions
-from .webrtc.options import AudioOptions, VideoOptions
+from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
 
 if TYPE_CHECKING:
     import gradio
@@ -67,8 +67,9 @@ class Stream:
         udp_port_range: First and last UDP port for media; any by default.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
-        audio_options: Bit rate, complexity, application and FEC of the audio that is sent.
-        video_options: Bit rates of the video that is sent.
+        audio_options: How the audio that is sent is encoded; or a sync or async function that takes
+            the `Context` of a session and returns that.
+        video_options: The same for video.
 
     Raises:
         ConfigurationError: If the handler cannot serve the modality and mode, or an argument makes
@@ -94,8 +95,8 @@ class Stream:
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
         advertised_address: str | None = None,
-        audio_options: AudioOptions | None = None,
-        video_options: VideoOptions | None = None,
+        audio_options: OptionsSource[AudioOptions] = None,
+        video_options: OptionsSource[VideoOptions] = None,
     ) -> None:
         _check_choice("modality", modality, get_args(Modality))
         _check_choice("mode", mode, get_args(Mode))

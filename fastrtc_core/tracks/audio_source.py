@@ -34,7 +34,7 @@ class AudioSource:
         self, sample_rate: int = 48000, num_channels: int = 1, queue_size_ms: int = 1000
     ) -> None:
         try:
-            self.frame_size = samples_per_frame(sample_rate)
+            samples_per_frame(sample_rate)
         except InvalidFrameError as error:
             raise ConfigurationError(str(error)) from None
         if num_channels not in (1, 2) or queue_size_ms < 1:
@@ -158,8 +158,8 @@ class AudioSource:
             since=self._since,
         )
 
-    def _pull(self) -> NDArray[np.int16]:
-        data = self._playout.pull(self.frame_size)
+    def _pull(self, count: int) -> NDArray[np.int16]:
+        data = self._playout.pull(count)
         if not self._playout.queued:
             self._flushed = False
         while self._waiting and self._playout.queued < self._capacity:

@@ -17,7 +17,7 @@ from .video_source import VideoSource
 
 
 class TimedAudioFrame(NamedTuple):
-    """20 ms of outgoing audio.
+    """The audio of one outgoing packet.
 
     Attributes:
         sample_rate: Rate in Hz.
@@ -45,7 +45,7 @@ class TimedVideoFrame(NamedTuple):
 
 
 class LocalAudioTrack:
-    """Pulls 20 ms frames from a source, each when it is due; silent while the source is empty.
+    """Pulls frames from a source, each when it is due; silent while the source is empty.
 
     Args:
         source: What to play.
@@ -56,7 +56,14 @@ class LocalAudioTrack:
 
     def __init__(self, source: AudioSource, clock: SessionClock) -> None:
         self.source = source
-        self._pacer = Pacer(source.sample_rate, source.frame_size, clock)
+        self._clock = clock
+        self.set_frame_duration(0.02)
+
+    def set_frame_duration(self, duration: float) -> None:
+        """Pull frames of so many s, a multiple of 20 ms; called before the first is pulled."""
+        rate = self.source.sample_rate
+        self._frame_size = round(duration * rate)
+        self._pacer = Pacer(rate, self._frame_size, self._clock)
 
     async def next_frame(self) -> TimedAudioFrame:
         """Wait until the next frame is due, and take it.
@@ -74,7 +81,9 @@ class LocalAudioTrack:
                 await source._changed.wait(until=departure)
                 continue
             timestamp, resumed = self._pacer.depart(now, queue)
-            return TimedAudioFrame(source.sample_rate, source._pull(), timestamp, resumed)
+            return TimedAudioFrame(
+                source.sample_rate, source._pull(self._frame_size), timestamp, resumed
+            )
         raise EndOfStreamError("the source of the track is closed")
 
 

@@ -27,7 +27,7 @@ from ..session import CloseReason, Hooks, Session, copy_handler
 from . import ice
 from .candidates import EarlyCandidates
 from .negotiation import Flows, negotiate
-from .options import AudioOptions, VideoOptions
+from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
 from .signaling import (
     MAX_CANDIDATES,
@@ -54,8 +54,8 @@ class PeerOptions:
     rtc_configuration: ice.RtcConfigurationSource = None
     udp_ports: range | None = None
     advertised_address: str | None = None
-    audio: AudioOptions | None = None
-    video: VideoOptions | None = None
+    audio: OptionsSource[AudioOptions] = None
+    video: OptionsSource[VideoOptions] = None
     hooks: Hooks = field(default_factory=Hooks)
 
 
@@ -148,8 +148,8 @@ class PeerManager:
                     session,
                     ice.for_aiortc(configuration),
                     self._options.udp_ports,
-                    self._options.audio,
-                    self._options.video,
+                    await resolve(self._options.audio, AudioOptions, session.context),
+                    await resolve(self._options.video, VideoOptions, session.context),
                 )
                 sdp = await self._answer(peer, slot, offer, session)
             if answer.cancelled():  # whoever asked is gone

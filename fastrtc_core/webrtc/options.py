@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
+from ..context import Context
 from ..errors import ConfigurationError
 from ..media.libopus import Application
+from ..session.calls import call_once
+
+FRAME_DURATIONS = (0.02, 0.04, 0.06)
+
+Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,8 @@ class AudioOptions:
         application: `lowdelay` looks 2.5 ms ahead, `voip` and `audio` 6.5 ms.
         fec: Whether to carry in-band FEC (RFC 6716 section 2.1.7), as much as the loss calls for
             that the client reports. Not with `lowdelay`, which cannot carry it.
+        frame_duration: How much audio in s each packet holds: 0.02, 0.04 or 0.06. Longer packets
+            mean fewer of them, and as much more delay.
 
     Raises:
         ConfigurationError: If a setting is out of range.
@@ -28,6 +39,7 @@ class AudioOptions:
     complexity: int = 5
     application: Application = "lowdelay"
     fec: bool = False
+    frame_duration: float = 0.02
 
     def __post_init__(self) -> None:
         if self.bit_rate is not None and not 6_000 <= self.bit_rate <= 510_000:
@@ -38,6 +50,8 @@ class AudioOptions:
             raise ConfigurationError("application must be 'voip', 'audio' or 'lowdelay'")
         if self.fec and self.application == "lowdelay":
             raise ConfigurationError("fec needs application='voip' or 'audio'")
+        if self.frame_duration not in FRAME_DURATIONS:
+            raise ConfigurationError("frame_duration must be 0.02, 0.04 or 0.06 s")
 
     def bit_rate_for(self, num_channels: int) -> int:
         """The bit rate for one or two channels."""
@@ -66,3 +80,25 @@ class VideoOptions:
             raise ConfigurationError(
                 "bit rates of video must be positive, with min_bit_rate <= bit_rate <= max_bit_rate"
             )
+
+
+OptionsSource: TypeAlias = Options | Callable[[Context], Options | Awaitable[Options]] | None
+"""Options for every session, or a sync or async function that chooses them for each."""
+
+
+async def resolve(source: OptionsSource[Options], kind: type[Options], context: Context) -> Options:
+    """The options of one session; a sync function runs on a thread.
+
+    Raises:
+        ConfigurationError: If it is none of the forms above.
+    """
+    value = source
+    if callable(value):
+        value = await call_once(value, "options", context)
+        if inspect.isawaitable(value):
+            value = await value
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise ConfigurationError(f"options are {kind.__name__}, not {type(value).__name__}")
+    return value

@@ -36,7 +36,7 @@ class OpusEncoder:
         self._fec = options.fec
         self._in_rate = sample_rate
         rate = sample_rate if sample_rate in NATIVE_RATES else CLOCK_RATE
-        self._frame_size = rate // 50
+        self._frame_size = round(rate * options.frame_duration)
         self._resampler = Resampler(sample_rate, rate, num_channels)
         self._encoder = Encoder(
             rate,
@@ -52,7 +52,7 @@ class OpusEncoder:
             self._encoder.expect_loss(round(fraction * 100))
 
     def encode(self, timed: TimedAudioFrame) -> av.Packet[Any]:
-        """Encode 20 ms; the packet carries the time of the frame at 48 kHz."""
+        """Encode the frame of one packet, which carries its time at 48 kHz."""
         if timed.resumed:
             self._resampler.flush()
         data = self._resampler.push(timed.data)

@@ -34,6 +34,7 @@ class OutgoingAudio(MediaStreamTrack):
     def __init__(self, track: LocalAudioTrack, options: AudioOptions) -> None:
         super().__init__()
         self._track = track
+        track.set_frame_duration(options.frame_duration)
         source = track.source
         self.encoder = OpusEncoder(source.sample_rate, source.num_channels, options)
 
@@ -46,7 +47,7 @@ class OutgoingAudio(MediaStreamTrack):
                 self.stop()
                 raise MediaStreamError from None
             except OpusError:
-                logger.exception("20 ms of audio could not be encoded")
+                logger.exception("a frame of audio could not be encoded")
 
 
 class OutgoingVideo(MediaStreamTrack):

@@ -10,15 +10,23 @@ import numpy as np
 import pytest
 import uvloop
 
-from fastrtc_core import AudioOptions, ConfigurationError, Stream, VideoOptions
+from fastrtc_core import (
+    AudioOptions,
+    ConfigurationError,
+    Context,
+    Stream,
+    UnavailableError,
+    VideoOptions,
+)
 from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.tracks import TimedAudioFrame
 from fastrtc_core.webrtc import internals, peer
 from fastrtc_core.webrtc.opus import OpusEncoder
-from fastrtc_handlers import Echo
+from fastrtc_handlers import AudioVideoEcho, Echo
 
-from .support import eventually, gone, hear, speak
+from .impairment import impaired
+from .support import Silent, eventually, gone, hear, speak
 
 
 @pytest.mark.parametrize(
@@ -28,6 +36,7 @@ from .support import eventually, gone, hear, speak
         lambda: AudioOptions(complexity=11),
         lambda: AudioOptions(application="music"),  # type: ignore[arg-type]
         lambda: AudioOptions(fec=True),
+        lambda: AudioOptions(frame_duration=0.03),
         lambda: VideoOptions(bit_rate=1, min_bit_rate=2),
         lambda: VideoOptions(max_bit_rate=10),
     ],
@@ -102,3 +111,59 @@ def test_both_event_loops_carry_a_session(factory: Any) -> None:
             runner.run(coro)
 
     run(echo())
+
+
+@pytest.mark.parametrize("duration", [0.02, 0.04, 0.06])
+async def test_a_packet_holds_as_much_as_is_asked_for(duration: float) -> None:
+    """The sound is whole whatever it is cut into; the handler's frames stay 20 ms."""
+    packets = 0
+
+    def count(_packet: Any) -> tuple[float]:
+        nonlocal packets
+        packets += 1
+        return (0,)
+
+    handler = Silent(output_sample_rate=48000)
+    stream = Stream(handler, mode="receive", audio_options=AudioOptions(frame_duration=duration))
+    async with impaired("audio", count), Client(stream.offer, mode="receive") as client:
+        assert client.audio_stream is not None
+        handler.only.to_emit.put_nowait(tone(1000, 1.51))
+        heard = await hear(client.audio_stream, 1.5)
+    await gone(stream)
+    assert packets == pytest.approx(1.51 / duration, abs=1)
+    assert fit_sine(heard[0][4800:], 1000, 48000).snr > 40
+
+
+async def test_options_may_differ_from_session_to_session() -> None:
+    """A function gets the context; it may be sync, on a thread, or async."""
+
+    async def choose(context: Context) -> AudioOptions:
+        return AudioOptions(bit_rate=16_000 if context.params.get("slow") else 64_000)
+
+    bounds = VideoOptions(bit_rate=300_000, max_bit_rate=400_000)
+    stream = Stream(
+        AudioVideoEcho(),
+        modality="audio-video",
+        audio_options=choose,
+        video_options=lambda context: bounds,
+    )
+    for params, bit_rate in (({"slow": True}, 16_000), ({}, 64_000)):
+        async with Client(stream.offer, modality="audio-video", params=params) as client:
+            assert client.webrtc_id is not None
+            peer = stream._peers._peers[client.webrtc_id]._peer
+            assert peer._audio_options.bit_rate == bit_rate
+            assert peer._video_options is bounds
+        await gone(stream)
+
+
+@pytest.mark.parametrize("wrong", [lambda _: {"bit_rate": 1}, lambda _: 1 / 0])
+async def test_a_function_that_returns_no_options_is_the_fault_of_the_server(
+    wrong: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client gets a refusal, the log the reason, and nothing is left."""
+    stream = Stream(Echo(), audio_options=wrong)
+    with pytest.raises(UnavailableError):
+        async with Client(stream.offer):
+            pass
+    assert "options are AudioOptions" in caplog.text or "ZeroDivisionError" in caplog.text
+    await gone(stream)
