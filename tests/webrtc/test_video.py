@@ -1,0 +1,145 @@
+"""Video over two real peers: keyframes when they are due, bit rates within their bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from aiortc import RTCRtpReceiver
+from aiortc.codecs.vpx import VpxPayloadDescriptor
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import RtpPacket
+from numpy.typing import NDArray
+
+from fastrtc_core import Stream, VideoOptions
+from fastrtc_core.webrtc.video import make_encoder
+
+from .impairment import impaired
+from .support import connected, eventually, gone, make_offer, raw_peer, take_answer
+
+
+def picture(seed: int) -> NDArray[np.uint8]:
+    """Coarse noise of 320 × 240: every picture differs from the one before."""
+    coarse = np.random.default_rng(seed).integers(0, 255, (24, 32, 3), np.uint8)
+    return coarse.repeat(10, axis=0).repeat(10, axis=1)
+
+
+def camera() -> Iterator[NDArray[np.uint8]]:
+    """Shows one picture after the other, without an end."""
+    yield from map(picture, itertools.count())
+
+
+@dataclass
+class Watcher:
+    """Someone who watches the camera.
+
+    Attributes:
+        keyframes: For each frame that came, whether it is a keyframe.
+        pictures: How many pictures could be decoded.
+        ssrc: The source of the video.
+        receiver: What receives it.
+        lose: Whether a packet that comes next is lost.
+    """
+
+    keyframes: list[bool] = field(default_factory=list)
+    pictures: int = 0
+    ssrc: int = 0
+    receiver: RTCRtpReceiver | None = None
+    lose: Callable[[], bool] = lambda: False
+
+    def take(self, packet: RtpPacket) -> tuple[float, ...]:
+        descriptor, rest = VpxPayloadDescriptor.parse(packet.payload)
+        if descriptor.partition_start and descriptor.partition_id == 0:
+            self.ssrc = packet.ssrc
+            self.keyframes.append(not rest[0] & 1)  # RFC 6386 section 9.1
+        return () if self.lose() else (0,)
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[Watcher]:
+    """Watch the camera, over a connection of bare aiortc."""
+    watcher = Watcher()
+    stream = Stream(camera, modality="video", mode="receive")
+    async with impaired("video", watcher.take), raw_peer() as pc:
+        watcher.receiver = pc.addTransceiver("video", "recvonly").receiver
+
+        async def watch() -> None:
+            assert watcher.receiver is not None
+            try:
+                while True:
+                    await watcher.receiver.track.recv()
+                    watcher.pictures += 1
+            except MediaStreamError:
+                return
+
+        await take_answer(pc, await stream.offer(await make_offer(pc)))
+        await connected(pc)
+        task = asyncio.create_task(watch())
+        await eventually(lambda: watcher.pictures >= 10, "ten pictures")
+        try:
+            yield watcher
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    await gone(stream)
+
+
+async def test_who_joins_gets_a_keyframe_first() -> None:
+    """Nothing can be decoded before one; after it, none is needed."""
+    async with watching() as watcher:
+        assert watcher.keyframes[0]
+        assert not any(watcher.keyframes[1:])
+
+
+async def test_who_asks_for_a_keyframe_gets_one() -> None:
+    """A Picture Loss Indication (RFC 4585 section 6.3.1) is answered with the next picture."""
+    async with watching() as watcher:
+        assert watcher.receiver is not None
+        seen = len(watcher.keyframes)
+        await watcher.receiver._send_rtcp_pli(watcher.ssrc)
+        await eventually(lambda: any(watcher.keyframes[seen:]), "a keyframe")
+        assert watcher.keyframes[seen:].index(True) < 10
+
+
+async def test_pictures_come_through_loss() -> None:
+    """What is lost is asked for and sent again (RFC 4585 section 6.2.1), and the video goes on."""
+    async with watching() as watcher:
+        numbers = itertools.count(1)
+        watcher.lose = lambda: next(numbers) % 20 == 0
+        before = watcher.pictures
+        await eventually(lambda: watcher.pictures >= before + 40, "forty more pictures")
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+def test_the_bit_rate_stays_within_its_bounds(codec: str) -> None:
+    """Whatever the client reports that it can take, and the pictures are as large as that."""
+    options = VideoOptions(bit_rate=400_000, min_bit_rate=200_000, max_bit_rate=800_000)
+    encoder = make_encoder(RTCRtpCodecParameters(codec, 90000, payloadType=96), options)
+    assert encoder is not None
+    sizes = {}
+    for asked, kept in ((1_000, 200_000), (500_000, 500_000), (10**8, 800_000)):
+        encoder.target_bitrate = asked  # type: ignore[attr-defined]
+        assert encoder.target_bitrate == kept  # type: ignore[attr-defined]
+        size = 0
+        for number in range(60):
+            frame = av.VideoFrame.from_ndarray(picture(number), "bgr24")
+            frame.pts, frame.time_base = number * 3000, Fraction(1, 90000)
+            packets, _ = encoder.encode(frame)
+            size += 8 * sum(map(len, packets)) if number >= 30 else 0
+        sizes[kept] = size
+    assert sizes[200_000] < sizes[500_000] < sizes[800_000]
+
+
+def test_a_codec_that_is_not_known_is_left_to_aiortc() -> None:
+    assert (
+        make_encoder(RTCRtpCodecParameters("video/AV1", 90000, payloadType=96), VideoOptions())
+        is None
+    )
