@@ -1,60 +1,110 @@
-"""Run the benchmarks: `python -m benchmarks --peers ours,aiortc,fastrtc [--quick]`.
+"""Measure this package beside its peers.
 
-Servers run on the first core, one after the other; the load runs on the second.
+    python -m benchmarks --peers fastrtc,aiortc,pipecat [--quick] [--json FILE]
+
+Servers run on the first core, one after the other; the load runs on the second. Each peer gets an
+environment of its own, made on first use; one that cannot be installed is skipped.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib.metadata
 import json
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from . import measures
-from .peers import PEERS, Peer, UnavailableError, python_of, running
-from .report import table
+from . import floor, measures
+from .peers import OURS, PEERS, UnavailableError, python_of, running, version_of
+from .plots import all_plots
+from .report import markdown, plain
 
-SCHEMA = 1
+DOCS = Path(__file__).parent.parent / "docs"
+RESULTS = DOCS / "benchmarks" / "results.json"
+PAGE = DOCS / "performance.md"
+SERVER_CORE, LOAD_CORE = 0, 1
 
-
-async def measure(url: str, pid: int, *, quick: bool) -> dict[str, Any]:
-    """Everything of one server."""
-    seconds = 4.0 if quick else 10.0
-    alone = await measures.load(url, pid, 1, seconds)
-    result: dict[str, Any] = {"alone": measures.as_json(alone)}
-    result["freeze"] = await measures.freeze(url, pid)
-    samples = await measures.capacity(url, pid, alone, seconds, most=24 if quick else 96)
-    result["load"] = measures.as_json(samples)
-    good = [s for s in samples if s.delivered >= 0.99 and s.p95 <= alone.p50 + 100]
-    result["connections"] = max((s.connections for s in good), default=1)
-    return result
+START, END = "<!-- figures -->", "<!-- end of figures -->"
 
 
-def run(peer: Peer, environments: Path, *, quick: bool) -> dict[str, Any]:
-    """Start one peer's server and measure it, or say why not."""
+async def measure(server: measures.Server, times: measures.Times) -> dict[str, Any]:
+    """Everything of one echo server."""
+    idle = await measures.cost(server, times, talk=False)
+    footprint = await measures.footprint(server, times)
+    alone = await measures.alone(server, times)
+    return {
+        "idle": idle,
+        "footprint": footprint,
+        "alone": alone,
+        "freeze": await measures.freeze(server, times),
+        "one_lost_packet": await measures.one_lost_packet(server, times),
+        "loss": await measures.loss(server, times),
+        "capacity": await measures.capacity(server, times, alone["p50"] or 0.0),
+    }
+
+
+def run(name: str, environments: Path, times: measures.Times) -> dict[str, Any]:
+    """Start one peer's servers and measure them, or say why not."""
+    peer = PEERS[name]
     try:
-        python = python_of(peer, environments)
-        with (
-            running(peer, python, core=0) as (url, pid),
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ):
-            return runner.run(measure(url, pid, quick=quick))
-    except UnavailableError as error:
+        python = python_of(name, environments)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with running(peer, python, SERVER_CORE) as server:
+                results = runner.run(measure(server, times))
+            with running(peer, python, SERVER_CORE, "--listen") as server:
+                results["listening"] = runner.run(measures.cost(server, times, talk=True))
+        return {"version": version_of(peer, python), **results}
+    except (UnavailableError, ConnectionError) as error:
         return {"skipped": str(error)}
+
+
+def measure_all(peers: list[str], environments: Path, times: measures.Times) -> dict[str, Any]:
+    """One run: ours first, then each peer."""
+    os.sched_setaffinity(0, {LOAD_CORE})
+    results: dict[str, Any] = {
+        "python": platform.python_version(),
+        "floor": floor.on_core(SERVER_CORE),
+        "peers": {},
+    }
+    for name in (OURS, *peers):
+        started = time.monotonic()
+        print(f"measuring {PEERS[name].title} …", end=" ", flush=True)
+        results["peers"][name] = run(name, environments, times)
+        print(f"{time.monotonic() - started:.0f} s", flush=True)
+    return results
+
+
+def write_docs(results: dict[str, Any]) -> None:
+    """Put the results, their plots and their tables into the documentation."""
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    for name, svg in all_plots(results).items():
+        (RESULTS.parent / name).write_text(svg)
+    page = PAGE.read_text()
+    before, rest = page.split(START)
+    _, after = rest.split(END)
+    PAGE.write_text(f"{before}{START}\n\n{markdown(results)}\n\n{END}{after}")
 
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--peers", default="ours,aiortc,fastrtc", help=f"of {', '.join(PEERS)}")
-    parser.add_argument("--quick", action="store_true", help="shorter, and up to 24 connections")
-    parser.add_argument("--json", type=Path, help="where to write the results")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    others = [name for name in PEERS if name != OURS]
+    parser.add_argument(
+        "--peers", default=",".join(others), help=f"to compare with, of {', '.join(others)}"
+    )
+    parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
+    parser.add_argument("--from", dest="source", type=Path, help="take results from this file")
     parser.add_argument(
         "--environments",
         type=Path,
@@ -62,19 +112,19 @@ def main() -> None:
         help="where the peers are installed",
     )
     options = parser.parse_args()
-    os.sched_setaffinity(0, {1})
-    results: dict[str, Any] = {
-        "schema": SCHEMA,
-        "python": platform.python_version(),
-        "aiortc": importlib.metadata.version("aiortc"),
-        "peers": {},
-    }
-    for name in options.peers.split(","):
-        print(f"measuring {name} …", flush=True)
-        results["peers"][name] = run(PEERS[name], options.environments, quick=options.quick)
-    print(table(results["peers"]))
+    names = [name for name in options.peers.split(",") if name and name != OURS]
+    if unknown := set(names) - set(others):
+        parser.error(f"unknown peers: {', '.join(sorted(unknown))}")
+    if options.source is not None:
+        results = json.loads(options.source.read_text())
+    else:
+        times = measures.QUICK if options.quick else measures.Times()
+        results = measure_all(names, options.environments, times)
+    print(plain(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
+    if options.docs:
+        write_docs(results)
 
 
 if __name__ == "__main__":

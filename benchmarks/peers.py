@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .measures import Server
+from .process import Process
+
 SERVERS = Path(__file__).parent / "servers"
 READY_TIMEOUT = 60.0
 """How long in s a server may take to start."""
@@ -24,23 +27,30 @@ class Peer:
     """One system under test.
 
     Attributes:
-        name: What it is called in results.
-        server: Its echo server, a script that takes a port.
+        title: What it is called in reports.
+        package: The package that it is, of which the version is told.
+        server: Its echo server: a script that takes a port, and `--listen` to send nothing back.
         requirements: What its environment holds; none for the environment of this process.
     """
 
-    name: str
+    title: str
+    package: str
     server: str
     requirements: tuple[str, ...] = ()
 
 
+OURS = "ours"
+
 PEERS = {
-    peer.name: peer
-    for peer in (
-        Peer("ours", "ours.py"),
-        Peer("aiortc", "aiortc_echo.py"),
-        Peer("fastrtc", "fastrtc_echo.py", ("fastrtc",)),
-    )
+    OURS: Peer("fastrtc-core", "fastrtc-core", "ours.py"),
+    "fastrtc": Peer("FastRTC", "fastrtc", "fastrtc_echo.py", ("fastrtc",)),
+    "aiortc": Peer("aiortc", "aiortc", "aiortc_echo.py"),
+    "pipecat": Peer(
+        "Pipecat",
+        "pipecat-ai",
+        "pipecat_echo.py",
+        ("pipecat-ai[webrtc]", "fastapi", "uvicorn"),
+    ),
 }
 
 
@@ -48,15 +58,16 @@ class UnavailableError(Exception):
     """The environment of a peer cannot be made."""
 
 
-def python_of(peer: Peer, environments: Path) -> str:
+def python_of(name: str, environments: Path) -> str:
     """The interpreter of a peer; makes its environment when it is not there.
 
     Raises:
         UnavailableError: If its packages cannot be installed.
     """
+    peer = PEERS[name]
     if not peer.requirements:
         return sys.executable
-    folder = environments / peer.name
+    folder = environments / name
     python = folder / "bin" / "python"
     stamp = folder / "complete"
     if not stamp.exists():
@@ -69,14 +80,25 @@ def python_of(peer: Peer, environments: Path) -> str:
     return str(python)
 
 
+def version_of(peer: Peer, python: str) -> str:
+    """The version of a peer, as its environment has it."""
+    ask = f"import importlib.metadata as m; print(m.version({peer.package!r}))"
+    result = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
+    return result.stdout.strip() or "unknown"
+
+
 @contextmanager
-def running(peer: Peer, python: str, core: int) -> Iterator[tuple[str, int]]:
-    """Run the server of a peer on one core; yields its URL and process id."""
+def running(peer: Peer, python: str, core: int, *options: str) -> Iterator[Server]:
+    """Run the server of a peer on one core.
+
+    Raises:
+        UnavailableError: If it does not start.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [python, str(SERVERS / peer.server), str(port)],
+        [python, str(SERVERS / peer.server), str(port), *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),
@@ -84,7 +106,7 @@ def running(peer: Peer, python: str, core: int) -> Iterator[tuple[str, int]]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait_until_ready(url, process)
-        yield url, process.pid
+        yield Server(url, Process(process.pid), tells_network=peer is PEERS[OURS])
     finally:
         process.terminate()
         try:

@@ -1,45 +1,163 @@
-"""The results as a table."""
+"""The results as tables, on the terminal and in the documentation."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .peers import OURS, PEERS
+from .statistics import ratio
+
+Results = dict[str, Any]
 
 
-def table(peers: dict[str, Any]) -> str:
-    """One line for each figure, one column for each peer, ratios to FastRTC where it ran."""
-    rows = [
-        ("echo latency, one connection, p50 (ms)", lambda p: p["alone"]["p50"]),
-        ("echo latency, one connection, p95 (ms)", lambda p: p["alone"]["p95"]),
-        ("offer to first media (ms)", lambda p: p["alone"]["first_media"]),
-        ("latency 2 s after a freeze of 1 s (ms)", lambda p: p["freeze"]["after"]),
-        ("connections on one core", lambda p: p["connections"]),
-        ("CPU per connection-second at 16 (ms)", lambda p: _at(p, 16, "cpu")),
-        ("memory per connection (MB)", _memory),
+class Figure(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+        title: With its unit.
+        read: Takes it from the results of a peer; `None` where it is not there.
+        format: How its value is written.
+    """
+
+    title: str
+    read: Callable[[Any], float | None]
+    format: str = "{:.3g}"
+
+
+def path(*keys: str) -> Callable[[Any], float | None]:
+    """Reads what lies under these keys."""
+
+    def read(results: Any) -> float | None:
+        for key in keys:
+            if not isinstance(results, dict) or key not in results:
+                return None
+            results = results[key]
+        return None if results is None else float(results)
+
+    return read
+
+
+def percent(read: Callable[[Any], float | None]) -> Callable[[Any], float | None]:
+    """The same, times hundred."""
+
+    def in_percent(results: Any) -> float | None:
+        value = read(results)
+        return None if value is None else 100 * value
+
+    return in_percent
+
+
+FIGURES = [
+    Figure("echo latency, one connection, p50 (ms)", path("alone", "p50")),
+    Figure("echo latency, one connection, p95 (ms)", path("alone", "p95")),
+    Figure("from offer to first media (ms)", path("alone", "first_media"), "{:.0f}"),
+    Figure("connections on one core", path("capacity", "connections"), "{:.0f}"),
+    Figure("CPU per connection-second at 16 connections (ms)", path("footprint", "cpu")),
+    Figure("memory per connection (MB)", path("footprint", "memory"), "{:.2f}"),
+    Figure("latency before one lost packet (ms)", path("one_lost_packet", "before")),
+    Figure("latency 30 s after it (ms)", path("one_lost_packet", "after")),
+    Figure("latency before a freeze of 1 s (ms)", path("freeze", "before")),
+    Figure("latency 2 s after it (ms)", path("freeze", "after")),
+    Figure("connected, nothing sent either way (% of a core)", path("idle"), "{:.2f}"),
+    Figure("listening only (% of a core)", path("listening"), "{:.2f}"),
+]
+
+LOSS_FIGURES = [
+    Figure("frames that come back (%)", percent(path("rhythm")), "{:.1f}"),
+    Figure("concealed among them (%)", percent(path("concealed")), "{:.1f}"),
+    Figure("markers heard (%)", percent(path("heard")), "{:.0f}"),
+    Figure("latency p50 (ms)", path("p50")),
+    Figure("latency p95 (ms)", path("p95")),
+]
+
+
+def measured(results: Results) -> list[str]:
+    """The names of the peers that were measured, ours first."""
+    return [name for name, peer in results["peers"].items() if "skipped" not in peer]
+
+
+def rows(results: Results) -> list[list[str]]:
+    """The main table: a title, a value for each peer, our ratio to each other peer."""
+    names = measured(results)
+    others = [name for name in names if name != OURS]
+    table = [
+        ["", *(_title(results, name) for name in names)]
+        + [f"ratio to {PEERS[name].title}" for name in others]
     ]
-    names = [name for name in peers if "skipped" not in peers[name]]
-    lines = [f"{'':44}" + "".join(f"{name:>14}" for name in names)]
-    for title, read in rows:
-        values = [read(peers[name]) for name in names]
-        lines.append(f"{title:44}" + "".join(f"{_number(value):>14}" for value in values))
-    lines += [
-        f"{name}: skipped, {peers[name]['skipped']}" for name in peers if "skipped" in peers[name]
+    for figure in FIGURES:
+        values = {name: figure.read(results["peers"][name]) for name in names}
+        table.append(
+            [figure.title]
+            + [_number(values[name], figure.format) for name in names]
+            + [_number(ratio(values.get(OURS), values[name]), "{:.2g}") for name in others]
+        )
+    return table
+
+
+def loss_rows(results: Results) -> list[list[str]]:
+    """What comes back under loss."""
+    names = measured(results)
+    table = [["loss", "", *(_title(results, name) for name in names)]]
+    kinds: list[str] = []
+    for name in names:
+        kinds += [kind for kind in results["peers"][name].get("loss", {}) if kind not in kinds]
+    for kind in kinds:
+        for figure in LOSS_FIGURES:
+            values = [
+                figure.read(results["peers"][name].get("loss", {}).get(kind)) for name in names
+            ]
+            table.append([kind, figure.title, *(_number(value, figure.format) for value in values)])
+    return table
+
+
+def floor_line(results: Results) -> str:
+    """The codec floor, and how far above it we are."""
+    cpu = path("footprint", "cpu")(results["peers"].get(OURS, {}))
+    return (
+        f"Codec floor: {_number(results['floor'], '{:.2f}')} ms per connection-second; "
+        f"fastrtc-core uses {_number(ratio(cpu, results['floor']), '{:.2f}')} times as much."
+    )
+
+
+def skipped_lines(results: Results) -> list[str]:
+    """Which peers were not measured, and why."""
+    return [
+        f"{PEERS[name].title} was skipped: {peer['skipped']}."
+        for name, peer in results["peers"].items()
+        if "skipped" in peer
     ]
-    return "\n".join(lines)
 
 
-def _at(peer: dict[str, Any], connections: int, figure: str) -> float | None:
-    for sample in peer["load"]:
-        if sample["connections"] == connections:
-            return float(sample[figure])
-    return None
+def plain(results: Results) -> str:
+    """For a terminal."""
+    parts = [_aligned(rows(results)), _aligned(loss_rows(results))]
+    return "\n\n".join([*parts, floor_line(results), *skipped_lines(results)])
 
 
-def _memory(peer: dict[str, Any]) -> float | None:
-    """The slope from the first to the last load."""
-    first, last = peer["alone"], peer["load"][-1]
-    more = last["connections"] - first["connections"]
-    return (last["memory"] - first["memory"]) / more if more else None
+def markdown(results: Results) -> str:
+    """For the documentation."""
+    parts = [_piped(rows(results)), _piped(loss_rows(results))]
+    return "\n\n".join([*parts, floor_line(results), *skipped_lines(results)])
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}" if value < 100 else f"{value:.0f}"
+def _title(results: Results, name: str) -> str:
+    return f"{PEERS[name].title} {results['peers'][name]['version']}"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value) if value < 100 else f"{value:.0f}"
+
+
+def _aligned(table: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in table
+    )
+
+
+def _piped(table: list[list[str]]) -> str:
+    head, *body = table
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)

@@ -1,10 +1,11 @@
-"""Audio echo on aiortc as it comes: each track is sent back as it is received."""
+"""Audio echo on aiortc as it comes; with `--listen`, what is received is discarded."""
 
 import sys
 from typing import Any
 
 import uvicorn
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.contrib.media import MediaBlackhole
 from fastapi import FastAPI
 
 app = FastAPI()
@@ -15,9 +16,11 @@ connections = set()
 async def offer(body: dict[str, Any]) -> dict[str, Any]:
     pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     connections.add(pc)
-    pc.on("track", pc.addTrack)
+    sink = MediaBlackhole()
+    pc.on("track", sink.addTrack if "--listen" in sys.argv else pc.addTrack)
     await pc.setRemoteDescription(RTCSessionDescription(body["sdp"], body["type"]))
     await pc.setLocalDescription()
+    await sink.start()
     return {"sdp": pc.localDescription.sdp, "type": pc.localDescription.type}
 
 

@@ -1,4 +1,4 @@
-"""Audio echo on FastRTC, as its documentation writes it."""
+"""Audio echo on FastRTC, as its documentation writes it; with `--listen`, it only listens."""
 
 import asyncio
 import sys
@@ -23,9 +23,19 @@ class Echo(AsyncStreamHandler):
         return Echo()
 
 
+class Listener(AsyncStreamHandler):
+    async def receive(self, frame): ...
+
+    async def emit(self):
+        return None
+
+    def copy(self):
+        return Listener()
+
+
 app = FastAPI()
 stream = Stream(
-    Echo(),
+    Listener() if "--listen" in sys.argv else Echo(),
     modality="audio",
     mode="send-receive",
     concurrency_limit=1000,
