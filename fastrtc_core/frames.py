@@ -150,7 +150,6 @@ def to_audio_frame(value: Any) -> AudioFrame:
 
 def _rows(samples: NDArray[Any], layout: str | None) -> NDArray[Any]:
     """The samples as `(channels, n)`, or an error that names their shape."""
-    described = f"audio of shape {samples.shape} and dtype {samples.dtype}"
     if samples.ndim == 1:
         rows = samples[np.newaxis, :]
     elif samples.ndim == 2 and samples.shape[0] in (1, 2):
@@ -158,14 +157,18 @@ def _rows(samples: NDArray[Any], layout: str | None) -> NDArray[Any]:
     else:
         hint = "; transpose it" if samples.ndim == 2 and samples.shape[1] in (1, 2) else ""
         raise InvalidFrameError(
-            f"{described} cannot be played; the shape must be (n,), (1, n) or (2, n){hint}"
+            f"{_describe(samples)} cannot be played; the shape must be (n,), (1, n) or (2, n){hint}"
         )
     if layout is None or channels_of(layout) == rows.shape[0]:
         return rows
     if layout == "mono":
-        raise InvalidFrameError(f"{described} has two channels, but its layout says 'mono'")
+        raise InvalidFrameError(
+            f"{_describe(samples)} has two channels, but its layout says 'mono'"
+        )
     if rows.shape[1] % 2:
-        raise InvalidFrameError(f"{described} cannot be interleaved stereo: odd number of samples")
+        raise InvalidFrameError(
+            f"{_describe(samples)} cannot be interleaved stereo: odd number of samples"
+        )
     return rows.reshape(-1, 2).T
 
 

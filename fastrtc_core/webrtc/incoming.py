@@ -10,12 +10,12 @@ import asyncio
 import logging
 
 import numpy as np
-from aiortc.rtp import RtpPacket
 from numpy.typing import NDArray
 
 from ..frames import AudioFrame
 from ..media.jitter import JitterBuffer, Slot
 from ..media.libopus import NATIVE_RATES, OpusDecoder, OpusError, samples_in
+from ..media.rtp import RtpPacket
 from ..tracks import RemoteAudioTrack
 
 logger = logging.getLogger(__name__)

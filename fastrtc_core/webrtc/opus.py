@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any
-
-import av
 import numpy as np
 
 from ..media.libopus import NATIVE_RATES
 from ..media.libopus import OpusEncoder as Encoder
 from ..media.resampler import Resampler
 from ..tracks import TimedAudioFrame
+from .internals import EncodedFrame
 from .options import AudioOptions
 
 CLOCK_RATE = 48000
 """RTP clock rate of Opus in Hz, whatever the rate of the audio (RFC 7587 section 4.1)."""
-
-_TIME_BASE = Fraction(1, CLOCK_RATE)
 
 
 class OpusEncoder:
@@ -51,15 +46,13 @@ class OpusEncoder:
         if self._fec:
             self._encoder.expect_loss(round(fraction * 100))
 
-    def encode(self, timed: TimedAudioFrame) -> av.Packet[Any]:
-        """Encode the frame of one packet, which carries its time at 48 kHz."""
+    def encode(self, timed: TimedAudioFrame) -> EncodedFrame:
+        """Encode the frame of one packet; its timestamp is at 48 kHz."""
         if timed.resumed:
             self._resampler.flush()
         data = self._resampler.push(timed.data)
         missing = self._frame_size - data.shape[1]
         if missing > 0:  # the resampler has just started and holds back 1 ms
             data = np.pad(data, ((0, 0), (missing, 0)))
-        packet: av.Packet[Any] = av.Packet(self._encoder.encode(data))
-        packet.pts = timed.timestamp * CLOCK_RATE // self._in_rate
-        packet.time_base = _TIME_BASE
-        return packet
+        timestamp = timed.timestamp * CLOCK_RATE // self._in_rate
+        return EncodedFrame(self._encoder.encode(data), timestamp, timed.resumed)

@@ -13,6 +13,7 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
 from ..errors import EndOfStreamError
 from ..media.libopus import OpusError
 from ..tracks import LocalAudioTrack, LocalVideoTrack
+from .internals import EncodedFrame
 from .options import AudioOptions
 from .opus import OpusEncoder
 
@@ -22,7 +23,7 @@ _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
 
 class OutgoingAudio(MediaStreamTrack):
-    """Gives aiortc encoded packets, so that nothing of ours depends on its executor.
+    """What a sender of audio is known by; its packets pass aiortc's own loop by.
 
     Args:
         track: What to send.
@@ -38,16 +39,22 @@ class OutgoingAudio(MediaStreamTrack):
         source = track.source
         self.encoder = OpusEncoder(source.sample_rate, source.num_channels, options)
 
-    async def recv(self) -> av.Packet[Any]:
-        """Wait for the next packet. It ends only with its source: aiortc's sender would stop."""
+    async def next_frame(self) -> EncodedFrame:
+        """Wait for the next frame, and encode it.
+
+        Raises:
+            EndOfStreamError: If the source of the track is closed.
+        """
         while True:
+            frame = await self._track.next_frame()
             try:
-                return self.encoder.encode(await self._track.next_frame())
-            except EndOfStreamError:
-                self.stop()
-                raise MediaStreamError from None
+                return self.encoder.encode(frame)
             except OpusError:
                 logger.exception("a frame of audio could not be encoded")
+
+    async def recv(self) -> av.Packet[Any]:
+        """Nobody calls it: see `internals.send_directly`."""
+        raise NotImplementedError
 
 
 class OutgoingVideo(MediaStreamTrack):

@@ -193,7 +193,9 @@ class Peer:
         kinds = set()
         if self._endpoint.local_audio is not None:
             outgoing = OutgoingAudio(self._endpoint.local_audio, self._audio_options)
-            self._sending = outgoing.encoder, self._pc.addTrack(outgoing)
+            sender = self._pc.addTrack(outgoing)
+            internals.send_directly(sender, outgoing.next_frame)
+            self._sending = outgoing.encoder, sender
             kinds.add("audio")
         if self._endpoint.local_video is not None:
             sender = self._pc.addTrack(OutgoingVideo(self._endpoint.local_video))
@@ -258,7 +260,7 @@ class Peer:
             return
         self._audio = IncomingAudio(remote)
         receiver = next(r for r in self._pc.getReceivers() if r.track is track)
-        internals.tap(receiver, self._audio.take)
+        internals.receive_directly(receiver, self._audio.take)
 
     async def _pump(self, track: MediaStreamTrack) -> None:
         """Move frames to the endpoint; aiortc's queue has no bound, so it is always drained."""

@@ -10,40 +10,58 @@ from typing import Any
 from aiortc import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
-Fate = Callable[[RtpPacket], Sequence[float]]
+from fastrtc_core.webrtc.internals.receiving import _Shortcut
+
+Fate = Callable[[Any], Sequence[float]]
 """After how many seconds each copy of a packet arrives: `()` is a loss, `(0, 0)` a duplicate."""
 
 
 @asynccontextmanager
-async def impaired(kind: str, fate: Fate) -> AsyncIterator[None]:
-    """Decide what becomes of every packet of one kind, in all peers of this process.
+async def impaired_audio(fate: Fate) -> AsyncIterator[None]:
+    """Decide what becomes of audio packets, still encrypted, in all peers of this process.
 
-    It acts before aiortc counts the packet, so that reports to the sender speak of the loss too.
+    Those before a peer has learned their source are spared.
+    """
+    original = _Shortcut._before
+    timers: set[asyncio.TimerHandle] = set()
+
+    def before(self: _Shortcut, others: Callable[[bytes, Any], None]) -> Any:
+        take = original(self, others)
+
+        def datagram_received(data: bytes, address: Any) -> None:
+            is_audio = data[8:12] in self._sources and not 192 <= data[1] < 224
+            for delay in fate(data) if is_audio else (0,):
+                if delay == 0:
+                    take(data, address)
+                else:
+                    loop = asyncio.get_running_loop()
+                    timers.add(loop.call_later(delay, take, data, address))
+
+        return datagram_received
+
+    _Shortcut._before = before  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        _Shortcut._before = original  # type: ignore[method-assign]
+        for timer in timers:
+            timer.cancel()
+
+
+@asynccontextmanager
+async def impaired_video(fate: Fate) -> AsyncIterator[None]:
+    """Decide what becomes of each video packet, in all peers of this process.
+
+    It acts before aiortc counts the packet, and asks for what is missing.
     """
     original = RTCRtpReceiver._handle_rtp_packet
-    on_their_way: set[asyncio.Task[None]] = set()
 
     async def handle(self: RTCRtpReceiver, packet: RtpPacket, arrival_time_ms: int) -> None:
-        if self.track.kind != kind:
+        for _ in fate(packet) if self.track.kind == "video" else (0,):
             await original(self, packet, arrival_time_ms)
-            return
-        for delay in fate(packet):
-            if delay == 0:
-                await original(self, packet, arrival_time_ms)
-            else:
-                task = asyncio.create_task(later(self, packet, arrival_time_ms, delay))
-                on_their_way.add(task)
-                task.add_done_callback(on_their_way.discard)
-
-    async def later(self: Any, packet: RtpPacket, arrival_time_ms: int, delay: float) -> None:
-        await asyncio.sleep(delay)
-        await original(self, packet, arrival_time_ms)
 
     RTCRtpReceiver._handle_rtp_packet = handle  # type: ignore[method-assign]
     try:
         yield
     finally:
         RTCRtpReceiver._handle_rtp_packet = original  # type: ignore[method-assign]
-        for task in on_their_way:
-            task.cancel()
-        await asyncio.gather(*on_their_way, return_exceptions=True)

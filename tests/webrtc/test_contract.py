@@ -1,19 +1,25 @@
-"""The private names of aiortc and aioice that `webrtc/internals.py` touches, one by one."""
+"""The private names of aiortc and aioice that `webrtc/internals/` touches, one by one."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib.metadata
 import inspect
 from typing import Any
 
+import pylibsrtp
 from aioice import stun
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc.rtp import HeaderExtensionsMap
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
+from fastrtc_core.testing import tone
+from fastrtc_core.webrtc import internals
+from fastrtc_handlers import Echo
 
-from .support import Silent, gone, raw_peer
+from .support import Silent, gone, hear, raw_peer, speak
 
 
 def test_the_version_is_one_of_those_that_pass() -> None:
@@ -46,6 +52,60 @@ async def test_names_of_receiver_and_sender() -> None:
         assert list(inspect.signature(sender.send).parameters) == ["parameters"]
 
 
+async def test_names_of_the_direct_receive_path() -> None:
+    """What stands between a socket and a receiver, of two peers that speak."""
+    stream = Stream(Echo())
+    async with Client(stream.offer) as client:
+        assert client.audio_stream is not None
+        await speak(client, tone(duration=0.2))
+        await hear(client.audio_stream, 0.1)
+        (receiver,) = only_connection(stream).getReceivers()
+        private: Any = receiver
+        assert private._enabled is True
+        assert 96 in private._RTCRtpReceiver__codecs
+        (counts,) = private._RTCRtpReceiver__remote_streams.values()
+        assert list(inspect.signature(counts.add).parameters) == ["packet"]
+        assert counts.packets_received > 5
+        dtls: Any = receiver.transport
+        assert dtls._RTCDtlsTransport__rx_bytes > dtls._RTCDtlsTransport__rx_packets > 5
+        assert isinstance(dtls._rx_srtp, pylibsrtp.Session)
+        protocols = dtls.transport._connection._protocols
+        assert protocols
+        for protocol in protocols:
+            parameters = list(inspect.signature(protocol.datagram_received).parameters)
+            assert parameters == ["data", "address"], "ours has replaced it"
+        original = inspect.signature(StunProtocol.datagram_received).parameters
+        assert list(original) == ["self", "data", "addr"]
+    await gone(stream)
+
+
+async def test_names_of_the_direct_send_path() -> None:
+    """What a sender starts, what it tells in its reports, and how its `stop` waits."""
+    assert list(inspect.signature(RTCRtpSender._run_rtp).parameters) == ["self", "codec"]
+    stream = Stream(Echo())
+    async with Client(stream.offer) as client:
+        assert client.audio_stream is not None
+        await speak(client, tone(duration=0.2))
+        await hear(client.audio_stream, 0.1)
+        (sender,) = only_connection(stream).getSenders()
+        private: Any = sender
+        assert private._enabled is True
+        assert private._RTCRtpSender__rtp_started.is_set()
+        assert isinstance(private._RTCRtpSender__rtp_exited, asyncio.Event)
+        assert private._RTCRtpSender__mid == "0"
+        assert isinstance(private._RTCRtpSender__rtp_header_extensions_map, HeaderExtensionsMap)
+        assert inspect.iscoroutinefunction(sender.transport._send_rtp)
+        (outbound,) = (
+            report for report in (await sender.getStats()).values() if report.type == "outbound-rtp"
+        )
+        assert outbound.packetsSent == private._RTCRtpSender__packet_count > 0
+        assert outbound.bytesSent == private._RTCRtpSender__octet_count
+        assert outbound.ssrc == private._ssrc
+        for name in ("ntp_timestamp", "rtp_timestamp"):
+            assert hasattr(private, f"_RTCRtpSender__{name}"), "its reports to the other side"
+    await gone(stream)
+
+
 def test_names_of_aioice() -> None:
     """The gathering that `restrict_ports` replaces, and the request of a probe."""
     gather = inspect.signature(Connection.get_component_candidates).parameters
@@ -63,13 +123,16 @@ def test_names_of_aioice() -> None:
 
 async def test_a_probe_is_answered_by_a_live_peer() -> None:
     """One STUN request on the selected pair, and packets are counted."""
-    from fastrtc_core.webrtc import internals
-
     stream = Stream(Silent())
     async with Client(stream.offer, modality=None):
-        (negotiated,) = stream._peers._peers.values()
-        pc: RTCPeerConnection = negotiated._peer._pc
+        pc = only_connection(stream)
         assert await internals.probe(pc)
         assert internals.packets_received(pc) > 0
     await gone(stream)
     assert not await internals.probe(pc)
+
+
+def only_connection(stream: Stream) -> RTCPeerConnection:
+    """The connection of the one session of a stream."""
+    (negotiated,) = stream._peers._peers.values()
+    return negotiated._peer._pc

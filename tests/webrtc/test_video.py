@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastrtc_core import Stream, VideoOptions
 from fastrtc_core.webrtc.video import make_encoder
 
-from .impairment import impaired
+from .impairment import impaired_video
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer
 
 
@@ -68,7 +68,7 @@ async def watching() -> AsyncIterator[Watcher]:
     """Watch the camera, over a connection of bare aiortc."""
     watcher = Watcher()
     stream = Stream(camera, modality="video", mode="receive")
-    async with impaired("video", watcher.take), raw_peer() as pc:
+    async with impaired_video(watcher.take), raw_peer() as pc:
         watcher.receiver = pc.addTransceiver("video", "recvonly").receiver
 
         async def watch() -> None:

@@ -1,0 +1,22 @@
+"""The one place that reaches into private parts of aiortc and aioice.
+
+Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
+"""
+
+from .connection import close, packets_received, probe, watch_connecting
+from .ports import restrict_ports
+from .receiving import receive_directly
+from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
+
+__all__ = [
+    "EncodedFrame",
+    "close",
+    "packets_received",
+    "probe",
+    "receive_directly",
+    "reported_loss",
+    "restrict_ports",
+    "send_directly",
+    "use_encoder",
+    "watch_connecting",
+]

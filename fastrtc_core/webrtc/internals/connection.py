@@ -1,0 +1,121 @@
+"""Signs of life of a connection, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aioice import stun
+from aioice.ice import Connection
+from aiortc import RTCPeerConnection
+
+logger = logging.getLogger(__name__)
+
+CLOSE_TIMEOUT = 2.0
+"""How long in s a connection, or a part of it, may take to close."""
+
+
+def dtls_transports(pc: RTCPeerConnection) -> set[Any]:
+    """Its DTLS transports; one, with BUNDLE."""
+    return pc._RTCPeerConnection__dtlsTransports  # type: ignore[attr-defined,no-any-return]
+
+
+def ice_connections(pc: RTCPeerConnection) -> list[Connection]:
+    """Its ICE agents."""
+    return [dtls.transport._connection for dtls in dtls_transports(pc)]
+
+
+def packets_received(pc: RTCPeerConnection) -> int:
+    """DTLS, RTP and RTCP packets that have arrived on a connection."""
+    return sum(dtls._RTCDtlsTransport__rx_packets for dtls in dtls_transports(pc))
+
+
+async def probe(pc: RTCPeerConnection) -> bool:
+    """Ask the peer for a sign of life with one STUN request on the selected pair (RFC 7675).
+
+    Returns:
+        Whether it answered, within half a second.
+    """
+    for connection in ice_connections(pc):
+        if connection.remote_password is None:
+            continue
+        for pair in tuple(connection._nominated.values()):
+            request = connection.build_request(pair, nominate=False)
+            try:
+                await pair.protocol.request(
+                    request,
+                    pair.remote_addr,
+                    integrity_key=connection.remote_password.encode(),
+                    retransmissions=0,
+                )
+            except (stun.TransactionError, OSError):
+                continue
+            return True
+    return False
+
+
+def watch_connecting(
+    pc: RTCPeerConnection, failed: Callable[[Exception], None]
+) -> set[asyncio.Task[Any]]:
+    """Look after the tasks in which a new connection connects; aiortc itself forgets them.
+
+    Args:
+        pc: The connection.
+        failed: Called with what such a task raises.
+
+    Returns:
+        The tasks that run, at any time.
+    """
+    running: set[asyncio.Task[Any]] = set()
+    original = pc._RTCPeerConnection__connect  # type: ignore[attr-defined]
+
+    async def connect() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        running.add(task)
+        try:
+            await original()
+        except Exception as error:
+            failed(error)
+        finally:
+            running.discard(task)
+
+    pc._RTCPeerConnection__connect = connect  # type: ignore[attr-defined]
+    return running
+
+
+async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> None:
+    """Close a connection and all that aiortc has made for it.
+
+    Args:
+        pc: The connection.
+        connecting: What `watch_connecting` returned for it. These tasks end first: beside
+            `pc.close`, one of them could start the thread of a receiver that was stopped already.
+    """
+    tasks = tuple(connecting)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
+    try:
+        async with asyncio.timeout(CLOSE_TIMEOUT):
+            await pc.close()
+    except Exception as error:
+        # An offer whose parts contradict each other can leave aiortc with what it cannot close;
+        # and where the event loop ends while aiortc closes by itself, it would wait for ever.
+        logger.info("a connection is taken apart", exc_info=error)
+        await _take_apart(pc)
+
+
+async def _take_apart(pc: RTCPeerConnection) -> None:
+    for receiver in pc.getReceivers():
+        receiver._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
+    for dtls in tuple(dtls_transports(pc)):
+        for stop in (dtls.stop, dtls.transport.stop):
+            try:
+                async with asyncio.timeout(CLOSE_TIMEOUT):
+                    await stop()
+            except Exception as error:
+                logger.info("a transport did not stop", exc_info=error)

@@ -1,0 +1,113 @@
+"""RTP packets, beside those of aiortc."""
+
+from __future__ import annotations
+
+import pytest
+from aiortc import RTCRtpHeaderExtensionParameters, RTCRtpParameters
+from aiortc.rtp import HeaderExtensionsMap
+from aiortc.rtp import RtpPacket as Reference
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from fastrtc_core.media.rtp import build_packet, parse_packet
+
+numbers = {
+    "payload_type": st.integers(0, 127),
+    "marker": st.booleans(),
+    "sequence_number": st.integers(0, 0xFFFF),
+    "timestamp": st.integers(0, 0xFFFFFFFF),
+    "ssrc": st.integers(0, 0xFFFFFFFF),
+    "payload": st.binary(max_size=1300),
+}
+
+
+@given(
+    **numbers,
+    contributors=st.lists(st.integers(0, 0xFFFFFFFF), max_size=15),
+    mid=st.none() | st.sampled_from(["0", "audio"]),
+    padding=st.integers(0, 255),
+)
+def test_what_aiortc_writes_is_read(
+    payload_type: int,
+    marker: bool,
+    sequence_number: int,
+    timestamp: int,
+    ssrc: int,
+    payload: bytes,
+    contributors: list[int],
+    mid: str | None,
+    padding: int,
+) -> None:
+    """With contributors, header extensions and padding."""
+    written = Reference(payload_type, marker, sequence_number, timestamp, ssrc, payload)
+    written.csrc = contributors
+    written.extensions.mid = mid
+    written.padding_size = padding
+    packet = parse_packet(written.serialize(mid_extension()))
+    assert packet == (payload_type, sequence_number, timestamp, ssrc, payload)
+
+
+@given(**numbers, mid=st.none() | st.sampled_from(["0", "audio"]))
+def test_what_is_built_is_what_aiortc_writes(
+    payload_type: int,
+    marker: bool,
+    sequence_number: int,
+    timestamp: int,
+    ssrc: int,
+    payload: bytes,
+    mid: str | None,
+) -> None:
+    """Byte for byte; numbers that have grown past their field wrap."""
+    reference = Reference(payload_type, marker, sequence_number, timestamp, ssrc, payload)
+    reference.extensions.mid = mid
+    written = reference.serialize(mid_extension())
+    extension = written[12 : len(written) - len(payload)]
+    built = build_packet(
+        payload_type, marker, sequence_number + (3 << 16), timestamp, ssrc, extension, payload
+    )
+    assert built == written
+
+
+@given(st.binary(max_size=40) | st.binary(max_size=40).map(lambda rest: b"\xb1\x60" + rest))
+@example(b"")
+@example(b"\x80")
+def test_what_is_damaged_is_refused(data: bytes) -> None:
+    """As aiortc refuses it; only what an extension says is not looked at."""
+    packet = parse_packet(data)
+    try:
+        reference = Reference.parse(data)
+    except ValueError as error:
+        if "extension" not in str(error):
+            assert packet is None
+        return
+    assert packet is not None
+    assert packet.payload == reference.payload
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x40" + bytes(20), id="another version"),
+        pytest.param(b"\x8f" + bytes(20), id="contributors are missing"),
+        pytest.param(b"\x90" + bytes(13), id="the head of the extension is cut"),
+        pytest.param(b"\x90" + bytes(13) + b"\xff\xff", id="the extension is cut"),
+        pytest.param(b"\xa0" + bytes(12), id="padding of nothing"),
+        pytest.param(b"\xa0" + bytes(11) + b"\x02", id="more padding than packet"),
+    ],
+)
+def test_each_kind_of_damage(data: bytes) -> None:
+    """It is `None`, and no exception."""
+    assert parse_packet(data) is None
+
+
+def mid_extension() -> HeaderExtensionsMap:
+    """A map in which the name of the track has been negotiated."""
+    extensions = HeaderExtensionsMap()
+    extensions.configure(
+        RTCRtpParameters(
+            headerExtensions=[
+                RTCRtpHeaderExtensionParameters(id=1, uri="urn:ietf:params:rtp-hdrext:sdes:mid")
+            ]
+        )
+    )
+    return extensions
