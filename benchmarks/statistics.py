@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """The value that so many per cent of the values do not exceed; infinite without values.
@@ -18,14 +16,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
         return math.inf
     ordered = sorted(values)
     return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
-
-
-def slope(points: Sequence[tuple[float, float]]) -> float | None:
-    """Slope of the straight line through points that fits best; `None` where there is none."""
-    if len({x for x, _ in points}) < 2:
-        return None
-    x, y = zip(*points, strict=True)
-    return float(np.polyfit(x, y, 1)[0])
 
 
 def finite(value: float | None) -> float | None:

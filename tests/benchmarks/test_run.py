@@ -1,0 +1,128 @@
+"""A short run against a real server, and what is written of a run."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import measures
+from benchmarks.peers import OURS, PEERS, Peer, UnavailableError, python_of, running
+from benchmarks.plots import all_plots
+from benchmarks.report import markdown, plain
+
+SHORT = measures.Times(settle=0.5, listen=1.0, after_loss=1.0)
+
+
+def some_results() -> dict[str, Any]:
+    """Of a run in which one peer was skipped, and another lost its figures."""
+    return {
+        "python": "3.11",
+        "floor": 3.3,
+        "peers": {
+            OURS: {
+                "version": "1.0",
+                "idle": 0.1,
+                "alone": {"p50": 3.2, "p95": 3.9, "first_media": 43.0},
+                "footprint": {"cpu": 9.9, "memory": 0.4},
+                "capacity": {"connections": 96},
+                "freeze": {"before": 3.2, "after": 3.2},
+                "loss": {"5 %": {"rhythm": 1.0, "concealed": 0.05, "heard": 1.0, "p50": 3.2}},
+            },
+            "fastrtc": {
+                "version": "0.0.34 <&>",
+                "alone": {"p50": 32.0, "p95": None},
+                "footprint": {"cpu": 39.6, "memory": 2.0},
+                "loss": {"5 %": {"rhythm": 0.68}},
+            },
+            "pipecat": {"skipped": "No matching distribution found"},
+        },
+    }
+
+
+async def test_a_server_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two connections to our echo server: all comes back, soon."""
+    monkeypatch.setattr(measures, "LOSSES", {"10 %": measures.LOSSES["10 %"]})
+    with running(PEERS[OURS], sys.executable, 0) as server:
+        sample = await measures.sample(server, 2, SHORT)
+        loss = await measures.loss(server, SHORT)
+        assert server.process.cpu() > 0
+        assert server.process.memory() > 10
+    assert sample["delivered"] > 0.9
+    assert 0 < sample["p50"] <= sample["p95"] < 200
+    assert loss["10 %"]["concealed"] > 0.02
+
+
+def test_a_server_that_does_not_start_is_named(tmp_path: Path) -> None:
+    """The reason is told, and nothing goes on running."""
+    nowhere = Peer("Nowhere", "nowhere", str(tmp_path / "nowhere.py"))
+    with (
+        pytest.raises(UnavailableError, match="status 2"),
+        running(nowhere, sys.executable, 0),
+    ):
+        raise AssertionError
+
+
+def test_a_peer_that_cannot_be_installed_is_skipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By name, with what pip said; the run goes on."""
+    nowhere = Peer("Nowhere", "nowhere", "aiortc_echo.py", (str(tmp_path / "nowhere"),))
+    monkeypatch.setitem(PEERS, "fastrtc", nowhere)
+    with pytest.raises(UnavailableError, match=r"nowhere"):
+        python_of("fastrtc", tmp_path)
+    assert "nowhere" in command.run("fastrtc", tmp_path, SHORT)["skipped"]
+
+
+def test_the_report_has_every_figure() -> None:
+    """Ratios are ours to theirs; what was not measured is a dash."""
+    text = plain(some_results())
+    (line,) = (
+        line for line in text.splitlines() if line.startswith("echo latency") and "p50" in line
+    )
+    assert line.split()[-3:] == ["3.2", "32", "0.1"]
+    assert "Pipecat was skipped: No matching distribution found." in text
+    assert "uses 3.00 times as much" in text
+    table = [line for line in markdown(some_results()).splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in table[:10]}) == 1
+    assert any("–" in line for line in table)
+
+
+def test_plots_are_well_formed() -> None:
+    """XML that a browser reads, with a bar for each peer that was measured."""
+    plots = all_plots(some_results())
+    for svg in plots.values():
+        ElementTree.fromstring(svg)
+    bars = ElementTree.fromstring(plots["cpu.svg"]).iter("{http://www.w3.org/2000/svg}rect")
+    widths = [float(bar.attrib["width"]) for bar in bars]
+    assert len(widths) == 3, "ours, FastRTC, the floor"
+    assert widths[0] / widths[1] == pytest.approx(9.9 / 39.6, rel=0.01)
+
+
+def test_the_page_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands between the two marks, and nothing else; results and plots beside it."""
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{command.START}\nold\n{command.END}\nafter\n")
+    monkeypatch.setattr(command, "PAGE", page)
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results.json")
+    command.write_docs(some_results())
+    text = page.read_text()
+    assert text.startswith(f"before\n{command.START}\n")
+    assert text.endswith(f"{command.END}\nafter\n")
+    assert "old" not in text
+    assert "| echo latency" in text
+    assert json.loads((tmp_path / "results.json").read_text()) == some_results()
+    assert (tmp_path / "loss.svg").exists()
+
+
+def test_the_page_of_this_project_has_the_marks() -> None:
+    """And shows every plot."""
+    text = command.PAGE.read_text()
+    assert text.index(command.START) < text.index(command.END)
+    for name in all_plots(some_results()):
+        assert f"benchmarks/{name}" in text
