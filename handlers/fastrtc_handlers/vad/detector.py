@@ -1,0 +1,80 @@
+"""What detectors that look at one window after the other have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastrtc_core import AudioFrame
+
+from .segmenter import Segmenter, VADOptions
+from .types import VADEvent
+from .windows import Windows
+
+SAMPLE_RATE = 16000
+"""Rate of the windows in Hz."""
+
+
+class WindowedVAD(ABC):
+    """A `VAD` that needs no more than the probability of each window.
+
+    Args:
+        options: When speech has begun and ended; the defaults when left out.
+        window: Samples in a window at 16 kHz.
+    """
+
+    def __init__(self, options: VADOptions | None = None, *, window: int = 512) -> None:
+        self.options = options or VADOptions()
+        self._windows = Windows(SAMPLE_RATE, window)
+        self._segmenter = Segmenter(self.options, window, SAMPLE_RATE)
+        self._probability = 0.0
+
+    @property
+    def probability(self) -> float:
+        """How likely the latest window is speech, 0 to 1."""
+        return self._probability
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the last event was a `speech_start`."""
+        return self._segmenter.speaking
+
+    def push(self, frame: AudioFrame) -> list[VADEvent]:
+        """Listen to a frame, see `VAD.push`."""
+        events = []
+        windows = self._windows.push(frame)
+        for number, window in enumerate(windows):
+            try:
+                self._probability = self._score(window)
+            except Exception:
+                # What comes later keeps its position.
+                self._segmenter.skip(len(windows) - number)
+                raise
+            if event := self._segmenter.push(self._probability):
+                events.append(self._at_pushed_rate(event))
+        return events
+
+    def reset(self) -> None:
+        """Forget the stream so far: the next frame is the first of another."""
+        self._windows.reset()
+        self._segmenter.reset()
+        self._probability = 0.0
+        self._forget()
+
+    @abstractmethod
+    def copy(self) -> Self:
+        """A detector with the same settings and model for another stream."""
+
+    @abstractmethod
+    def _score(self, window: NDArray[np.int16]) -> float:
+        """Probability that a window of shape `(window,)` is speech."""
+
+    def _forget(self) -> None:
+        """Forget what was kept from earlier windows."""
+
+    def _at_pushed_rate(self, event: VADEvent) -> VADEvent:
+        position = self._windows.position
+        return VADEvent(event.kind, position(event.position), position(event.decided))

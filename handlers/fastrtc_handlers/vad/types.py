@@ -1,0 +1,72 @@
+"""What voice activity detectors have in common."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+
+from fastrtc_core import AudioFrame, FastRTCError
+
+
+class VADError(FastRTCError, RuntimeError):
+    """The model of a detector failed, or returned what cannot be meant; the text names it."""
+
+
+class VADEvent(NamedTuple):
+    """Speech began or ended.
+
+    Samples are counted per channel at the rate of the pushed frames, from the first one after the
+    last `reset`.
+
+    Attributes:
+        kind: `speech_start` or `speech_end`; the two take turns.
+        position: Sample at which it happened.
+        decided: Sample after the last one that it took to tell.
+    """
+
+    kind: Literal["speech_start", "speech_end"]
+    position: int
+    decided: int
+
+
+@runtime_checkable
+class VAD(Protocol):
+    """Listens to one stream of audio and tells where speech begins and ends.
+
+    It is called from one thread at a time. It says nothing of turns: a pause inside a sentence
+    ends speech as well.
+    """
+
+    @property
+    def probability(self) -> float:
+        """How likely the latest window is speech, 0 to 1."""
+        ...
+
+    @property
+    def speaking(self) -> bool:
+        """Whether the last event was a `speech_start`."""
+        ...
+
+    def push(self, frame: AudioFrame) -> list[VADEvent]:
+        """Listen to a frame.
+
+        Args:
+            frame: Mono or stereo, of any length, at 8000 Hz or more; all frames between two calls
+                of `reset` have one rate.
+
+        Returns:
+            What was decided with this frame, mostly nothing.
+
+        Raises:
+            ConfigurationError: If the rate is too low or has changed.
+            InvalidFrameError: If the frame is not int16 of shape `(channels, samples)`.
+            VADError: If the model fails. The rest of the frame is lost; the next is heard.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget the stream so far: the next frame is the first of another."""
+        ...
+
+    def copy(self) -> Self:
+        """A detector with the same settings and model for another stream."""
+        ...
