@@ -33,6 +33,7 @@ from .handler import (
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .session import CloseReason
+from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
 from .tracks import AudioFrameEvent, AudioSource, AudioStream, VideoSource, VideoStream
 from .webrtc.options import AudioOptions, VideoOptions
@@ -68,11 +69,14 @@ __all__ = [
     "ModalityError",
     "Mode",
     "OfferError",
+    "Playback",
     "QueueFullError",
     "SourceClosedError",
+    "Speech",
     "Stream",
     "StreamHandler",
     "StreamHandlerBase",
+    "TextToSpeech",
     "UIArgs",
     "UnavailableError",
     "UnknownSessionError",

@@ -21,7 +21,7 @@ FINISHED = "The stream has finished."
 """What the client is shown when a generator has yielded everything."""
 
 
-class _Function:
+class Function:
     """A callable of the user, and what is known of its signature."""
 
     def __init__(self, function: Callable[..., Any], leading: int) -> None:
@@ -66,7 +66,7 @@ def _count_arguments(function: Callable[..., Any], leading: int) -> tuple[int, i
 
 def pick_arguments(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, ...]:
     """The first of the arguments, as many as the function takes."""
-    return _Function(function, leading=0).pick(args)
+    return Function(function, leading=0).pick(args)
 
 
 class _FunctionHandler(StreamHandlerBase):
@@ -86,11 +86,11 @@ class _FilterHandler(_FunctionHandler):
         super().__init__(**options)
         self._options = options
         self.callable = callable
-        if _Function(callable, leading=0).is_any_generator:
+        if Function(callable, leading=0).is_any_generator:
             raise ConfigurationError(
                 f"{callable!r} is a generator; generators serve with mode='receive'"
             )
-        self._function = _Function(callable, leading=1)
+        self._function = Function(callable, leading=1)
         self._process = self._process_async if self._function.is_coroutine else self._process_sync
 
     def _process_sync(self, frame: Any) -> Any:
@@ -157,7 +157,7 @@ class _GeneratorHandler(_FunctionHandler):
         super().__init__(**options)
         self._options = options
         self.callable = callable
-        self._function = _Function(callable, leading=0)
+        self._function = Function(callable, leading=0)
         self._iterator: Generator[Any, None, None] | AsyncGenerator[Any, None] | None = None
         if self._function.is_generator:
             self._next: Callable[[], Any] = self._next_sync

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Literal, Protocol
 
 import av
@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from .errors import ChannelClosedError, ConfigurationError, InvalidFrameError
 from .frames import AudioFrame, Layout, channels_of, samples_per_frame
 from .messages import build_message
-from .outputs import EmitType, VideoEmitType
+from .outputs import AdditionalOutputs, EmitType, VideoEmitType
+from .speech import Playback, Speech, TextToSpeech
+from .threads import on_loop, running_loop
 
 VideoFormat = Literal["bgr24", "rgb24", "gray", "frame"]
 VideoInput = NDArray[np.uint8] | av.VideoFrame
@@ -41,8 +43,27 @@ class SessionLink(Protocol):
     def channel(self) -> Any:
         """The open message channel, or `None`."""
 
+    @property
+    def speech(self) -> Speech | None:
+        """What is being said, if anything."""
+
     def clear_queue(self) -> None:
         """Discard what was emitted and has not been played."""
+
+    def say(self, speech: Speech) -> Speech:
+        """Say something when it is its turn."""
+
+    def interrupt(self, *, force: bool = False) -> None:
+        """End what is being said."""
+
+    def pause_speech(self) -> None:
+        """Fall silent for now."""
+
+    def resume_speech(self) -> None:
+        """Go on after `pause_speech`."""
+
+    def publish(self, outputs: AdditionalOutputs) -> None:
+        """Hand out additional outputs."""
 
     def post_message(self, message: Any) -> None:
         """Queue a message without waiting."""
@@ -75,12 +96,15 @@ class StreamHandlerBase(ABC):
         latest_args: `"not_set"`, then `["__webrtc_value__", *args]`.
         phone_mode: Whether the session is a telephone call.
         video_format: How `video_receive` gets pictures and `video_emit` returns them.
+        tts: The voice of what `say` is given as text; any object with one of the methods of
+            `TextToSpeech`.
         max_input_latency: How far in s `receive` may lag behind before the oldest audio is
             dropped. Raise it where every sample counts more than the delay.
     """
 
     video_format: VideoFormat = "bgr24"
     max_input_latency: float = 0.16
+    tts: TextToSpeech | Any = None
 
     def __init__(
         self,
@@ -129,6 +153,12 @@ class StreamHandlerBase(ABC):
     def on_message(self, message: Any) -> Any:
         """Called with the data of every `message` from the client; may be a coroutine."""
 
+    def on_interrupted(self, playback: Playback) -> Any:
+        """Called when what `say` was given was interrupted, with what was heard of it.
+
+        May be a coroutine.
+        """
+
     # The session
 
     @property
@@ -148,7 +178,7 @@ class StreamHandlerBase(ABC):
     def clear_queue(self) -> None:
         """Discard everything emitted that has not been played; safe from any thread."""
         link = self._session
-        _on_loop(link.loop, link.clear_queue)
+        on_loop(link.loop, link.clear_queue)
 
     def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine beside `receive` and `emit`; it is cancelled when the session ends.
@@ -164,6 +194,72 @@ class StreamHandlerBase(ABC):
         if self._link is None:
             raise RuntimeError("this handler is a prototype: no session runs it")
         return self._link
+
+    def publish(self, *values: Any) -> None:
+        """Hand out `AdditionalOutputs` of these values now; safe from any thread.
+
+        They go where those go that `emit` returns.
+        """
+        link = self._session
+        on_loop(link.loop, lambda: link.publish(AdditionalOutputs(*values)))
+
+    # Speech
+
+    def say(self, source: Any, *, priority: int = 0, interruptible: bool = True) -> Speech:
+        """Say something, now or when it is its turn; safe from any thread, at any time.
+
+        While it is said, `emit` is not called. It is played after what is queued already.
+
+        Args:
+            source: A text, in the voice of `self.tts`; or audio, as `emit` returns it; or an
+                iterator, generator, async iterator or awaitable of these; or a function without
+                arguments that returns one. Sync code runs on a thread. Text may come in pieces of
+                any length, such as the tokens of a language model: it is spoken by the sentence.
+            priority: Of what waits, the highest is said first, and equal ones in the order of the
+                calls. What is being said is not cut short: see `interrupt`.
+            interruptible: Whether `interrupt` ends it.
+
+        Returns:
+            A handle that can be awaited and cancelled.
+
+        Raises:
+            RuntimeError: If no session runs this handler.
+            ConfigurationError: If the session sends no audio.
+            QueueFullError: If 64 speeches wait already.
+        """
+        return self._session.say(Speech(source, priority=priority, interruptible=interruptible))
+
+    def interrupt(self, *, force: bool = False) -> None:
+        """Fall silent and end what is being said, and what waits to be; safe from any thread.
+
+        Generators see `GeneratorExit` or `CancelledError`, and nothing that they yield later is
+        heard. The client is told (`interrupted`) with the milliseconds that were sent to it, and
+        `on_interrupted` is called. What `emit` has returned is not touched: see `clear_queue`.
+
+        Args:
+            force: Whether what is not `interruptible` ends as well.
+        """
+        link = self._session
+        on_loop(link.loop, lambda: link.interrupt(force=force))
+
+    def pause_speech(self) -> None:
+        """Fall silent within 20 ms, and lose nothing; safe from any thread.
+
+        It is for the first moment in which somebody seems to speak. What is not interruptible
+        goes on.
+        """
+        link = self._session
+        on_loop(link.loop, link.pause_speech)
+
+    def resume_speech(self) -> None:
+        """Go on where `pause_speech` left off; safe from any thread."""
+        link = self._session
+        on_loop(link.loop, link.resume_speech)
+
+    @property
+    def speech(self) -> Speech | None:
+        """What is being said now, if anything."""
+        return self._session.speech
 
     # Messages
 
@@ -192,7 +288,7 @@ class StreamHandlerBase(ABC):
             QueueFullError: On the thread of the event loop, if too much waits already.
         """
         link = self._session
-        if _running_loop() is link.loop:
+        if running_loop() is link.loop:
             link.post_message(msg)
             return
         if link.loop.is_closed():
@@ -217,7 +313,7 @@ class StreamHandlerBase(ABC):
         if self._link is None:
             self.args_set.set()
         else:
-            _on_loop(self._link.loop, self.args_set.set)
+            on_loop(self._link.loop, self.args_set.set)
 
     async def wait_for_args(self) -> None:
         """Wait until the client's additional inputs are there; asks the client for them.
@@ -233,7 +329,7 @@ class StreamHandlerBase(ABC):
 
     def wait_for_args_sync(self) -> None:
         """Like `wait_for_args`, for sync handlers; not on the thread of the event loop."""
-        if _running_loop() is not None:
+        if running_loop() is not None:
             raise RuntimeError("await wait_for_args() on the event loop")
         asyncio.run_coroutine_threadsafe(self.wait_for_args(), self.loop).result()
 
@@ -242,7 +338,7 @@ class StreamHandlerBase(ABC):
         if self._link is None:
             self.args_set.clear()
         else:
-            _on_loop(self._link.loop, self.args_set.clear)
+            on_loop(self._link.loop, self.args_set.clear)
 
 
 class StreamHandler(StreamHandlerBase):
@@ -329,18 +425,3 @@ class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
     @abstractmethod
     def copy(self) -> AsyncAudioVideoStreamHandler:
         """Make the handler of one session."""
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> None:
-    """Call a function on the loop's thread: now if this is it, else soon."""
-    if _running_loop() is loop or loop.is_closed():
-        function()
-    else:
-        loop.call_soon_threadsafe(function)

@@ -16,6 +16,7 @@ from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs
 from .registry import Registry
 from .session import CloseReason, Hooks
+from .speech import Speech
 from .webrtc import ice
 from .webrtc.manager import PeerManager, PeerOptions
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
@@ -228,6 +229,25 @@ class Stream:
             UnknownSessionError: At the call, if there is no such session.
         """
         return self._registry.session(webrtc_id).outputs.subscribe()
+
+    def say(
+        self, webrtc_id: str, source: Any, *, priority: int = 0, interruptible: bool = True
+    ) -> Speech:
+        """Say something in a session; safe from any thread. See `StreamHandlerBase.say`.
+
+        Raises:
+            UnknownSessionError: If there is no such session.
+        """
+        handler = self._registry.session(webrtc_id).handler
+        return handler.say(source, priority=priority, interruptible=interruptible)
+
+    def interrupt(self, webrtc_id: str, *, force: bool = False) -> None:
+        """End what is being said in a session; safe from any thread.
+
+        Raises:
+            UnknownSessionError: If there is no such session.
+        """
+        self._registry.session(webrtc_id).handler.interrupt(force=force)
 
     def network_statistics(self, webrtc_id: str) -> JitterStatistics | None:
         """What the network did to the incoming audio of a session; `None` where none comes in.

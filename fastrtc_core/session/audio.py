@@ -34,8 +34,9 @@ class AudioOutput:
         self._source = source
         self._converter = Converter(source.sample_rate, source.num_channels)
         self._tail_timer: asyncio.TimerHandle | None = None
-        # A filter's `receive` may still deliver while `emit` does: one at a time, in order.
-        self._turn = asyncio.Lock()
+        self.floor = asyncio.Lock()
+        """Held by who plays something: `emit` and a filter's `receive` for one frame, what `say`
+        was given from its beginning to its end."""
 
     async def deliver(self, emitted: Any) -> bool:
         """Queue what was emitted; waits while the playout is full.
@@ -50,26 +51,17 @@ class AudioOutput:
         delivered = False
         if value is not None:
             frame = to_audio_frame(value)
-            async with self._turn:
-                delivered = await self._queue(frame)
+            async with self.floor:
+                delivered = await self.play(frame)
         await self._session.deliver_extras(extras)
         return delivered
 
-    async def wait_for_room(self) -> None:
-        """Wait until there is room in the playout."""
-        await self._source.wait_for_room()
+    async def play(self, frame: AudioFrame) -> bool:
+        """Queue a frame, for who holds the floor; waits while the playout is full.
 
-    def clear(self) -> None:
-        """Discard what waits, the resampler's rest included."""
-        self._cancel_tail()
-        self._converter.flush()
-        self._source.clear_queue()
-
-    def close(self) -> None:
-        """Stop the timer of the tail."""
-        self._cancel_tail()
-
-    async def _queue(self, frame: AudioFrame) -> bool:
+        Returns:
+            Whether there was audio in it.
+        """
         if not frame.samples_per_channel:
             return False
         self._cancel_tail()
@@ -80,6 +72,31 @@ class AudioOutput:
             wait = self._source.queued_duration + FRAME_DURATION
             self._tail_timer = self._session.loop.call_later(wait, self._play_tail)
         return True
+
+    async def wait_for_room(self) -> None:
+        """Wait until there is room in the playout, and nothing is being said."""
+        while True:
+            async with self.floor:
+                pass
+            await self._source.wait_for_room()
+            if not self.floor.locked():
+                return
+
+    def flush(self) -> None:
+        """Say that an utterance ends here: its last samples are played at once."""
+        self._cancel_tail()
+        self._play_tail()
+        self._source.flush()
+
+    def clear(self) -> None:
+        """Discard what waits, the resampler's rest included."""
+        self._cancel_tail()
+        self._converter.flush()
+        self._source.clear_queue()
+
+    def close(self) -> None:
+        """Stop the timer of the tail."""
+        self._cancel_tail()
 
     def _play_tail(self) -> None:
         tail = self._converter.flush()

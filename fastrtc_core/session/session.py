@@ -22,6 +22,8 @@ from ..handler import StreamHandlerBase
 from ..media.clock import SessionClock
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs, CloseStream
+from ..speech import Speech
+from ..threads import on_loop
 from ..tracks import (
     AudioSource,
     LocalAudioTrack,
@@ -35,6 +37,7 @@ from .calls import UserCall, call_once
 from .inbox import Inbox
 from .outputs import OutputHub
 from .reports import Reporter
+from .speaker import Speaker
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
 logger = logging.getLogger("fastrtc_core.session")
@@ -113,6 +116,11 @@ class Session:
         self.local_video = LocalVideoTrack(VideoSource(), clock) if "video" in sends else None
         self._audio_output = (
             audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
+        )
+        self._speaker = (
+            Speaker(self, self._audio_output, self.local_audio.source)
+            if self.local_audio and self._audio_output
+            else None
         )
         self._video_output = (
             video.VideoOutput(self, self.local_video.source) if self.local_video else None
@@ -194,9 +202,56 @@ class Session:
     def clear_queue(self) -> None:
         """Discard everything that was emitted and has not been played."""
         if self._audio_output is not None:
+            if self._speaker is not None:
+                self._speaker.note_clear()
             self._audio_output.clear()
         if self.local_video is not None:
             self.local_video.source.clear_queue()
+
+    def publish(self, outputs: AdditionalOutputs) -> None:
+        """Hand out additional outputs, and tell the client; called on the event loop."""
+        self.outputs.publish(outputs)
+        self.reporter.tell("fetch_output", [])
+
+    @property
+    def speech(self) -> Speech | None:
+        """What is being said, if anything."""
+        return None if self._speaker is None else self._speaker.current
+
+    def say(self, speech: Speech) -> Speech:
+        """Say something when it is its turn; safe from any thread.
+
+        Raises:
+            ConfigurationError: If this session sends no audio.
+            QueueFullError: If too much waits to be said.
+        """
+        speaker = self._speaker
+        if speaker is None:
+            raise ConfigurationError("this session sends no audio: its mode is 'send'")
+        speaker.admit(speech)
+        on_loop(self.loop, lambda: speaker.say(speech))
+        return speech
+
+    def interrupt(self, *, force: bool = False) -> None:
+        """End what is being said; see `StreamHandlerBase.interrupt`. Called on the event loop."""
+        playback = self._speaker.interrupt(force=force) if self._speaker else None
+        if playback is None:
+            return
+        heard = {"heard_ms": round(1000 * playback.heard), "text": playback.text}
+        self.reporter.tell("interrupted", heard)
+        if not self._stopping.is_set():
+            name = f"interrupted-{self.id[:8]}"
+            self.create_task(call_once(self.handler.on_interrupted, name, playback))
+
+    def pause_speech(self) -> None:
+        """Fall silent for now; called on the event loop."""
+        if self._speaker is not None:
+            self._speaker.pause()
+
+    def resume_speech(self) -> None:
+        """Go on after `pause_speech`; called on the event loop."""
+        if self._speaker is not None:
+            self._speaker.resume()
 
     def post_message(self, message: Any) -> None:
         """Queue a message for the client without waiting; see `StreamHandlerBase.send_message`."""
@@ -218,12 +273,16 @@ class Session:
 
     # What the loops call
 
+    def own(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine of ours in the task group of the session."""
+        assert self._tasks is not None
+        return self._tasks.create_task(coro)
+
     async def deliver_extras(self, extras: list[AdditionalOutputs | CloseStream]) -> None:
         """Publish what came with a frame; `CloseStream` ends the session after the playout."""
         for extra in extras:
             if isinstance(extra, AdditionalOutputs):
-                self.outputs.publish(extra)
-                self.reporter.tell("fetch_output", [])
+                self.publish(extra)
             else:
                 await self._close_after_playout(extra.msg)
 
@@ -231,10 +290,11 @@ class Session:
 
     async def _serve(self) -> None:
         await self._call_hook(self._hooks.on_connect, "on_connect", self.context)
+        if self._speaker is not None:
+            self.own(self._speaker.run())
         await self._start_up()
-        assert self._tasks is not None
         for loop in self._loops():
-            self._tasks.create_task(loop)
+            self.own(loop)
 
     async def _start_up(self) -> None:
         start_up = self._method("start_up")

@@ -19,8 +19,12 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 
-class SessionEnded(BaseException):
-    """Raised in a session's thread that still runs user code when its session has ended."""
+class CallAbandonedError(GeneratorExit):
+    """Raised in user code that still runs when nobody wants its result any more.
+
+    Its session has ended, or what it was about to say was interrupted. It is a `GeneratorExit`, so
+    that a generator that works sees what one sees that waits at its `yield`.
+    """
 
 
 class SessionThread:
@@ -37,6 +41,11 @@ class SessionThread:
         self._wake = threading.Semaphore(0)
         self._running = False
         self._closed = False
+        self._last_call: Callable[[], Any] = lambda: None
+
+    def at_close(self, function: Callable[[], Any]) -> None:
+        """Have `close` call a function, on the thread, after what runs on it."""
+        self._last_call = function
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function on the thread, in a copy of the current context, and wait for its result.
@@ -57,7 +66,7 @@ class SessionThread:
         return await future
 
     def close(self) -> None:
-        """End the thread; where it runs user code, that code sees `SessionEnded`.
+        """End the thread; where it runs user code, that code sees `CallAbandonedError`.
 
         The exception is raised at the next line of Python that the code runs. A wait on one of
         Python's own primitives (`queue.Queue.get`, `threading.Event.wait`, `Future.result`, …) is
@@ -70,18 +79,24 @@ class SessionThread:
             _interrupt(thread)
 
     def _main(self) -> None:
-        try:
-            while True:
-                self._wake.acquire()
-                if self._closed or self._call is None:
-                    return
-                future, context, function = self._call
-                # Nothing may keep the call alive while the thread waits for the next one.
-                self._call = None
-                self._run_call(future, context, function)
-                del future, context, function
-        except SessionEnded:
-            return
+        for step in (self._run_calls, lambda: self._last_call()):
+            try:
+                step()
+            except CallAbandonedError:
+                pass
+            except Exception:
+                logger.exception("%s failed at its end", self._name)
+
+    def _run_calls(self) -> None:
+        while True:
+            self._wake.acquire()
+            if self._closed or self._call is None:
+                return
+            future, context, function = self._call
+            # Nothing may keep the call alive while the thread waits for the next one.
+            self._call = None
+            self._run_call(future, context, function)
+            del future, context, function
 
     def _run_call(
         self, future: asyncio.Future[Any], context: contextvars.Context, function: Callable[[], Any]
@@ -89,7 +104,7 @@ class SessionThread:
         result, failure = None, None
         try:
             result = context.run(function)
-        except SessionEnded:
+        except CallAbandonedError:
             raise
         except BaseException as error:  # carried to whoever awaits the call
             failure = error
@@ -114,12 +129,12 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
 
 
 def _interrupt(thread: threading.Thread) -> None:
-    """Raise `SessionEnded` in a thread, and wake it if it waits in `threading`."""
+    """Raise `CallAbandonedError` in a thread, and wake it if it waits in `threading`."""
     ident = thread.ident
     if ident is None or not thread.is_alive():
         return
     ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(ident), ctypes.py_object(SessionEnded)
+        ctypes.c_ulong(ident), ctypes.py_object(CallAbandonedError)
     )
     waiter = _condition_waiter(sys._current_frames().get(ident))
     if waiter is not None:

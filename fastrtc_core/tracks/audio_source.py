@@ -49,6 +49,8 @@ class AudioSource:
         self._interval = 0.0
         self._since = 0.0
         self._flushed = False
+        self._paused = False
+        self._resumed = False
         self._closed = False
 
     @property
@@ -60,6 +62,11 @@ class AudioSource:
     def closed(self) -> bool:
         """Whether `aclose` was called."""
         return self._closed
+
+    @property
+    def paused(self) -> bool:
+        """Whether `pause` was called, and `resume` was not."""
+        return self._paused
 
     @property
     def has_room(self) -> bool:
@@ -108,6 +115,17 @@ class AudioSource:
             raise QueueFullError(f"{self.queued_duration:.3f} s of audio are queued already")
         self._push(frame.data)
 
+    def pause(self) -> None:
+        """Let nothing be pulled until `resume`: what is queued waits, and producers with it."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Go on where `pause` left off; idempotent."""
+        if self._paused:
+            self._paused = False
+            self._resumed = True
+            self._changed.notify()
+
     def flush(self) -> None:
         """Say that what is queued ends here: its last, short frame is padded and played at once."""
         self._flushed = True
@@ -150,10 +168,11 @@ class AudioSource:
 
     def _state(self) -> QueueState:
         return QueueState(
-            self._playout.queued,
+            0 if self._paused else self._playout.queued,
             self._last_push,
             self._flushed,
-            full=not self.has_room,
+            # What waited through a pause is played at its own pace, and not to catch up.
+            full=self._resumed or not self.has_room,
             interval=self._interval,
             since=self._since,
         )
@@ -161,7 +180,7 @@ class AudioSource:
     def _pull(self, count: int) -> NDArray[np.int16]:
         data = self._playout.pull(count)
         if not self._playout.queued:
-            self._flushed = False
+            self._flushed = self._resumed = False
         while self._waiting and self._playout.queued < self._capacity:
             future, waiting = self._waiting.popleft()
             if not future.done():

@@ -265,7 +265,9 @@ async def test_the_context_is_there_in_every_method() -> None:
 
     async with connect(Sync(), id="me") as peer:
         peer.send("hello")
-        await peer.speak(tone(duration=0.1))
+        async with asyncio.timeout(10):
+            while len(seen) < 4:
+                await peer.speak(tone(duration=0.02))
     assert seen == dict.fromkeys(["start_up", "receive", "emit", "on_message", "shutdown"], "me")
     with pytest.raises(RuntimeError, match="no session"):
         get_current_context()

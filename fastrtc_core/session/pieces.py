@@ -1,0 +1,88 @@
+"""What a source of speech says, piece by piece, whatever kind of source it is."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..errors import ConfigurationError
+from ..functions import Function
+from ..outputs import AdditionalOutputs, CloseStream
+from .threads import SessionThread
+
+_END = object()
+
+NO_TTS = (
+    "a text cannot be said without a voice: set self.tts in the handler to an object with "
+    "stream_tts(text), stream_tts_sync(text) or tts(text)"
+)
+
+
+async def pieces_of(source: Any, thread: SessionThread) -> AsyncGenerator[Any]:
+    """Yield what a source says; its sync code runs on the thread.
+
+    Args:
+        source: A text, what `emit` may return, a sync or async iterator of these, an awaitable of
+            any, or a function of no arguments that returns any.
+        thread: A thread for this source alone; its owner closes it. A generator that is not at its
+            end then is closed on it.
+    """
+    while True:
+        if callable(source):
+            source = await _called(source, thread)
+        elif inspect.isawaitable(source):
+            source = await source
+        else:
+            break
+    if isinstance(source, AsyncIterable):
+        async for piece in _closing(aiter(source)):
+            yield piece
+    elif _is_one(source):
+        yield source
+    elif isinstance(source, Iterable):
+        iterator = await thread.run(iter, source)
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            thread.at_close(close)
+        while (piece := await thread.run(next, iterator, _END)) is not _END:
+            yield piece
+    elif source is not None:
+        yield source  # nothing that can be said: whoever plays it tells why
+
+
+def voice_of(tts: Any) -> Callable[[str], Any]:
+    """How a text-to-speech engine is called: text in, a source of speech out.
+
+    Raises:
+        ConfigurationError: If there is none, or it has none of the methods.
+    """
+    for name in ("stream_tts", "stream_tts_sync", "tts"):
+        method = getattr(tts, name, None)
+        if callable(method):
+            return functools.partial(functools.partial, method)
+    raise ConfigurationError(NO_TTS)
+
+
+async def _called(source: Callable[..., Any], thread: SessionThread) -> Any:
+    function = Function(source, leading=0)
+    if function.is_coroutine or function.is_any_generator:
+        return source()  # this runs nothing of it yet
+    return await thread.run(source)
+
+
+def _is_one(source: Any) -> bool:
+    """Whether it is one piece, although some of these can be iterated over."""
+    return isinstance(source, (str, bytes, tuple, dict, np.ndarray, AdditionalOutputs, CloseStream))
+
+
+async def _closing(iterator: AsyncIterator[Any]) -> AsyncGenerator[Any]:
+    try:
+        async for piece in iterator:
+            yield piece
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()

@@ -1,0 +1,286 @@
+"""`Speaker`: says one thing after the other, and falls silent at once.
+
+A source of speech is worked through ahead of what is heard, in a task of its own, so that a slow
+engine has the next sentence ready. What it makes goes through a short queue to the playout. To
+interrupt discards both, and waits for nothing: what the source still does ends by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import QueueFullError, SourceClosedError
+from ..frames import AudioFrame, to_audio_frame
+from ..outputs import split_emitted
+from ..sentences import Sentences
+from ..speech import Playback, Speech
+from ..threads import on_loop
+from ..tracks import AudioSource
+from ..tracks.signal import Signal
+from .audio import AudioOutput
+from .pieces import pieces_of, voice_of
+from .threads import SessionThread
+
+if TYPE_CHECKING:
+    from .session import Session
+
+MAX_WAITING = 64
+"""Speeches that may wait to be said; then `say` raises."""
+
+AHEAD = 16
+"""Pieces that are made ahead of what is played; then the source is held back."""
+
+PART = 0.5
+"""Length in s of the parts in which a long piece goes into the playout."""
+
+
+class _Piece(NamedTuple):
+    """Something to play; the first of a sentence carries its text."""
+
+    value: Any
+    text: str = ""
+
+
+class _End(NamedTuple):
+    """The end of a source, and what it raised."""
+
+    error: Exception | None = None
+
+
+class Speaker:
+    """Says what `say` was given, in order of priority.
+
+    Args:
+        session: The session.
+        output: Where it is played.
+        source: The playout of that output.
+    """
+
+    def __init__(self, session: Session, output: AudioOutput, source: AudioSource) -> None:
+        self.current: Speech | None = None
+        self._session = session
+        self._output = output
+        self._source = source
+        self._waiting: list[Speech] = []
+        self._progress: _Progress | None = None
+        self._playing: asyncio.Task[None] | None = None
+        self._changed = Signal()
+        self._closed = False
+
+    def admit(self, speech: Speech) -> None:
+        """Let a speech know how it is cancelled; safe from any thread, before `say`.
+
+        Raises:
+            QueueFullError: If too many wait.
+        """
+        if len(self._waiting) >= MAX_WAITING:
+            raise QueueFullError(f"{MAX_WAITING} speeches wait to be said already")
+        loop = self._session.loop
+        speech._cancel = lambda: on_loop(loop, lambda: self.cancel(speech))
+
+    def say(self, speech: Speech) -> None:
+        """Say it after those of its priority that wait; called on the event loop."""
+        if speech.done:
+            return
+        if self._closed:
+            speech._finish(Playback(0.0, "", True))
+            return
+        later = (n for n, other in enumerate(self._waiting) if other.priority < speech.priority)
+        self._waiting.insert(next(later, len(self._waiting)), speech)
+        self._changed.notify()
+
+    def cancel(self, speech: Speech) -> None:
+        """End a speech, whether it is being said or waits."""
+        if speech is self.current:
+            self._stop()
+        else:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(speech)
+            speech._finish(Playback(0.0, "", True))
+
+    def interrupt(self, *, force: bool = False) -> Playback | None:
+        """End what is being said, and what waits behind it, where it may be interrupted.
+
+        Returns:
+            What became of the speech that was being said; `None` if none ended.
+        """
+        for speech in tuple(self._waiting):
+            if force or speech.interruptible:
+                self.cancel(speech)
+        if self.current is None or not (force or self.current.interruptible):
+            return None
+        return self._stop()
+
+    def pause(self) -> None:
+        """Fall silent for now, if what is being said may be interrupted."""
+        if self.current is not None and self.current.interruptible:
+            self._source.pause()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._source.resume()
+
+    def note_clear(self) -> None:
+        """The queue of the playout is about to be cleared."""
+        if self._progress is not None:
+            self._progress.note_clear()
+
+    async def wait_until_idle(self) -> None:
+        """Wait until nothing is being said, and nothing waits to be."""
+        while self.current is not None or self._waiting:
+            await self._changed.wait()
+
+    async def run(self) -> None:
+        """Say everything until the session ends."""
+        try:
+            while True:
+                while not self._waiting:
+                    await self._changed.wait()
+                self.current = speech = self._waiting.pop(0)
+                self._playing = self._session.own(self._play(speech))
+                await asyncio.wait({self._playing})
+                self.current = self._playing = None
+                self._source.resume()  # where it was paused and had nothing to say
+                self._changed.notify()
+        finally:
+            self._closed = True
+            if self.current is not None:
+                self._stop()
+            for speech in tuple(self._waiting):
+                self.cancel(speech)
+
+    def _stop(self) -> Playback:
+        """End what is being said, at once."""
+        assert self.current is not None
+        playback = self._playback(interrupted=True)
+        self.current._finish(playback)
+        if self._progress is not None:  # it has the floor: all that waits is its own
+            self._output.clear()
+        self._source.resume()
+        if self._playing is not None:
+            self._playing.cancel()
+        return playback
+
+    def _playback(self, *, interrupted: bool, error: Exception | None = None) -> Playback:
+        progress = self._progress
+        if progress is None:
+            return Playback(0.0, "", interrupted, error)
+        return Playback(progress.heard(), progress.text(), interrupted, error)
+
+    async def _play(self, speech: Speech) -> None:
+        """Say one speech, from the first piece of its source until everything was sent."""
+        pieces: asyncio.Queue[_Piece | _End] = asyncio.Queue(AHEAD)
+        making = self._session.own(self._make(speech, pieces))
+        error = None
+        try:
+            async with self._output.floor:
+                self._output.flush()  # what came before
+                self._progress = progress = _Progress(self._source)
+                speech._heard = progress.heard
+                while not isinstance(piece := await pieces.get(), _End):
+                    await self._deliver(piece)
+                error = piece.error
+                self._output.flush()
+                await self._source.wait_for_playout()
+                speech._finish(self._playback(interrupted=False, error=error))
+        except SourceClosedError:
+            pass  # the session ends
+        except Exception as failure:
+            # The source yielded what cannot be played.
+            error = failure
+        finally:
+            making.cancel()
+            if error is not None:
+                self._session.reporter.error(error, speech.what)
+            speech._finish(self._playback(interrupted=True, error=error))
+            self._progress = None
+
+    async def _deliver(self, piece: _Piece) -> None:
+        value, extras = split_emitted(piece.value)
+        if value is not None:
+            frame = to_audio_frame(value)
+            if piece.text and self._progress is not None:
+                self._progress.note_text(piece.text)
+            size = round(PART * frame.sample_rate)
+            for start in range(0, frame.samples_per_channel, size):
+                part = frame.data[:, start : start + size]
+                await self._output.play(AudioFrame(frame.sample_rate, part))
+        await self._session.deliver_extras(extras)
+
+    async def _make(self, speech: Speech, pieces: asyncio.Queue[_Piece | _End]) -> None:
+        """Work through the source of a speech."""
+        end = _End()
+        thread = SessionThread(f"say-{self._session.id[:8]}")
+        sentences = Sentences()
+        try:
+            async with contextlib.aclosing(pieces_of(speech.source, thread)) as source:
+                async for value in source:
+                    text, extras = split_emitted(value)
+                    if isinstance(text, str):
+                        await self._voice(sentences.push(text), pieces)
+                        value = tuple(extras)
+                    else:
+                        await self._voice(sentences.flush(), pieces)
+                    if value != ():
+                        await pieces.put(_Piece(value))
+            await self._voice(sentences.flush(), pieces)
+        except Exception as error:
+            end = _End(error)
+        finally:
+            thread.close()
+        await pieces.put(end)
+
+    async def _voice(self, sentences: list[str], pieces: asyncio.Queue[_Piece | _End]) -> None:
+        """Have sentences spoken by the voice of the handler."""
+        for text in sentences:
+            thread = SessionThread(f"tts-{self._session.id[:8]}")
+            try:
+                speak = voice_of(self._session.handler.tts)
+                async with contextlib.aclosing(pieces_of(speak(text), thread)) as spoken:
+                    async for value in spoken:
+                        await pieces.put(_Piece(value, text))
+                        text = ""
+            finally:
+                thread.close()
+
+
+class _Progress:
+    """How far a speech has been heard: it has the floor, so all that is played is its own.
+
+    Counted in samples per channel that were sent, from its first one.
+    """
+
+    def __init__(self, source: AudioSource) -> None:
+        self._source = source
+        self._settled = 0
+        statistics = source.statistics()
+        # What others queued before is played first.
+        self._first = statistics.played + statistics.queued
+        self._texts: list[tuple[int, str]] = []
+
+    def heard(self) -> float:
+        """In s."""
+        return self._position() / self._source.sample_rate
+
+    def text(self) -> str:
+        """The sentences that have begun."""
+        position = self._position()
+        return " ".join(text for start, text in self._texts if start < position)
+
+    def note_text(self, text: str) -> None:
+        """What is queued next is the beginning of a sentence."""
+        statistics = self._source.statistics()
+        start = self._settled + statistics.played + statistics.queued - self._first
+        self._texts.append((start, text))
+
+    def note_clear(self) -> None:
+        """What is queued is not going to be heard."""
+        position = self._position()
+        self._texts = [(start, text) for start, text in self._texts if start < position]
+        self._settled = position
+        self._first = self._source.statistics().played
+
+    def _position(self) -> int:
+        return self._settled + max(0, self._source.statistics().played - self._first)
