@@ -26,6 +26,8 @@ class WindowedVAD(ABC):
         window: Samples in a window at 16 kHz.
     """
 
+    end_delay = 0.0
+
     def __init__(self, options: VADOptions | None = None, *, window: int = 512) -> None:
         self.options = options or VADOptions()
         self._windows = Windows(SAMPLE_RATE, window)

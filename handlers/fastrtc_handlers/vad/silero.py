@@ -31,6 +31,9 @@ class SileroVAD(WindowedVAD):
         ConfigurationError: If the extra `vad` is not installed.
     """
 
+    # The model remembers: it lets go some windows after the last sound.
+    end_delay = 0.1
+
     def __init__(self, options: VADOptions | None = None) -> None:
         super().__init__(options, window=WINDOW)
         self._stream = SileroStream(load_model())

@@ -37,6 +37,11 @@ class VAD(Protocol):
     """
 
     @property
+    def end_delay(self) -> float:
+        """How much in s later than speech has ended the position of a `speech_end` lies, mostly."""
+        ...
+
+    @property
     def probability(self) -> float:
         """How likely the latest window is speech, 0 to 1."""
         ...

@@ -1,0 +1,312 @@
+"""`ReplyOnPause`: listens until the speaker is done, then says what a function replies."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+import numpy as np
+
+from fastrtc_core import AudioFrame, ConfigurationError, Speech, StreamHandlerBase
+from fastrtc_core.frames import Layout, channels_of
+from fastrtc_core.functions import pick_arguments
+
+from .stt import STTModel
+from .turns import (
+    Action,
+    AlgoOptions,
+    Bot,
+    SilenceTurnDetector,
+    TurnDetector,
+    TurnOptions,
+    TurnTaking,
+)
+from .vad import VAD, LegacyVAD, SileroVAD, VADOptions
+from .words import words_of
+
+logger = logging.getLogger(__name__)
+
+
+class ReplyOnPause(StreamHandlerBase):
+    """Replies to each turn of the speaker with what a function says.
+
+    Messages of the client that are a `dict` with a `command` steer it: `text` (with `text`: a turn
+    that was typed), `push_to_talk` and `mute` (each with `on`: whether from now on), `respond`
+    (answer what was said so far) and `interrupt`.
+
+    Args:
+        fn: `fn(audio, *additional_inputs)`; a function, coroutine, or sync or async generator of
+            whatever `say` takes: audio, text in the voice of `tts`, `AdditionalOutputs`. `audio` is
+            an `AudioFrame` at the input rate; with a keyword-only parameter `text`, the function
+            also gets what was typed in this turn.
+        startup_fn: The same without `audio`, said when the session begins: a greeting.
+        algo_options: When a turn is over and what interrupts; `AlgoOptions` of FastRTC are taken.
+        model_options: Options of the default voice activity detector, or what a `model` of
+            FastRTC's kind gets as its options.
+        can_interrupt: Whether the speaker can interrupt. If not, nothing is listened to until the
+            reply has been played to its end.
+        expected_layout: Layout of `audio`.
+        output_sample_rate: Rate at which replies are sent, in Hz; replies may have any.
+        output_frame_size: Deprecated and ignored.
+        input_sample_rate: Rate of `audio`, in Hz.
+        model: A `VAD`, or a detector written for FastRTC. `SileroVAD` by default.
+        needs_args: Whether to wait for the additional inputs before the first reply. It is known
+            where `fn` cannot be called without them.
+        turn_detector: How long to wait in a pause; by default as long as the options say, adapted
+            to the speaker.
+        tts: The voice of what is said as text; see `StreamHandlerBase.say`.
+        stt: What recognises the words of somebody who speaks while the bot does: "stop"
+            interrupts, "yeah" does not.
+
+    Raises:
+        ConfigurationError: If arguments contradict each other.
+    """
+
+    # Every sample counts more than the delay.
+    max_input_latency = 2.0
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Remember the arguments: `copy` makes another one of them, of a subclass too."""
+        handler = super().__new__(cls)
+        handler._made_of = args, kwargs
+        return handler
+
+    _made_of: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        startup_fn: Callable[..., Any] | None = None,
+        algo_options: TurnOptions | AlgoOptions | None = None,
+        model_options: Any = None,
+        can_interrupt: bool = True,
+        expected_layout: Layout = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        model: VAD | Any = None,
+        needs_args: bool = False,
+        *,
+        turn_detector: TurnDetector | None = None,
+        tts: Any = None,
+        stt: STTModel | None = None,
+    ) -> None:
+        super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
+        if not callable(fn):
+            raise ConfigurationError(f"fn must be a function, not {fn!r}")
+        if isinstance(algo_options, AlgoOptions):
+            algo_options = algo_options.as_turn_options()
+        self.fn = fn
+        self.startup_fn = startup_fn
+        self.options = algo_options or TurnOptions()
+        self.can_interrupt = can_interrupt
+        self.needs_args = needs_args or _needs_more(fn, than=1)
+        self.tts = tts
+        self.stt = stt
+        if self.options.min_words and stt is None:
+            raise ConfigurationError("min_words needs stt: something that recognises words")
+        self.turns = TurnTaking(
+            _vad(model, model_options),
+            (turn_detector or SilenceTurnDetector(self.options.silence)).copy(),
+            self.options,
+            input_sample_rate,
+            channels_of(expected_layout),
+            recognises=stt is not None,
+        )
+        self._lock = threading.Lock()  # `receive` has a thread, and so may whoever steers
+        self._reply: Speech | None = None
+        self._text = ""
+        self._recognition = ThreadPoolExecutor(1, "recognition")
+
+    def copy(self) -> Self:
+        """Another one with the same arguments; a subclass need not override it."""
+        args, kwargs = self._made_of
+        copy = type(self)(*args, **kwargs)
+        copy.max_input_latency = self.max_input_latency
+        copy.tts = self.tts
+        return copy
+
+    # What the session calls
+
+    def start_up(self) -> None:
+        """Say the greeting, if there is one."""
+        if self.startup_fn is not None:
+            self.say(self._greet)
+
+    def receive(self, frame: AudioFrame) -> None:
+        """Listen to a frame."""
+        with self._lock:
+            self._do(self.turns.push(frame, self._bot()))
+
+    async def emit(self) -> None:
+        """Nothing: all that is heard is said."""
+        await asyncio.Event().wait()
+
+    def on_message(self, message: Any) -> None:
+        """Do what the client commands; other messages are for subclasses."""
+        if not isinstance(message, dict):
+            return
+        command = message.get("command")
+        if command == "text":
+            self.add_text(str(message.get("text", "")))
+        elif command == "push_to_talk":
+            self.push_to_talk(bool(message.get("on")))
+        elif command == "mute":
+            self.mute(bool(message.get("on")))
+        elif command == "respond":
+            self.trigger_response()
+        elif command == "interrupt":
+            self.interrupt()
+
+    def shutdown(self) -> None:
+        """End what works for this session alone."""
+        self._recognition.shutdown(wait=False, cancel_futures=True)
+
+    # What an application may call, from any thread
+
+    def trigger_response(self) -> None:
+        """Answer what was said so far, without waiting for a pause."""
+        with self._lock:
+            self._respond()
+
+    def add_text(self, text: str, *, respond: bool = True) -> None:
+        """Add what was typed to the turn.
+
+        Args:
+            text: It goes to `fn` as its keyword argument `text`, with what was spoken.
+            respond: Whether the turn is over; the reply before it is interrupted.
+        """
+        with self._lock:
+            self._text = f"{self._text} {text}".strip()
+            if respond:
+                self.interrupt()
+                self._respond()
+
+    def push_to_talk(self, on: bool) -> None:
+        """Begin a turn, which interrupts, or end it and reply.
+
+        Whoever wants nothing but this mutes the handler: what is said then is heard only between
+        the two calls.
+        """
+        with self._lock:
+            if on:
+                self.interrupt()
+                self.turns.hold()
+            else:
+                self._respond()
+
+    def mute(self, on: bool) -> None:
+        """Stop listening, and forget what was said so far; or listen again."""
+        with self._lock:
+            self.turns.listening = not on
+
+    def determine_reply(self, audio: AudioFrame) -> bool:
+        """Whether a turn is to be answered; for subclasses. It runs where frames arrive."""
+        return True
+
+    # Turns
+
+    def _bot(self) -> Bot:
+        current = self.speech
+        if current is None and self._reply is not None and not self._reply.done:
+            current = self._reply
+        if current is None:
+            return Bot(interruptible=self.can_interrupt)
+        return Bot(True, current.heard, current.interruptible)
+
+    def _do(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action.kind == "pause":
+                self.pause_speech()
+            elif action.kind == "resume":
+                self.resume_speech()
+            elif action.kind == "interrupt":
+                self.interrupt()
+            elif action.kind == "confirm" and action.audio is not None:
+                self._recognition.submit(self._confirm, action.audio)
+            elif action.audio is not None and self.determine_reply(action.audio):
+                self._answer(action.audio)
+
+    def _respond(self) -> None:
+        audio = self.turns.finish()
+        if audio is None and self._text:
+            channels = channels_of(self.expected_layout)
+            audio = AudioFrame(self.input_sample_rate, np.zeros((channels, 0), np.int16))
+        if audio is not None:
+            self._answer(audio)
+
+    def _answer(self, audio: AudioFrame) -> None:
+        text, self._text = self._text, ""
+        reply = functools.partial(self._call, audio, text)
+        self._reply = self.say(reply, interruptible=self.can_interrupt)
+
+    def _confirm(self, audio: AudioFrame) -> None:
+        """Recognise what was said so far, on a thread of its own."""
+        assert self.stt is not None
+        try:
+            words = words_of(self.stt.stt(audio))
+        except Exception:
+            logger.exception("it is not known what was said: taken for an interruption")
+            meant = True
+        else:
+            counting = [word for word in words if word not in self.options.backchannels]
+            meant = len(counting) >= max(1, self.options.min_words)
+        with self._lock:
+            self._do(self.turns.confirm(meant))
+
+    async def _greet(self) -> Any:
+        """What `startup_fn` is going to say."""
+        assert self.startup_fn is not None
+        if self.needs_args or _needs_more(self.startup_fn, than=0):
+            await self.wait_for_args()
+        return functools.partial(self.startup_fn, *pick_arguments(self.startup_fn, self.args))
+
+    async def _call(self, audio: AudioFrame, text: str) -> Any:
+        """What `fn` is going to say; it is called where it belongs, on a thread if it is sync."""
+        if self.needs_args:
+            await self.wait_for_args()
+        arguments = pick_arguments(self.fn, (audio, *self.args))
+        keywords = {"text": text} if _takes_text(self.fn) else {}
+        return functools.partial(self.fn, *arguments, **keywords)
+
+
+def _vad(model: Any, options: Any) -> VAD:
+    """A detector for one session."""
+    if model is None:
+        if options is not None and not isinstance(options, VADOptions):
+            raise ConfigurationError(f"model_options of SileroVAD are VADOptions, not {options!r}")
+        return SileroVAD(options)
+    if isinstance(model, VAD):
+        return model.copy()
+    return LegacyVAD(model, options)
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # a builtin without a signature
+        return []
+
+
+def _needs_more(function: Callable[..., Any], *, than: int) -> bool:
+    """Whether it cannot be called with so many arguments."""
+    required = [
+        parameter
+        for parameter in _parameters(function)
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(required) > than
+
+
+def _takes_text(function: Callable[..., Any]) -> bool:
+    return any(
+        parameter.name == "text" and parameter.kind is parameter.KEYWORD_ONLY
+        for parameter in _parameters(function)
+    )

@@ -1,0 +1,298 @@
+"""`TurnTaking`: from the microphone to turns and interruptions, without I/O.
+
+Time is counted in samples of the microphone. Whoever owns it pushes frame after frame, tells what
+the bot is doing, and does what comes back.
+
+While the bot is silent, a turn begins with speech and ends with enough silence. While it speaks,
+the first moment of speech makes it pause. If the speech lasts, the bot is interrupted and the turn
+goes on as any other; if not, it was a cough or a "mhm", and the bot goes on where it was.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from fastrtc_core import AudioFrame
+
+from ..vad import VAD
+from .detector import TurnDetector
+from .options import TurnOptions
+from .tape import Tape
+
+_SPEECH = 0.5
+"""Probability from which a window is taken for speech."""
+
+_SPEECH = 0.5
+"""Probability from which a window is taken for speech."""
+
+_DETECTION = 0.5
+"""How long in s after its beginning speech is detected at the latest; kept beside the pre-roll."""
+
+
+class Bot(NamedTuple):
+    """What the bot is doing.
+
+    Attributes:
+        busy: Whether it is answering, though perhaps nothing of the answer is heard yet.
+        heard: How much in s of the answer has been heard.
+        interruptible: Whether it may be interrupted.
+    """
+
+    busy: bool = False
+    heard: float = 0.0
+    interruptible: bool = True
+
+
+class Action(NamedTuple):
+    """What is to be done.
+
+    Attributes:
+        kind: `pause` and `resume` the bot; `confirm` that what was said so far is meant to
+            interrupt, see `TurnTaking.confirm`; `interrupt` the bot; `reply` to a turn.
+        audio: What was said.
+    """
+
+    kind: Literal["pause", "resume", "confirm", "interrupt", "reply"]
+    audio: AudioFrame | None = None
+
+
+class TurnTaking:
+    """Follows one speaker.
+
+    Args:
+        vad: Tells speech from the rest; of this speaker alone.
+        detector: Tells how long to wait in a pause; of this speaker alone.
+        options: What counts.
+        sample_rate: Of the frames, in Hz.
+        num_channels: Of the frames.
+        recognises: Whether somebody who recognises words answers to `confirm`. Then a short word
+            is not taken for a false alarm before it is known which one it was.
+
+    Attributes:
+        listening: Whether frames are listened to; set by `mute`.
+    """
+
+    def __init__(
+        self,
+        vad: VAD,
+        detector: TurnDetector,
+        options: TurnOptions,
+        sample_rate: int,
+        num_channels: int = 1,
+        *,
+        recognises: bool = False,
+    ) -> None:
+        self.listening = True
+        self._recognises = recognises
+        self._vad = vad
+        self._detector = detector
+        self._options = options
+        self._rate = sample_rate
+        self._tape = Tape(sample_rate, num_channels)
+        self._vad_start = 0
+        """Sample at which the detector was last reset."""
+        self._start: int | None = None
+        """Sample at which the turn began, if there is one."""
+        self._speech: int | None = None
+        """Sample at which the speech began that goes on."""
+        self._silence = 0
+        """Sample at which the present pause began."""
+        self._patience = 0.0
+        self._voiced = 0
+        """Samples of speech in this turn, up to the present pause or speech."""
+        self._has_floor = False
+        """Whether the speaker began while the bot was silent, or has interrupted it."""
+        self._paused = False
+        """Whether the bot was told to pause."""
+        self._asked = False
+        """Whether an interruption waits to be confirmed."""
+        self._held = False
+        """Whether the turn goes on until `finish`, however long the silence."""
+        self._answered: tuple[int, int] | None = None
+        """The turn that is being answered, from its first sample to the end of its speech; kept
+        as long as nothing of the answer has been heard."""
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether a turn has begun."""
+        return self._start is not None
+
+    def push(self, frame: AudioFrame, bot: Bot) -> list[Action]:
+        """Listen to a frame; returns what is to be done, in order."""
+        self._tape.push(frame.data)
+        if not bot.busy or bot.heard > 0:
+            self._answered = None
+        actions: list[Action] = []
+        if self._held:
+            actions = self._decide_while_held()
+        elif not self.listening or (bot.busy and not bot.interruptible):
+            actions = self.drop()
+        else:
+            self._follow(frame, bot)
+            if self._start is not None:
+                actions = self._decide(bot)
+        self._forget()
+        return actions
+
+    def confirm(self, meant: bool) -> list[Action]:
+        """Answer a `confirm`: whether the words that were said are meant to interrupt."""
+        if not self._asked or self._start is None:
+            return []
+        self._asked = False
+        if meant:
+            return [self._interrupt()]
+        if self._speech is None:
+            return self._false_alarm()
+        # Asked again when as much has been said once more.
+        self._voiced, self._speech = 0, self._tape.end
+        return []
+
+    def hold(self) -> None:
+        """Begin a turn now, and let nothing but `finish` end it: a key is pressed to talk.
+
+        The bot is to be interrupted first.
+        """
+        self.drop()
+        self._start = self._tape.end
+        self._held = True
+
+    def finish(self) -> AudioFrame | None:
+        """End the turn now; returns what was said, or `None` if there is no turn."""
+        if self._start is None:
+            return None
+        return self._end_turn().audio
+
+    def drop(self) -> list[Action]:
+        """Forget what was said; the next frame is the first of another stream."""
+        actions = [Action("resume")] if self._paused else []
+        self._vad.reset()
+        self._vad_start = self._tape.end
+        self._start = self._speech = None
+        self._paused = self._asked = self._held = False
+        return actions
+
+    # One frame
+
+    def _follow(self, frame: AudioFrame, bot: Bot) -> None:
+        """Where speech began and ended."""
+        for event in self._vad.push(frame):
+            position = self._vad_start + event.position
+            if event.kind == "speech_start":
+                self._begin(position, bot)
+            else:
+                lateness = round(self._vad.end_delay * self._rate)
+                self._rest(max(self._speech or 0, position - lateness))
+
+    def _begin(self, position: int, bot: Bot) -> None:
+        if self._start is None:
+            self._start = position
+            self._voiced = 0
+            self._has_floor = not bot.busy
+            if self._answered is not None:
+                self._detector.note_pause((position - self._answered[1]) / self._rate)
+        else:
+            self._detector.note_pause(max(0, position - self._silence) / self._rate)
+        self._speech = position
+
+    def _rest(self, position: int) -> None:
+        if self._start is None or self._speech is None:
+            return
+        self._voiced += position - self._speech
+        self._speech = None
+        self._silence = position
+        self._patience = self._detector.patience(self._tape.since(self._start))
+
+    def _decide(self, bot: Bot) -> list[Action]:
+        if not bot.busy:
+            self._paused, self._has_floor = False, True
+        elif not self._has_floor:
+            return self._decide_to_interrupt(bot)
+        elif self._speech is not None:
+            return [Action("interrupt")]  # the bot has begun in the midst of what is said
+        return self._decide_to_reply()
+
+    def _decide_while_held(self) -> list[Action]:
+        assert self._start is not None
+        too_long = self._tape.end - self._start >= self._options.max_turn * self._rate
+        return [self._end_turn()] if too_long else []
+
+    def _decide_to_reply(self) -> list[Action]:
+        assert self._start is not None
+        now, options = self._tape.end, self._options
+        if self._speech is None and now - self._silence >= self._patience * self._rate:
+            if self._voiced >= options.min_speech * self._rate:
+                return [self._end_turn()]
+            self._start = None
+        elif now - self._start >= options.max_turn * self._rate:
+            speaking = self._speech is not None
+            action = self._end_turn()
+            if speaking:  # the speaker goes on: another turn
+                self._start = self._speech = now
+                self._voiced = 0
+                self._has_floor = True
+            return [action]
+        return []
+
+    def _decide_to_interrupt(self, bot: Bot) -> list[Action]:
+        now, options = self._tape.end, self._options
+        if 0 < bot.heard < options.warm_up:
+            return []
+        actions = []
+        if not self._paused:
+            self._paused = True
+            actions.append(Action("pause"))
+        # A detector goes on for a while after the last sound: that is not more speech.
+        sounds = self._speech is not None and self._vad.probability >= _SPEECH
+        said = self._voiced
+        if self._speech is not None:
+            said += max(0, now - self._speech - round(self._vad.end_delay * self._rate))
+        if sounds and said >= options.interrupt_after * self._rate:
+            if options.min_words == 0:
+                actions.append(self._interrupt(nothing_heard=bot.heard == 0))
+            elif not self._asked:
+                actions.append(self._ask())
+        elif self._speech is None and now - self._silence >= options.resume_after * self._rate:
+            if not self._recognises or self._voiced < options.min_speech * self._rate:
+                actions += self._false_alarm()
+            elif not self._asked:
+                actions.append(self._ask())
+        return actions
+
+    def _ask(self) -> Action:
+        assert self._start is not None
+        self._asked = True
+        return Action("confirm", self._since(self._start))
+
+    def _false_alarm(self) -> list[Action]:
+        self._paused = self._asked = False
+        self._start = None
+        return [Action("resume")]
+
+    def _interrupt(self, *, nothing_heard: bool = False) -> Action:
+        if nothing_heard and self._answered is not None:
+            # The speaker was not done after all: both parts are one turn.
+            self._start, self._answered = self._answered[0], None
+        self._paused, self._has_floor = False, True
+        return Action("interrupt")
+
+    def _end_turn(self) -> Action:
+        assert self._start is not None
+        audio = self._since(self._start)
+        self._answered = (self._start, self._silence)
+        if self._held:
+            self.drop()
+        self._start = self._speech = None
+        self._paused = self._asked = False
+        return Action("reply", audio)
+
+    def _since(self, start: int) -> AudioFrame:
+        return self._tape.since(start - round(self._options.pre_roll * self._rate))
+
+    def _forget(self) -> None:
+        """Keep the turn, and what may turn out to be the beginning of the next."""
+        needed = [self._tape.end - round(_DETECTION * self._rate)]
+        if self._start is not None:
+            needed.append(self._start)
+        if self._answered is not None:
+            needed.append(self._answered[0])
+        self._tape.forget_before(min(needed) - round(self._options.pre_roll * self._rate))
