@@ -28,6 +28,7 @@ SENTENCE = (
     "The quick brown fox jumps over the lazy dog. She sells sea shells by the sea shore. "
     "Every word that you hear has been to the server and back."
 )
+VOICE_DEMOS = {"hello_computer", "live_transcript", "llm_voice_chat", "voice_agent"}
 START_TIMEOUT = 40.0  # s; gradio takes a while to import on a busy machine
 RATE = 16000  # Hz, of recordings
 

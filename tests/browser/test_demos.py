@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import OpenPage, Screenshot
-from .support import ROOT, Server
+from .support import ROOT, VOICE_DEMOS, Server
 
-NAMES = sorted(path.stem for path in (ROOT / "demo").glob("[!_]*.py"))
+# Those that understand speech are in `test_voice_demos.py`.
+NAMES = sorted({path.stem for path in (ROOT / "demo").glob("[!_]*.py")} - VOICE_DEMOS)
 
 # The mean of red, green and blue in what a video element shows.
 MEAN_COLOUR = """(video) => {
@@ -40,14 +42,20 @@ def demo(
 ) -> Iterator[Page]:
     """The page of the demo that the test is named for, connected; Ctrl+C in the end."""
     name = request.node.name.removeprefix("test_")
-    server = demos[name]
+    with visiting(demos[name], open_page) as page:
+        yield page
+        screenshot(page, f"demo-{name}")
+
+
+@contextmanager
+def visiting(server: Server, open_page: OpenPage) -> Iterator[Page]:
+    """The page of a demo, connected; Ctrl+C in the end, and nothing in the log."""
     server.wait_until_ready()
     page = open_page(server.url)
     page.get_by_role("button", name="Start").click()
     state = page.get_by_role("status").first
     expect(state).to_have_text("Connected")
     yield page
-    screenshot(page, f"demo-{name}")
     assert server.interrupt() == 0, server.log.read_text()
     expect(state).to_have_text(re.compile("The server (closed|is shutting)"))
     assert "Traceback" not in server.log.read_text()

@@ -1,0 +1,157 @@
+"""The demos that understand speech: what Chromium says into them, they answer."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.responses import Response, StreamingResponse
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from fastrtc_core import AudioFrame
+from fastrtc_core.testing import tone
+from fastrtc_handlers.tts import EspeakTTS
+
+from .conftest import OpenPage, Screenshot
+from .support import FLAGS, ROOT, VOICE_DEMOS, Server, chromium_path
+from .test_demos import visiting, wait_for_sound
+
+SPOKEN: dict[str, list[str | float]] = {
+    "voice_agent": [
+        5.0,
+        "turn on the light",
+        4.0,
+        "say something long",
+        4.0,
+        "what time is it",
+        9.0,
+    ],
+    "hello_computer": [4.0, "what time is it", 2.0, "hello computer, turn off the radio", 9.0],
+    "live_transcript": [4.0, "monday tuesday wednesday sunday", 1.5, "friday", 9.0],
+    "llm_voice_chat": [4.0, "what is the meaning of all this", 20.0],
+}
+"""What is said to each: sentences, and pauses in s between them."""
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.node.name).removeprefix("test_")
+
+
+@pytest.fixture
+def browser(playwright: Playwright, name: str, tmp_path: Path) -> Iterator[Browser]:
+    """A browser whose microphone hears the sentences for one demo."""
+    voice = EspeakTTS("en-us+f3", speed=150)
+    parts = [
+        voice.tts(part).data
+        if isinstance(part, str)
+        else np.zeros((1, round(part * voice.sample_rate)), np.int16)
+        for part in SPOKEN[name]
+    ]
+    spoken = tmp_path / "spoken.wav"
+    spoken.write_bytes(AudioFrame(voice.sample_rate, np.concatenate(parts, axis=1)).to_wav_bytes())
+    microphone = ["--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={spoken}"]
+    running = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS + microphone)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def demo(name: str, open_page: OpenPage, screenshot: Screenshot) -> Iterator[Page]:
+    """The page of the demo that the test is named for, connected; Ctrl+C in the end."""
+    server = Server(ROOT / "demo" / f"{name}.py", port_option="--port")
+    try:
+        with visiting(server, open_page) as page:
+            yield page
+            screenshot(page, f"demo-{name}")
+    finally:
+        server.kill()
+
+
+def test_voice_agent(demo: Page) -> None:
+    """It greets, obeys, is interrupted, and shows how long each answer took."""
+    expect(demo.get_by_text("What can I do for you?")).to_be_visible()
+    expect(demo.get_by_text("The light is on.")).to_be_visible()
+    expect(demo.get_by_text("Very well.", exact=False)).to_be_visible()
+    expect(demo.get_by_text(re.compile(r"interrupted after \d\.\d s"))).to_be_visible()
+    expect(demo.get_by_text(re.compile(r"It is \d\d \d\d"))).to_be_visible()
+    expect(demo.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
+
+
+def test_hello_computer(demo: Page) -> None:
+    """It answers what was said to it, and nothing else."""
+    log = demo.get_by_label("Conversation")
+    expect(log).to_have_value("You: turn off the radio\nComputer: The radio is off.\n")
+    wait_for_sound(demo)
+
+
+def test_live_transcript(demo: Page) -> None:
+    """The words are there while they are said, and then for good."""
+    expect(demo.get_by_label("Being said")).to_have_value(re.compile("monday tuesday"))
+    final = demo.get_by_label("Transcript")
+    expect(final).to_have_value(re.compile("monday tuesday wednesday sunday\n.*friday\n"))
+    expect(demo.get_by_label("Being said")).to_have_value("")
+
+
+def test_llm_voice_chat(service: list[Any], demo: Page) -> None:
+    """What was said goes to the model, and what it writes is spoken while it writes."""
+    expect(demo.get_by_text("What does it mean?")).to_be_visible()
+    wait_for_sound(demo)
+    expect(demo.get_by_text("Forty-two. I am quite sure.")).to_be_visible()
+    (chat,) = (body for path, body in service if path == "chat")
+    assert [message["role"] for message in chat["messages"]] == ["system", "user"]
+    assert chat["stream"] is True
+    spoken = [body["input"] for path, body in service if path == "speech"]
+    assert spoken == ["Forty-two.", "I am quite sure."]
+
+
+def test_there_is_a_test_for_each() -> None:
+    """No demo goes untested."""
+    assert {f"test_{name}" for name in VOICE_DEMOS} <= set(globals())
+    assert set(SPOKEN) == VOICE_DEMOS
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """An OpenAI-compatible service on this machine; what it was asked."""
+    app, asked = FastAPI(), list[Any]()
+
+    @app.post("/v1/chat/completions")
+    async def chat(request: Request) -> Response:
+        asked.append(("chat", await request.json()))
+        tokens = ["Forty", "-two", ". I am", " quite", " sure."]
+        events = [json.dumps({"choices": [{"delta": {"content": token}}]}) for token in tokens]
+        lines = (f"data: {event}\n\n" for event in [*events, "[DONE]"])
+        return StreamingResponse(lines, media_type="text/event-stream")
+
+    @app.post("/v1/audio/transcriptions")
+    async def transcriptions(request: Request) -> dict[str, str]:
+        asked.append(("transcription", dict(await request.form())))
+        return {"text": "What does it mean?"}
+
+    @app.post("/v1/audio/speech")
+    async def speech(request: Request) -> Response:
+        body = await request.json()
+        asked.append(("speech", body))
+        return Response(tone(500, 1.0, 24000).data.tobytes(), media_type="audio/pcm")
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        threading.Event().wait(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
+    for variable in ("STT_MODEL", "TTS_MODEL", "LLM_MODEL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    yield asked
+    server.should_exit = True
+    thread.join()
