@@ -19,7 +19,7 @@ from typing import Any
 
 import uvloop
 
-from . import floor, measures
+from . import floor, measures, sockets
 from .peers import OURS, PEERS, UnavailableError, python_of, running, version_of
 from .plots import all_plots
 from .report import markdown, plain
@@ -58,6 +58,11 @@ def run(name: str, environments: Path, times: measures.Times) -> dict[str, Any]:
                 results = runner.run(measure(server, times))
             with running(peer, python, SERVER_CORE, "--listen") as server:
                 results["listening"] = runner.run(measures.cost(server, times, talk=True))
+            results["websocket"] = {}
+            for encoding in peer.encodings:
+                with running(peer, python, SERVER_CORE) as server:
+                    found = runner.run(sockets.capacity(server, encoding, times))
+                    results["websocket"][encoding] = found
         return {"version": version_of(peer, python), **results}
     except (UnavailableError, ConnectionError) as error:
         return {"skipped": str(error)}

@@ -31,19 +31,21 @@ class Peer:
         package: The package that it is, of which the version is told.
         server: Its echo server: a script that takes a port, and `--listen` to send nothing back.
         requirements: What its environment holds; none for the environment of this process.
+        encodings: What its echo speaks over WebSockets, of `sockets.py`.
     """
 
     title: str
     package: str
     server: str
     requirements: tuple[str, ...] = ()
+    encodings: tuple[str, ...] = ()
 
 
 OURS = "ours"
 
 PEERS = {
-    OURS: Peer("fastrtc-core", "fastrtc-core", "ours.py"),
-    "fastrtc": Peer("FastRTC", "fastrtc", "fastrtc_echo.py", ("fastrtc",)),
+    OURS: Peer("fastrtc-core", "fastrtc-core", "ours.py", encodings=("mulaw", "pcm16")),
+    "fastrtc": Peer("FastRTC", "fastrtc", "fastrtc_echo.py", ("fastrtc",), ("mulaw",)),
     "aiortc": Peer("aiortc", "aiortc", "aiortc_echo.py"),
     "pipecat": Peer(
         "Pipecat",

@@ -61,6 +61,20 @@ FIGURES = [
     Figure("latency 2 s after it (ms)", path("freeze", "after")),
     Figure("connected, nothing sent either way (% of a core)", path("idle"), "{:.2f}"),
     Figure("listening only (% of a core)", path("listening"), "{:.2f}"),
+    Figure("WebSocket, JSON: latency p50 (ms)", path("websocket", "mulaw", "alone", "p50")),
+    Figure(
+        "WebSocket, JSON: growth of latency (ms/s)",
+        path("websocket", "mulaw", "alone", "drift"),
+        "{:.2f}",
+    ),
+    Figure(
+        "WebSocket, JSON: sessions on one core", path("websocket", "mulaw", "connections"), "{:.0f}"
+    ),
+    Figure(
+        "WebSocket, binary: sessions on one core",
+        path("websocket", "pcm16", "connections"),
+        "{:.0f}",
+    ),
 ]
 
 LOSS_FIGURES = [

@@ -37,6 +37,7 @@ from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
 from .tracks import AudioFrameEvent, AudioSource, AudioStream, VideoSource, VideoStream
 from .webrtc.options import AudioOptions, VideoOptions
+from .websocket.options import TelephoneOptions
 
 __all__ = [
     "AdditionalOutputs",
@@ -76,6 +77,7 @@ __all__ = [
     "Stream",
     "StreamHandler",
     "StreamHandlerBase",
+    "TelephoneOptions",
     "TextToSpeech",
     "UIArgs",
     "UnavailableError",

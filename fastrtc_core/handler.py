@@ -153,6 +153,9 @@ class StreamHandlerBase(ABC):
     def on_message(self, message: Any) -> Any:
         """Called with the data of every `message` from the client; may be a coroutine."""
 
+    def on_dtmf(self, digit: str) -> Any:
+        """Called with each key (`0` to `9`, `*`, `#`) that a caller presses; may be a coroutine."""
+
     def on_interrupted(self, playback: Playback) -> Any:
         """Called when what `say` was given was interrupted, with what was heard of it.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .functions import Modality, Mode, as_handler
@@ -20,6 +20,8 @@ from .speech import Speech
 from .webrtc import ice
 from .webrtc.manager import PeerManager, PeerOptions
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
+from .websocket.manager import SocketManager
+from .websocket.options import SocketOptions, TelephoneOptions
 
 if TYPE_CHECKING:
     import gradio
@@ -30,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 10.0
 """How long in s a server that shuts down waits for its sessions to end."""
+
+
+Transport = Literal["webrtc", "websocket", "telephone"]
+"""What `Stream.mount` adds routes for."""
 
 
 class UIArgs(TypedDict, total=False):
@@ -118,6 +124,10 @@ class Stream:
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
         self._registry = Registry(concurrency_limit)
+        hooks = Hooks(on_connect, on_disconnect)
+        self._sockets = SocketManager(
+            self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
+        )
         self._peers = PeerManager(
             self.handler,
             self._registry,
@@ -130,7 +140,7 @@ class Stream:
                 advertised_address=advertised_address,
                 audio=audio_options,
                 video=video_options,
-                hooks=Hooks(on_connect, on_disconnect),
+                hooks=hooks,
             ),
         )
 
@@ -147,8 +157,12 @@ class Stream:
         path: str = "",
         tags: list[str | Enum] | None = None,
         dependencies: Sequence[Depends] | None = None,
+        *,
+        transports: Collection[Transport] = get_args(Transport),
+        origins: Sequence[str] | None = None,
+        telephone: TelephoneOptions | None = None,
     ) -> None:
-        """Add the routes to an app: `{path}/webrtc/offer` and what its clients need.
+        """Add the routes to an app: those of WebRTC, of WebSockets, and of telephone calls.
 
         When the app shuts down, the sessions are drained.
 
@@ -157,15 +171,31 @@ class Stream:
             path: Prefix of the routes, such as `/voice`.
             tags: Tags of the routes in the OpenAPI document.
             dependencies: Dependencies of every route, for authentication.
+            transports: Which there are; all by default. WebSockets and calls have audio only.
+            origins: Origins of the pages that may open WebSockets, such as `https://example.org`;
+                `["*"]` for all. By default those of the same host and port.
+            telephone: How calls are taken.
+
+        Raises:
+            ConfigurationError: If a transport is unknown.
         """
+        for transport in transports:
+            _check_choice("transports", transport, get_args(Transport))
         # Imported here: FastAPI is a third of the time that importing this package takes, and of no
         # use to a process that only connects to a stream.
         from fastapi import APIRouter
 
-        from .webrtc.routes import add_routes
+        from .webrtc import routes as webrtc
+        from .websocket import routes as websocket
+        from .websocket import telephone as calls
 
         router = APIRouter(prefix=path.rstrip("/"), tags=tags, dependencies=dependencies)
-        add_routes(router, self._peers.handle, self.client_rtc_configuration)
+        if "webrtc" in transports:
+            webrtc.add_routes(router, self._peers.handle, self.client_rtc_configuration)
+        if "websocket" in transports and "audio" in self.modality:
+            websocket.add_routes(router, self._sockets.serve, origins)
+        if "telephone" in transports and "audio" in self.modality:
+            calls.add_routes(router, self._sockets.serve_call, telephone or TelephoneOptions())
         app.include_router(router)
         app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
 

@@ -93,6 +93,8 @@ class AudioOutput:
         self._cancel_tail()
         self._converter.flush()
         self._source.clear_queue()
+        if self._session.on_clear is not None:
+            self._session.on_clear()
 
     def close(self) -> None:
         """Stop the timer of the tail."""

@@ -1,7 +1,8 @@
-"""Messages from the client: arguments at once, the rest to `on_message`, one at a time."""
+"""What comes from the client beside media: arguments at once, the rest to hooks, one at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import MessageError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 CAPACITY = 256
-"""Messages that may wait for `on_message`; then the oldest are dropped, and the client is told."""
+"""Messages that may wait for their hook; then the oldest are dropped, and the client is told."""
 
 
 class Inbox:
@@ -23,7 +24,7 @@ class Inbox:
         self.malformed = 0
         """Messages that could not be read."""
         self._session = session
-        self._messages: Ring[Any] = Ring(CAPACITY)
+        self._messages: Ring[tuple[str, Any]] = Ring(CAPACITY)
 
     @property
     def dropped(self) -> int:
@@ -42,18 +43,28 @@ class Inbox:
             # At once: `start_up` may be waiting for it.
             self._session.handler.set_args(message.data)
             return
+        self._put("on_message", message.data)
+
+    def put_key(self, digit: str) -> None:
+        """Take a key that was pressed on a telephone."""
+        self._put("on_dtmf", digit)
+
+    def _put(self, hook: str, data: Any) -> None:
         dropped = self._messages.dropped
-        self._messages.put(message.data)
+        self._messages.put((hook, data))
         if self._messages.dropped > dropped and not dropped:
             self._session.reporter.tell(
                 "warning", "Messages arrive faster than the server handles them; some are lost."
             )
 
-    async def run(self, on_message: UserCall) -> None:
-        """Hand every message to `on_message`; an exception loses one."""
+    async def run(self, hooks: Mapping[str, UserCall]) -> None:
+        """Hand everything to the hook that it is for; an exception loses one."""
         while True:
-            message = await self._messages.get()
+            name, data = await self._messages.get()
+            hook = hooks.get(name)
+            if hook is None:
+                continue
             try:
-                await on_message(message)
+                await hook(data)
             except Exception as error:
-                self._session.reporter.error(error, "on_message")
+                self._session.reporter.error(error, name)

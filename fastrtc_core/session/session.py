@@ -80,6 +80,8 @@ class Session:
         remote_audio, remote_video: Where the transport pushes what comes in, or `None`.
         local_audio, local_video: Where the transport pulls what goes out, or `None`.
         outputs: The additional outputs of the handler.
+        on_clear: Called when queued audio is discarded; a transport whose client may hold some of
+            it sets this.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Session:
         self.context = replace(context, _warn=self._warn)
         self.close_reason: CloseReason | None = None
         self.outputs = OutputHub()
+        self.on_clear: Callable[[], None] | None = None
         self.reporter = Reporter(self.id, self._post, self.loop.time)
         channels = channels_of(handler.expected_layout)
         self.remote_audio = (
@@ -192,6 +195,10 @@ class Session:
         """Take a message from the client; what cannot be read is answered with an error."""
         self._inbox.put(text)
 
+    def take_key(self, digit: str) -> None:
+        """Take a key that was pressed on a telephone."""
+        self._inbox.put_key(digit)
+
     # What the handler calls
 
     @property
@@ -278,12 +285,21 @@ class Session:
         assert self._tasks is not None
         return self._tasks.create_task(coro)
 
-    async def deliver_extras(self, extras: list[AdditionalOutputs | CloseStream]) -> None:
-        """Publish what came with a frame; `CloseStream` ends the session after the playout."""
+    async def deliver_extras(
+        self, extras: list[AdditionalOutputs | CloseStream], *, said: bool = False
+    ) -> None:
+        """Publish what came with a frame; `CloseStream` ends the session after the playout.
+
+        Args:
+            extras: What came.
+            said: Whether it came with something that is being said.
+        """
         for extra in extras:
             if isinstance(extra, AdditionalOutputs):
                 self.publish(extra)
             else:
+                if self._speaker is not None and not said:
+                    await self._speaker.wait_until_idle()
                 await self._close_after_playout(extra.msg)
 
     # The life of a session
@@ -311,8 +327,13 @@ class Session:
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         """The loops that this session needs, each for a task of its own."""
         loops: list[Coroutine[Any, Any, None]] = []
-        if type(self.handler).on_message is not StreamHandlerBase.on_message:
-            loops.append(self._inbox.run(self._call("on_message")))
+        hooks = [
+            name
+            for name in ("on_message", "on_dtmf")
+            if getattr(type(self.handler), name) is not getattr(StreamHandlerBase, name)
+        ]
+        if hooks:
+            loops.append(self._inbox.run({name: self._call(name) for name in hooks}))
         if self._time_limit is not None:
             loops.append(self._enforce_time_limit(self._time_limit))
         if self._audio_stream is not None and (receive := self._method("receive")):

@@ -207,7 +207,7 @@ class Speaker:
             for start in range(0, frame.samples_per_channel, size):
                 part = frame.data[:, start : start + size]
                 await self._output.play(AudioFrame(frame.sample_rate, part))
-        await self._session.deliver_extras(extras)
+        await self._session.deliver_extras(extras, said=True)
 
     async def _make(self, speech: Speech, pieces: asyncio.Queue[_Piece | _End]) -> None:
         """Work through the source of a speech."""

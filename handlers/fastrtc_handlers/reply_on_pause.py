@@ -32,6 +32,9 @@ from .words import words_of
 
 logger = logging.getLogger(__name__)
 
+_GAP = 0.2
+"""Time in s without a frame after which silence is heard."""
+
 
 class ReplyOnPause(StreamHandlerBase):
     """Replies to each turn of the speaker with what a function says.
@@ -123,6 +126,8 @@ class ReplyOnPause(StreamHandlerBase):
         self._reply: Speech | None = None
         self._text = ""
         self._recognition = ThreadPoolExecutor(1, "recognition")
+        self._frames = 0
+        self._in_turn = asyncio.Event()
 
     def copy(self) -> Self:
         """Another one with the same arguments; a subclass need not override it."""
@@ -134,15 +139,19 @@ class ReplyOnPause(StreamHandlerBase):
 
     # What the session calls
 
-    def start_up(self) -> None:
+    async def start_up(self) -> None:
         """Say the greeting, if there is one."""
+        self.create_task(self._bridge_gaps())
         if self.startup_fn is not None:
             self.say(self._greet)
 
     def receive(self, frame: AudioFrame) -> None:
         """Listen to a frame."""
-        with self._lock:
-            self._do(self.turns.push(frame, self._bot()))
+        self._frames += 1
+        self._listen(frame)
+        if self.turns.in_turn != self._in_turn.is_set():
+            change = self._in_turn.set if self.turns.in_turn else self._in_turn.clear
+            self.loop.call_soon_threadsafe(change)
 
     async def emit(self) -> None:
         """Nothing: all that is heard is said."""
@@ -211,6 +220,24 @@ class ReplyOnPause(StreamHandlerBase):
         return True
 
     # Turns
+
+    def _listen(self, frame: AudioFrame) -> None:
+        with self._lock:
+            self._do(self.turns.push(frame, self._bot()))
+
+    async def _bridge_gaps(self) -> None:
+        """Hear silence where a client sends nothing in the midst of a turn, or it would not end."""
+        size = round(_GAP * self.input_sample_rate)
+        silence = np.zeros((channels_of(self.expected_layout), size), np.int16)
+        while True:
+            await self._in_turn.wait()
+            frames = self._frames
+            await asyncio.sleep(_GAP)
+            if frames == self._frames:
+                frame = AudioFrame(self.input_sample_rate, silence)
+                await self.loop.run_in_executor(self._recognition, self._listen, frame)
+                if not self.turns.in_turn:
+                    self._in_turn.clear()
 
     def _bot(self) -> Bot:
         current = self.speech

@@ -6,6 +6,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame, Playback, Stream
 from fastrtc_core.client import Client
@@ -16,8 +17,9 @@ from fastrtc_handlers import ReplyOnPause, TurnOptions
 from fastrtc_handlers.turns import SilenceTurnDetector
 
 from ..webrtc.support import gone
-from .conversations import RATE, Speaker, Voices, conversation
+from .conversations import RATE, Conversation, Noise, Speaker, Voices, conversation
 
+ROOMS: list[tuple[Noise, float]] = [("none", 20), ("white", 10), ("hum", 20)]
 OPTIONS = TurnOptions(silence=0.5)
 STEADY = SilenceTurnDetector(0.5, adaptive=False)
 BEEP = tone(500, 0.2, 24000)
@@ -26,30 +28,74 @@ LONG = tone(500, 20, 24000)
 
 @pytest.mark.virtual_clock
 async def test_every_turn_of_a_conversation_is_answered_in_time(voices: Voices) -> None:
-    """From the end of speech to the first sample: the silence, and at most 60 ms more."""
-    talk = conversation(7, voices, noise="none", turns=5)
+    """From the end of speech to the first sample: the silence, and in the median at most 60 ms."""
+    waits: list[float] = []
+    for noise, snr in ROOMS:
+        talk = conversation(7, voices, noise=noise, snr=snr, turns=5)
+        turns, times = await listen(talk, BEEP)
+        replies = times[np.diff(times, prepend=-1) > 0.1]
+        for segment in talk.of("utterance"):
+            later = replies[replies > segment.end / RATE]
+            assert len(later), segment
+            waits.append(later[0] - segment.end / RATE - OPTIONS.silence)
+            spoken = talk.audio.data[0, segment.start : segment.start + RATE // 5]
+            assert any(delay_of(turn.data[0], spoken, RATE)[1] > 0.99 for turn in turns), (
+                "the first 200 ms are there"
+            )
+    assert np.median(waits) <= 0.06
+    assert max(waits) <= 0.2
+
+
+@pytest.mark.virtual_clock
+async def test_a_bot_that_speaks_all_the_time_is_interrupted_by_speech_alone(
+    voices: Voices,
+) -> None:
+    """It is silent 250 ms after each onset; coughs and backchannels cost it a pause at most."""
+    others = 0
+    for noise, snr in ROOMS:
+        talk = conversation(3, voices, noise=noise, snr=snr, turns=6)
+        others += len(talk.segments) - len(talk.of("utterance"))
+        turns, times = await listen(talk, LONG, greeting=LONG)
+        assert len(turns) == len(talk.of("utterance"))
+        for segment in talk.of("utterance"):
+            onset = segment.start / RATE
+            after = times[times > onset - 0.05]
+            gaps = np.flatnonzero(np.diff(after) > 0.1)
+            assert after[gaps[0]] - onset <= 0.25, segment
+        for segment in talk.segments:
+            if segment.kind != "utterance":
+                assert np.any((times > segment.end / RATE) & (times < segment.end / RATE + 1.5))
+    assert others >= 6
+
+
+async def listen(
+    talk: Conversation, answer: AudioFrame, greeting: AudioFrame | None = None
+) -> tuple[list[AudioFrame], NDArray[np.float64]]:
+    """Let an agent listen to a conversation.
+
+    Returns:
+        What it took for turns, and when it said something: the time of each packet in s.
+    """
     turns: list[AudioFrame] = []
 
     def reply(audio: AudioFrame) -> AudioFrame:
         turns.append(audio)
-        return BEEP
+        return answer
 
-    agent = ReplyOnPause(reply, input_sample_rate=RATE, algo_options=OPTIONS, turn_detector=STEADY)
+    agent = ReplyOnPause(
+        reply,
+        startup_fn=None if greeting is None else (lambda: greeting),
+        input_sample_rate=RATE,
+        algo_options=OPTIONS,
+        turn_detector=STEADY,
+    )
     async with connect(agent) as peer:
         start = asyncio.get_running_loop().time()
         await peer.speak(talk.audio)
         await asyncio.sleep(1)
         times = np.array([when - start for when, _ in peer.heard])
-    assert not peer.of_type("error")
-    replies = times[np.diff(times, prepend=-1) > 0.1]
-    for segment in talk.of("utterance"):
-        later = replies[replies > segment.end / RATE]
-        assert len(later), segment
-        assert later[0] - segment.end / RATE - OPTIONS.silence <= 0.06, segment
-        spoken = talk.audio.data[0, segment.start : segment.start + RATE // 5]
-        assert any(delay_of(turn.data[0], spoken, RATE)[1] > 0.99 for turn in turns), (
-            "the first 200 ms are there"
-        )
+        assert not peer.of_type("error")
+    return turns, times
 
 
 async def test_an_interruption_over_real_peers(voices: Voices) -> None:

@@ -398,6 +398,116 @@ async def test_an_agent_speaks_in_the_voice_of_the_handler() -> None:
 
 
 @pytest.mark.virtual_clock
+async def test_a_client_that_sends_nothing_when_nobody_speaks() -> None:
+    """Its turns end as well."""
+    turns: list[AudioFrame] = []
+    async with connect(agent(turns.append)) as peer:
+        for number in range(1, 4):
+            await peer.speak(SPEECH)
+            await asyncio.sleep(1.5)
+            assert len(turns) == number
+            assert np.count_nonzero(turns[-1].data) == RATE
+            await asyncio.sleep(60)
+
+
+def yields_nonsense(audio: AudioFrame) -> Iterator[Any]:
+    yield "no voice for this"
+
+
+def yields_numbers(audio: AudioFrame) -> Iterator[Any]:
+    yield 42
+
+
+def raises_in_its_end(audio: AudioFrame) -> Iterator[Any]:
+    try:
+        while True:
+            yield REPLY
+    finally:
+        raise ValueError("not even this")
+
+
+async def never_ends(audio: AudioFrame) -> AsyncIterator[Any]:
+    while True:
+        await asyncio.sleep(0.01)
+        if audio is None:
+            yield REPLY
+
+
+async def swallows_its_end(audio: AudioFrame) -> AsyncIterator[Any]:
+    while True:
+        try:
+            await asyncio.sleep(0.3)
+            yield REPLY
+        except asyncio.CancelledError:
+            return
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize(
+    ("bad", "errors"),
+    [
+        (yields_nonsense, 1),
+        (yields_numbers, 1),
+        (raises_in_its_end, 0),
+        (never_ends, 0),
+        (swallows_its_end, 0),
+    ],
+)
+async def test_a_function_that_misbehaves(bad: Any, errors: int) -> None:
+    """It is interrupted, or reported once; the next turn is answered."""
+    functions = iter([bad, whole])
+    async with connect(agent(lambda audio: next(functions)(audio))) as peer:
+        await take_turn(peer, 2)
+        await take_turn(peer, 2)
+        assert len(peer.of_type("error")) == errors
+        assert peer.session.handler.speech is None
+        handler_of(peer).add_text("again")
+        await asyncio.sleep(0.1)
+    heard = np.concatenate([timed.data[0] for _, timed in peer.heard[-25:]])
+    assert fit_sine(heard, 500, 24000).snr > 40
+
+
+async def test_a_function_that_blocks() -> None:
+    """It is left to itself; the next turn is answered."""
+    let_go = threading.Event()
+    calls: list[int] = []
+
+    def block(audio: AudioFrame) -> AudioFrame:
+        calls.append(1)
+        if len(calls) == 1:
+            let_go.wait(20)
+        return REPLY
+
+    async with connect(agent(block)) as peer:
+        handler_of(peer).add_text("first")
+        await asyncio.sleep(0.2)
+        assert not peer.heard
+        handler_of(peer).add_text("second")
+        reply = handler_of(peer)._reply
+        assert reply is not None
+        assert (await reply).heard == 0.5
+
+
+@pytest.mark.virtual_clock
+async def test_a_detector_that_raises() -> None:
+    """A frame is lost, and the turn is answered."""
+
+    class Flaky(LoudIsSpeech):
+        frames = 0
+
+        def push(self, frame: AudioFrame) -> Any:
+            self.frames += 1
+            if self.frames % 40 == 7:
+                raise RuntimeError("no model")
+            return super().push(frame)
+
+    async with connect(agent(whole, model=Flaky())) as peer:
+        await take_turn(peer, 2)
+        assert len(peer.heard) == 25
+        assert peer.of_type("error")
+
+
+@pytest.mark.virtual_clock
 async def test_an_idle_agent_does_nothing() -> None:
     """No frames, no work: `emit` is not polled."""
     async with connect(agent(whole)) as peer:

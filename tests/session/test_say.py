@@ -502,6 +502,16 @@ async def test_close_stream_in_a_speech_ends_the_session_after_it() -> None:
 
 
 @pytest.mark.virtual_clock
+async def test_close_stream_of_emit_waits_for_what_is_said() -> None:
+    """And for what waits to be."""
+    async with connect(Bot()) as peer:
+        speeches = [bot_of(peer).say(frames_async()), bot_of(peer).say(SOUND)]
+        bot_of(peer).to_emit.put_nowait(CloseStream("bye"))
+        await peer.session.stopped()
+        assert [(await speech).heard for speech in speeches] == [0.5, 0.5]
+
+
+@pytest.mark.virtual_clock
 async def test_too_much_is_refused() -> None:
     """Sixty-four may wait."""
     async with connect(Bot()) as peer:

@@ -46,7 +46,7 @@ async def gone(stream: Stream, within: float = PATIENCE) -> None:
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Serve an app with uvicorn on the loop of the test; yields its URL."""
-    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", ws="none", lifespan="on")
+    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="on")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     try:

@@ -1,0 +1,175 @@
+"""One session over one socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from ..errors import EndOfStreamError, MessageError
+from ..frames import AudioFrame
+from ..media.converter import Converter
+from ..session import CloseReason, Session
+from ..tracks import LocalAudioTrack
+from .dialect import Dialect, Key, Mark, Media, Reply, Stop, Text
+from .intake import Intake
+from .outbox import Outbox
+from .socket import Close, DisconnectedError, Socket
+
+logger = logging.getLogger(__name__)
+
+MAX_MESSAGE = 1 << 20
+"""Length of the largest message from a client: 8 s of 48 kHz in base64."""
+
+RATE = 1000
+BURST = 4000
+"""Messages that a client may send in a second, and that it may save up."""
+
+FLUSH_TIMEOUT = 2.0
+"""How long in s the last messages may take, and the last audio."""
+
+_END = "end"
+"""Name of the mark behind the last audio."""
+
+
+class _AbuseError(Exception):
+    """The client sends too much; `code` closes its socket."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Connection:
+    """Moves audio and messages between a socket and a session, for as long as that runs.
+
+    Args:
+        socket: The client.
+        dialect: How it speaks.
+        session: The session.
+    """
+
+    def __init__(self, socket: Socket, dialect: Dialect, session: Session) -> None:
+        self.outbox = Outbox(socket, dialect)
+        self._socket = socket
+        self._dialect = dialect
+        self._session = session
+        self._intake = (
+            Intake(session.remote_audio, dialect.input_sample_rate, dialect.num_channels)
+            if session.remote_audio
+            else None
+        )
+        self._converter = Converter(dialect.output_sample_rate, dialect.num_channels)
+        self._allowance = float(BURST)
+        self._counted = session.loop.time()
+        self._abuse: _AbuseError | None = None
+        self._played = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run the session, and close the socket."""
+        session = self._session
+        session.on_clear = self._clear
+        session.open_channel(self.outbox)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                pumps = [self._receive(), self._write()]
+                if self._intake is not None:
+                    pumps.append(self._intake.run())
+                if session.local_audio is not None:
+                    pumps.append(self._send_audio(session.local_audio))
+                running = [tasks.create_task(pump) for pump in pumps]
+                try:
+                    reason = await session.run()
+                    await self.outbox.flush(FLUSH_TIMEOUT)
+                    if reason is CloseReason.CLOSE_STREAM:
+                        await self._wait_for_playout()
+                finally:
+                    for task in running:
+                        task.cancel()
+        finally:
+            session.on_clear = None
+        await self._socket.close(*self._closing(reason))
+
+    async def _wait_for_playout(self) -> None:
+        """Wait until the client has played everything, if it can tell."""
+        text = self._dialect.mark(_END)
+        if text is None:
+            return
+        self.outbox.put(text)
+        try:
+            async with asyncio.timeout(FLUSH_TIMEOUT):
+                await self._played.wait()
+        except TimeoutError:
+            logger.info("session %s: the client did not say that it had played", self._session.id)
+
+    def _closing(self, reason: CloseReason) -> tuple[int, str]:
+        if self._abuse is not None:
+            return self._abuse.code, str(self._abuse)
+        going = reason in (CloseReason.DRAIN, CloseReason.CLOSED)
+        return (Close.GOING_AWAY if going else Close.NORMAL), reason.value
+
+    async def _receive(self) -> None:
+        try:
+            while True:
+                data = await self._socket.receive()
+                self._admit(data)
+                self._take(data)
+        except DisconnectedError:
+            self._session.stop(CloseReason.CLIENT)
+        except _AbuseError as abuse:
+            logger.warning("session %s: %s", self._session.id, abuse)
+            self._abuse = abuse
+            self._session.stop(CloseReason.CLOSED)
+
+    def _take(self, data: str | bytes) -> None:
+        try:
+            event = self._dialect.parse(data)
+        except MessageError as error:
+            self._session.reporter.tell("error", str(error))
+            return
+        if isinstance(event, Media):
+            if self._intake is not None:
+                self._intake.push(event.frame)
+        elif isinstance(event, Text):
+            self._session.take_message(event.text)
+        elif isinstance(event, Reply):
+            self.outbox.put(event.text)
+        elif isinstance(event, Key):
+            self._session.take_key(event.digit)
+        elif isinstance(event, Mark) and event.name == _END:
+            self._played.set()
+        elif isinstance(event, Stop):
+            self._session.stop(CloseReason.CLIENT)
+
+    def _admit(self, data: str | bytes) -> None:
+        if len(data) > MAX_MESSAGE:
+            raise _AbuseError(Close.TOO_BIG, f"a message is larger than {MAX_MESSAGE} characters")
+        now = self._session.loop.time()
+        self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE) - 1
+        self._counted = now
+        if self._allowance < 0:
+            raise _AbuseError(Close.POLICY, f"more than {RATE} messages a second")
+
+    async def _write(self) -> None:
+        try:
+            await self.outbox.run()
+        except DisconnectedError:
+            self._session.stop(CloseReason.CLIENT)
+
+    async def _send_audio(self, track: LocalAudioTrack) -> None:
+        """Send each frame when it is due: the client never holds what could not be taken back."""
+        while True:
+            try:
+                timed = await track.next_frame()
+            except EndOfStreamError:
+                return
+            if timed.resumed:
+                self._converter.flush()
+            data = self._converter.push(AudioFrame(timed.sample_rate, timed.data))
+            frame = AudioFrame(self._converter.sample_rate, data)
+            if frame.samples_per_channel:
+                await self.outbox.send(self._dialect.audio(frame))
+
+    def _clear(self) -> None:
+        text = self._dialect.clear()
+        if text is not None:
+            self.outbox.put(text)

@@ -1,0 +1,279 @@
+"""The WebSocket protocol, without I/O: FastRTC's JSON events, and what `start` may ask for beyond.
+
+The client says `start` first, then `media`, and messages as on a data channel; `stop` ends it and
+`ping` is answered with `pong`. Audio is µ-law in base64 at the rates of the handler, as FastRTC's
+clients send it, unless `start` asks for `pcm16`, another rate, two channels, or binary frames.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from ..errors import MalformedOfferError, MessageError
+from ..frames import AudioFrame, channels_of
+from ..handler import MIN_SAMPLE_RATE, StreamHandlerBase
+from .codecs import CODECS, Codec, Encoding
+
+MAX_SAMPLE_RATE = 192_000
+
+
+class Media(NamedTuple):
+    """Audio from the client."""
+
+    frame: AudioFrame
+
+
+class Text(NamedTuple):
+    """A message, as on a data channel."""
+
+    text: str
+
+
+class Reply(NamedTuple):
+    """Something that is to be answered with this text, and is of no further interest."""
+
+    text: str
+
+
+class Key(NamedTuple):
+    """A key of a telephone was pressed."""
+
+    digit: str
+
+
+class Mark(NamedTuple):
+    """All audio before a mark has been played."""
+
+    name: str
+
+
+class Stop(NamedTuple):
+    """The client ends the session."""
+
+
+Event = Media | Text | Reply | Key | Mark | Stop | None
+"""What a client sent; `None` for what is of no interest."""
+
+
+class Dialect(Protocol):
+    """Reads and writes what goes over one socket, once the session has started.
+
+    Attributes:
+        input_sample_rate: Of the audio from the client, in Hz.
+        output_sample_rate: Of the audio to it, in Hz.
+        num_channels: In both directions.
+    """
+
+    input_sample_rate: int
+    output_sample_rate: int
+    num_channels: int
+
+    def started(self, id: str) -> str | None:
+        """Tell the client that its session has begun; `None` where it does not wait for that."""
+        ...
+
+    def parse(self, data: str | bytes) -> Event:
+        """Read what the client sent.
+
+        Raises:
+            MessageError: If it cannot be understood.
+        """
+        ...
+
+    def audio(self, frame: AudioFrame) -> str | bytes:
+        """Write a frame of the output rate."""
+        ...
+
+    def clear(self) -> str | None:
+        """Tell the client to discard what it has not played yet."""
+        ...
+
+    def mark(self, name: str) -> str | None:
+        """Ask to be told when all so far has been played; `None` where clients cannot tell."""
+        ...
+
+    def message(self, text: str) -> str | None:
+        """Write a message of the session; `None` where clients understand none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a client asks for.
+
+    Attributes:
+        websocket_id: The id that it wants; without one it is issued one.
+        encoding: `mulaw` or `pcm16`.
+        sample_rate: In both directions, in Hz; the rates of the handler when left out.
+        num_channels: In both directions.
+        binary: Whether audio goes in binary frames, in both directions.
+        args: Additional inputs.
+        params: Whatever else the handler is to know.
+        extended: Whether it knows more than FastRTC's clients do, and waits for `started`.
+    """
+
+    websocket_id: str | None = None
+    encoding: Encoding = "mulaw"
+    sample_rate: int | None = None
+    num_channels: int | None = None
+    binary: bool = False
+    args: list[Any] | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    extended: bool = False
+
+
+def parse_start(data: str | bytes) -> Start:
+    """Read the first message of a client.
+
+    Raises:
+        MalformedOfferError: If it is no `start`, or asks for what there is not.
+    """
+    try:
+        message = load(data)
+    except MessageError as error:
+        raise MalformedOfferError(str(error)) from None
+    if message.get("event") != "start":
+        raise MalformedOfferError("the first message must be {'event': 'start', …}")
+    kinds: dict[str, tuple[type, ...]] = {
+        "websocket_id": (str,),
+        "encoding": (str,),
+        "sample_rate": (int,),
+        "channels": (int,),
+        "binary": (bool,),
+        "args": (list,),
+        "params": (dict,),
+    }
+    given = {key: message[key] for key in kinds if message.get(key) is not None}
+    for key, value in given.items():
+        if not isinstance(value, kinds[key]) or (kinds[key] == (int,) and isinstance(value, bool)):
+            raise MalformedOfferError(f"{key} must be of type {kinds[key][0].__name__}")
+    encoding = given.get("encoding", "mulaw")
+    if encoding not in CODECS:
+        raise MalformedOfferError(f"encoding must be one of {', '.join(CODECS)}")
+    rate = given.get("sample_rate")
+    if rate is not None and not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
+        raise MalformedOfferError(f"sample_rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+    if given.get("channels", 1) not in (1, 2):
+        raise MalformedOfferError("channels must be 1 or 2")
+    return Start(
+        given.get("websocket_id"),
+        encoding,
+        rate,
+        given.get("channels"),
+        given.get("binary", False),
+        given.get("args"),
+        given.get("params", {}),
+        extended=bool(given.keys() & {"encoding", "sample_rate", "channels", "binary"}),
+    )
+
+
+class JsonDialect:
+    """What FastRTC's clients speak, and ours.
+
+    Args:
+        start: What the client asked for.
+        handler: Whose rates and layout it gets when it asked for none.
+    """
+
+    def __init__(self, start: Start, handler: StreamHandlerBase) -> None:
+        self._start = start
+        self.input_sample_rate = start.sample_rate or handler.input_sample_rate
+        self.output_sample_rate = start.sample_rate or handler.output_sample_rate
+        self.num_channels = start.num_channels or channels_of(handler.expected_layout)
+        self._decoder: Codec = CODECS[start.encoding](self.num_channels)
+        self._encoder: Codec = CODECS[start.encoding](self.num_channels)
+
+    def started(self, id: str) -> str | None:
+        """The answer to `start`, for a client that waits for one."""
+        if not self._start.extended:
+            return None
+        return json.dumps(
+            {
+                "event": "started",
+                "websocket_id": id,
+                "encoding": self._start.encoding,
+                "input_sample_rate": self.input_sample_rate,
+                "output_sample_rate": self.output_sample_rate,
+                "channels": self.num_channels,
+                "binary": self._start.binary,
+            }
+        )
+
+    def parse(self, data: str | bytes) -> Event:
+        """Read what the client sent.
+
+        Raises:
+            MessageError: If it cannot be understood.
+        """
+        if isinstance(data, bytes):
+            return self._media(data)
+        message = load(data)
+        event = message.get("event")
+        if event is None:
+            return Text(data)
+        if event == "media":
+            return self._media(payload_of(message))
+        if event == "ping":
+            return Reply('{"event": "pong"}')
+        if event == "stop":
+            return Stop()
+        raise MessageError(f"unknown event {str(event)[:40]!r}")
+
+    def audio(self, frame: AudioFrame) -> str | bytes:
+        """Write a frame of the output rate and layout."""
+        data = self._encoder.encode(frame.data)
+        if self._start.binary:
+            return data
+        return f'{{"event": "media", "media": {{"payload": "{base64.b64encode(data).decode()}"}}}}'
+
+    def clear(self) -> str | None:
+        """Tell the client to discard what it has not played yet."""
+        return '{"event": "clear"}'
+
+    def mark(self, name: str) -> str | None:
+        """Clients of this protocol do not tell what they have played."""
+        return None
+
+    def message(self, text: str) -> str | None:
+        """A message of the session, as it is."""
+        return text
+
+    def _media(self, data: bytes) -> Media:
+        return Media(AudioFrame(self.input_sample_rate, self._decoder.decode(data)))
+
+
+def load(data: str | bytes) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        MessageError: If it is none.
+    """
+    if isinstance(data, bytes):
+        raise MessageError("the message must be text")
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        raise MessageError("the message is not JSON") from None
+    if not isinstance(message, dict):
+        raise MessageError("a message must be a JSON object")
+    return message
+
+
+def payload_of(message: dict[str, Any]) -> bytes:
+    """The bytes of a `media` event.
+
+    Raises:
+        MessageError: If there are none.
+    """
+    media = message.get("media")
+    payload = media.get("payload") if isinstance(media, dict) else None
+    if not isinstance(payload, str):
+        raise MessageError("media must have a payload in base64")
+    try:
+        return base64.b64decode(payload, validate=True)
+    except (binascii.Error, ValueError):
+        raise MessageError("the payload of media is not base64") from None

@@ -1,0 +1,86 @@
+"""The WebSocket route."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from .socket import Close, DisconnectedError, Socket
+
+Serve = Callable[[Socket, Mapping[str, str]], Awaitable[None]]
+
+
+def add_routes(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -> None:
+    """Add the WebSocket route to a router.
+
+    Args:
+        router: The router.
+        serve: Serves one socket.
+        origins: Of which pages sockets are taken; see `Stream.mount`.
+    """
+
+    @router.websocket("/websocket/offer")
+    async def offer(websocket: WebSocket) -> None:
+        """A session over a WebSocket."""
+        if not is_allowed(websocket.headers, origins):
+            await websocket.close(Close.POLICY, "this page may not connect")
+            return
+        await websocket.accept()
+        await serve(StarletteSocket(websocket), dict(websocket.headers))
+
+
+def is_allowed(headers: Mapping[str, str], origins: Sequence[str] | None) -> bool:
+    """Whether a socket may be opened by the page that its headers name.
+
+    Browsers send an `Origin` and let any page open sockets to any server (RFC 6455 section 10.2);
+    other clients send none, and are no danger to somebody who is logged in.
+    """
+    origin = headers.get("origin")
+    if origin is None or (origins is not None and ("*" in origins or origin in origins)):
+        return True
+    return origins is None and urlsplit(origin).netloc == headers.get("host")
+
+
+class StarletteSocket:
+    """A `Socket` out of Starlette's."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+        self._closed = False
+
+    async def receive(self) -> str | bytes:
+        """Wait for a message."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            self._closed = True
+            raise DisconnectedError
+        text: str | None = message.get("text")
+        if text is not None:
+            return text
+        data: bytes = message["bytes"]
+        return data
+
+    async def send(self, data: str | bytes) -> None:
+        """Send a message."""
+        if self._closed:
+            raise DisconnectedError
+        try:
+            if isinstance(data, str):
+                await self._websocket.send_text(data)
+            else:
+                await self._websocket.send_bytes(data)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            self._closed = True
+            raise DisconnectedError from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self._websocket.close(code, reason)
+        except (WebSocketDisconnect, RuntimeError, OSError):
+            return  # the other side was faster

@@ -1,0 +1,102 @@
+"""The routes of the telephone: what to do with a call that comes in, and the call itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape, quoteattr
+
+from fastapi import APIRouter, Request, Response, WebSocket
+
+from .options import TelephoneOptions
+from .routes import Serve, StarletteSocket
+from .socket import Close
+
+MAX_BODY = 1 << 16
+"""Bytes of the largest request that tells of a call."""
+
+
+def add_routes(router: APIRouter, serve: Serve, options: TelephoneOptions) -> None:
+    """Add the routes of the telephone to a router.
+
+    Args:
+        router: The router.
+        serve: Serves the socket of one call.
+        options: How calls are taken.
+    """
+
+    @router.post("/telephone/incoming")
+    async def incoming(request: Request) -> Response:
+        """Tell the service to connect a call to the socket below (TwiML)."""
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY:
+                return Response(status_code=413)
+        fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+        base = _base(options, request.headers, request.url.scheme)
+        if not _is_signed(options, f"{base}{_target(request)}", fields, request.headers):
+            return Response("the signature is missing or wrong", 403)
+        path = request.url.path.removesuffix("/incoming")
+        url = f"{base.replace('http', 'ws', 1)}{path}/handler"
+        return Response(twiml(url, options), media_type="application/xml")
+
+    @router.websocket("/telephone/handler")
+    async def handler(websocket: WebSocket) -> None:
+        """A call."""
+        scheme = {"ws": "http", "wss": "https"}[websocket.url.scheme]
+        base = _base(options, websocket.headers, scheme).replace("http", "ws", 1)
+        if not _is_signed(options, f"{base}{_target(websocket)}", [], websocket.headers):
+            await websocket.close(Close.POLICY, "the signature is missing or wrong")
+            return
+        await websocket.accept()
+        await serve(StarletteSocket(websocket), dict(websocket.headers))
+
+
+def twiml(url: str, options: TelephoneOptions) -> str:
+    """What a service is told to do with a call: greet, and connect it to a socket."""
+    greeting = ""
+    if options.greeting:
+        language = quoteattr(options.language)
+        greeting = f"<Say language={language}>{escape(options.greeting)}</Say>"
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f"<Response>{greeting}<Connect><Stream url={quoteattr(url)}/></Connect></Response>"
+    )
+
+
+def signature(token: str, url: str, fields: Sequence[tuple[str, str]]) -> str:
+    """The signature of a request, as Twilio makes it: HMAC-SHA1 of the URL and its fields."""
+    text = url + "".join(key + value for key, value in sorted(fields))
+    return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
+
+
+def _is_signed(
+    options: TelephoneOptions,
+    url: str,
+    fields: Sequence[tuple[str, str]],
+    headers: Mapping[str, str],
+) -> bool:
+    if options.auth_token is None:
+        return True
+    given = headers.get("x-twilio-signature", "")
+    expected = signature(options.auth_token, url, fields)
+    return hmac.compare_digest(given.encode(), expected.encode())
+
+
+def _base(options: TelephoneOptions, headers: Mapping[str, str], scheme: str) -> str:
+    """Scheme, host and port as the service sees them, behind a proxy too."""
+    if options.public_url is not None:
+        return options.public_url.rstrip("/")
+    scheme = headers.get("x-forwarded-proto", scheme).split(",")[0].strip()
+    scheme = {"wss": "https", "ws": "http"}.get(scheme, scheme)
+    host = headers.get("x-forwarded-host", headers.get("host", "localhost")).split(",")[0].strip()
+    return f"{scheme}://{host}"
+
+
+def _target(request: Request | WebSocket) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")

@@ -1,0 +1,181 @@
+"""How telephone services speak over a WebSocket, without I/O.
+
+Twilio (Media Streams), Telnyx and Plivo say the same things in different words: `start` with the
+ids of the call, `media` with 8 kHz µ-law in base64, a mark that comes back when it has been played,
+`dtmf` for a key that was pressed, `stop`, and a word to discard what has not been played.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, NamedTuple
+
+from ..errors import MalformedOfferError, MessageError
+from ..frames import AudioFrame
+from .codecs import MuLaw
+from .dialect import Event, Key, Mark, Media, Stop, load, payload_of
+
+SAMPLE_RATE = 8000
+"""Rate of a telephone call in Hz."""
+
+
+class _Words(NamedTuple):
+    """The words of one service.
+
+    Attributes:
+        stream_id: What it calls the id of a stream, in `start` and beside other events.
+        call_id: What it calls the id of a call, in `start`.
+        media: The event with audio for the caller.
+        mark: The event that asks for a mark.
+        played: The event with which a mark comes back.
+        clear: The event that discards what was not played.
+    """
+
+    stream_id: str
+    call_id: str
+    media: str = "media"
+    mark: str = "mark"
+    played: str = "mark"
+    clear: str = "clear"
+
+
+_SERVICES = {
+    "twilio": _Words("streamSid", "callSid"),
+    "telnyx": _Words("stream_id", "call_control_id"),
+    "plivo": _Words(
+        "streamId",
+        "callId",
+        media="playAudio",
+        mark="checkpoint",
+        played="playedStream",
+        clear="clearAudio",
+    ),
+}
+
+
+class Call(NamedTuple):
+    """What a service tells of a call.
+
+    Attributes:
+        service: `twilio`, `telnyx` or `plivo`.
+        stream_id: Its id of the stream.
+        details: Everything that it said in `start`.
+    """
+
+    service: str
+    stream_id: str
+    details: dict[str, Any]
+
+    def params(self) -> dict[str, Any]:
+        """For the context of the session."""
+        call_id = self.details.get(_SERVICES[self.service].call_id)
+        return {"service": self.service, "call_id": call_id, "call": self.details}
+
+
+def parse_call(data: str | bytes) -> Call | None:
+    """Read what comes before the audio; `None` for `connected`, which says nothing.
+
+    Raises:
+        MalformedOfferError: If it is not the beginning of a call with 8 kHz µ-law.
+    """
+    try:
+        message = load(data)
+    except MessageError as error:
+        raise MalformedOfferError(str(error)) from None
+    if message.get("event") == "connected":
+        return None
+    details = message.get("start")
+    if message.get("event") != "start" or not isinstance(details, dict):
+        raise MalformedOfferError("a call begins with {'event': 'start', 'start': {…}}")
+    for service, words in _SERVICES.items():
+        stream_id = message.get(words.stream_id, details.get(words.stream_id))
+        if isinstance(stream_id, str):
+            _check_format(details)
+            return Call(service, stream_id, details)
+    known = ", ".join(words.stream_id for words in _SERVICES.values())
+    raise MalformedOfferError(f"the start of a call has an id, one of {known}")
+
+
+def _check_format(details: dict[str, Any]) -> None:
+    described = details.get("mediaFormat", details.get("media_format"))
+    if not isinstance(described, dict):
+        return
+    encoding = str(described.get("encoding", "PCMU")).lower()
+    rate = described.get("sampleRate", described.get("sample_rate", SAMPLE_RATE))
+    if not encoding.endswith(("pcmu", "mulaw")) or rate not in (SAMPLE_RATE, str(SAMPLE_RATE)):
+        raise MalformedOfferError(
+            f"the service sends {encoding} at {rate} Hz; set it to µ-law (PCMU) at 8000 Hz"
+        )
+
+
+class CallDialect:
+    """One call.
+
+    Args:
+        call: What the service told of it.
+    """
+
+    input_sample_rate = SAMPLE_RATE
+    output_sample_rate = SAMPLE_RATE
+    num_channels = 1
+
+    def __init__(self, call: Call) -> None:
+        self._words = _SERVICES[call.service]
+        self._plivo = call.service == "plivo"
+        self._id = {self._words.stream_id: call.stream_id}
+        self._codec = MuLaw()
+
+    def started(self, id: str) -> str | None:
+        """The service does not wait for an answer."""
+        return None
+
+    def parse(self, data: str | bytes) -> Event:
+        """Read what the service sent.
+
+        Raises:
+            MessageError: If it cannot be understood.
+        """
+        message = load(data)
+        event = message.get("event")
+        if event == "media":
+            media = message.get("media")
+            if isinstance(media, dict) and str(media.get("track", "inbound")).startswith("out"):
+                return None  # what we sent, once more
+            return Media(AudioFrame(SAMPLE_RATE, self._codec.decode(payload_of(message))))
+        if event == "stop":
+            return Stop()
+        if event == "dtmf":
+            digit = _inner(message, "dtmf").get("digit")
+            if not isinstance(digit, str) or not digit:
+                raise MessageError("dtmf must have a digit")
+            return Key(digit)
+        if event == self._words.played:
+            name = message.get("name", _inner(message, "mark").get("name"))
+            return Mark(str(name))
+        return None  # services add events; none of them ends a call
+
+    def audio(self, frame: AudioFrame) -> str | bytes:
+        """Audio for the caller."""
+        media = {"payload": base64.b64encode(self._codec.encode(frame.data)).decode()}
+        if self._plivo:
+            media = {"contentType": "audio/x-mulaw", "sampleRate": "8000", **media}
+        return json.dumps({"event": self._words.media, **self._id, "media": media})
+
+    def clear(self) -> str | None:
+        """Discard what was not played."""
+        return json.dumps({"event": self._words.clear, **self._id})
+
+    def mark(self, name: str) -> str | None:
+        """Ask to be told when all so far has been played."""
+        body = {"name": name} if self._plivo else {"mark": {"name": name}}
+        return json.dumps({"event": self._words.mark, **self._id, **body})
+
+    def message(self, text: str) -> str | None:
+        """A telephone shows no messages."""
+        return None
+
+
+def _inner(message: dict[str, Any], key: str) -> dict[str, Any]:
+    inner = message.get(key)
+    return inner if isinstance(inner, dict) else {}

@@ -1,0 +1,248 @@
+"""Telephone calls, with a service that speaks as Twilio, Telnyx and Plivo do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, get_args
+from xml.etree import ElementTree
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from fastrtc_core import CloseStream, ConfigurationError, Stream, TelephoneOptions
+from fastrtc_core.errors import MalformedOfferError, MessageError
+from fastrtc_core.testing import delay_of, fit_sine, speech_like, tone
+from fastrtc_core.websocket.telephone import signature, twiml
+from fastrtc_core.websocket.telephony import Call, CallDialect, parse_call
+from fastrtc_handlers import Echo
+
+from ..webrtc.support import eventually
+from .phone import STREAM, Phone, Service
+from .test_dialect import json_values
+from .test_server import Agent, copies, on_a_server
+
+SERVICES: tuple[Service, ...] = get_args(Service)
+
+
+class Clerk(Agent):
+    """Notes the keys that are pressed."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.keys: list[str] = []
+
+    async def on_dtmf(self, digit: str) -> None:
+        self.keys.append(digit)
+
+
+@pytest.fixture(autouse=True)
+def no_copies() -> None:
+    copies.clear()
+
+
+@asynccontextmanager
+async def calling(url: str, service: Service = "twilio", **options: Any) -> AsyncIterator[Phone]:
+    """Call, and hang up in the end."""
+    address = url.replace("http", "ws", 1) + "/telephone/handler"
+    async with connect(address, **options) as socket:
+        phone = Phone(service, socket)
+        await phone.begin()
+        listening = asyncio.create_task(phone.listen())
+        try:
+            yield phone
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_call_is_a_session_as_any_other(service: Service) -> None:
+    """What the caller says comes back; keys reach the handler, and the end does."""
+    speech = speech_like(1.5, 8000)
+    async with on_a_server(Stream(Echo(sample_rate=16000))) as url, calling(url, service) as phone:
+        await phone.speak(speech)
+        await eventually(lambda: len(phone.heard) >= 75, "the echo")
+        await phone.hang_up()
+    heard = np.concatenate(phone.heard)
+    _, correlation = delay_of(heard, speech.data[0], 8000)
+    assert correlation > 0.95
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_keys_and_what_is_known_of_the_call(service: Service) -> None:
+    """In order; in the context; `phone_mode` is set, and inputs are not waited for."""
+    async with on_a_server(Stream(Clerk())) as url, calling(url, service) as phone:
+        for digit in "12#*":
+            await phone.press(digit)
+        await eventually(lambda: copies and len(clerk().keys) == 4, "the keys")
+        assert clerk().keys == ["1", "2", "#", "*"]
+        assert clerk().phone_mode
+        await clerk().wait_for_args()
+        context = clerk().context
+        assert context is not None
+        assert context.transport == "telephone"
+        assert context.params["service"] == service
+        assert context.params["call_id"] == "CA1"
+        await phone.hang_up()
+        await eventually(lambda: clerk().calls[-1] == "shutdown", "the end")
+
+
+def clerk() -> Clerk:
+    (agent,) = copies
+    assert isinstance(agent, Clerk)
+    return agent
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_an_interruption_clears_what_the_service_holds(service: Service) -> None:
+    """Nothing old is played after it."""
+    async with on_a_server(Stream(Clerk())) as url, calling(url, service) as phone:
+        await eventually(lambda: copies, "the session")
+        clerk().say(tone(500, 5.0, 24000))
+        await asyncio.sleep(0.6)
+        clerk().interrupt()
+        await asyncio.sleep(0.3)
+        assert phone.received[-1]["event"] in ("clear", "clearAudio")
+        assert len(phone.heard) <= 31
+        clerk().say(tone(800, 0.2, 24000))
+        await asyncio.sleep(0.5)
+        assert fit_sine(np.concatenate(phone.heard[-8:]), 800, 8000).snr > 25
+        assert not [message for message in phone.received if "type" in message]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_last_word_is_heard_before_we_hang_up(service: Service) -> None:
+    """The service says when it has played it."""
+    async with on_a_server(Stream(Clerk())) as url, calling(url, service) as phone:
+        await eventually(lambda: copies, "the session")
+        clerk().say([tone(500, 1.0, 24000), CloseStream()])
+        await phone._socket.wait_closed()
+        assert len(np.concatenate(phone.heard)) == 8000
+        assert phone.received[-1]["event"] in ("mark", "checkpoint")
+
+
+async def test_what_to_do_with_a_call() -> None:
+    """TwiML: a greeting, and the address of the socket as the service sees it."""
+    options = TelephoneOptions(greeting="Hello & <welcome>", language="en-GB")
+    async with on_a_server(Stream(Clerk()), path="/voice", telephone=options) as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            reply = await http.post("/voice/telephone/incoming", data={"CallSid": "CA1"})
+            assert reply.headers["content-type"].startswith("application/xml")
+            root = ElementTree.fromstring(reply.text)
+            say = root.find("Say")
+            assert say is not None
+            assert (say.text, say.get("language")) == ("Hello & <welcome>", "en-GB")
+            stream = root.find("Connect/Stream")
+            assert stream is not None
+            assert stream.get("url") == f"{url.replace('http', 'ws')}/voice/telephone/handler"
+            behind = {"x-forwarded-proto": "https", "x-forwarded-host": "example.org:8443"}
+            reply = await http.post("/voice/telephone/incoming", headers=behind)
+            assert "wss://example.org:8443/voice/telephone/handler" in reply.text
+            reply = await http.post("/voice/telephone/incoming", content=b"x" * 70_000)
+            assert reply.status_code == 413
+
+
+async def test_only_signed_requests_are_served() -> None:
+    """Both the request that tells of a call and the socket of the call itself."""
+    options = TelephoneOptions(auth_token="secret", public_url="https://example.org/")
+    async with on_a_server(Stream(Clerk()), telephone=options) as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            fields = {"CallSid": "CA1", "From": "+1 555"}
+            assert (await http.post("/telephone/incoming", data=fields)).status_code == 403
+            signed = signature(
+                "secret", "https://example.org/telephone/incoming", list(fields.items())
+            )
+            headers = {"x-twilio-signature": signed}
+            reply = await http.post("/telephone/incoming", data=fields, headers=headers)
+            assert reply.status_code == 200
+            assert "wss://example.org/telephone/handler" in reply.text
+            other = await http.post("/telephone/incoming", data={"CallSid": "2"}, headers=headers)
+            assert other.status_code == 403
+        with pytest.raises(InvalidStatus):
+            async with calling(url):
+                pass
+        signed = signature("secret", "wss://example.org/telephone/handler", [])
+        headers = {"x-twilio-signature": signed}
+        async with calling(url, additional_headers=headers) as phone:
+            await eventually(lambda: copies, "the session")
+            await phone.hang_up()
+
+
+def test_the_signature_is_twilios() -> None:
+    """The example of Twilio's documentation on the security of requests."""
+    fields = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+12349013030",
+        "Digits": "1234",
+        "From": "+12349013030",
+        "To": "+18005551212",
+    }
+    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    assert signature("12345", url, list(fields.items())) == "0/KCTR6DLpKmkAf8muzZqo1nDgQ="
+
+
+def test_an_address_must_be_one() -> None:
+    """Without a scheme it is none."""
+    with pytest.raises(ConfigurationError, match="public_url"):
+        TelephoneOptions(public_url="example.org")
+    assert "<Say" not in twiml("wss://example.org", TelephoneOptions())
+
+
+async def test_calls_count_as_any_session() -> None:
+    """Against the one limit."""
+    stream = Stream(Clerk(), concurrency_limit=1)
+    async with on_a_server(stream) as url, calling(url) as phone:
+        await eventually(lambda: stream.sessions == 1, "the session")
+        async with calling(url) as refused:
+            await refused._socket.wait_closed()
+            assert refused._socket.close_code == 1013
+        await phone.hang_up()
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ({"event": "media"}, "begins with"),
+        ({"event": "start"}, "begins with"),
+        ({"event": "start", "start": {}}, "streamSid, stream_id, streamId"),
+        (
+            {
+                "event": "start",
+                "stream_id": "x",
+                "start": {"media_format": {"encoding": "OPUS", "sample_rate": 16000}},
+            },
+            "8000 Hz",
+        ),
+    ],
+)
+def test_what_is_no_call(message: dict[str, Any], error: str) -> None:
+    """The error says what to change."""
+    with pytest.raises(MalformedOfferError, match=error):
+        parse_call(json.dumps(message))
+
+
+events = st.fixed_dictionaries(
+    {"event": st.sampled_from(["start", "media", "dtmf", "mark", "playedStream", "stop", "x"])},
+    optional={
+        key: json_values
+        | st.dictionaries(st.sampled_from(["payload", "digit", "name", "streamId"]), json_values)
+        for key in ("start", "media", "dtmf", "mark", "name", "streamSid", "stream_id")
+    },
+)
+
+
+@given(events.map(json.dumps) | st.text() | st.binary(), st.sampled_from(SERVICES))
+def test_no_other_exception_escapes(data: str | bytes, service: Service) -> None:
+    """Whatever a service sends."""
+    with suppress(MalformedOfferError):
+        parse_call(data)
+    with suppress(MessageError):
+        CallDialect(Call(service, STREAM, {})).parse(data)
