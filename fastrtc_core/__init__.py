@@ -18,6 +18,7 @@ from .errors import (
     OfferError,
     QueueFullError,
     SourceClosedError,
+    SourceError,
     UnavailableError,
     UnknownSessionError,
 )
@@ -30,22 +31,44 @@ from .handler import (
     StreamHandler,
     StreamHandlerBase,
 )
+from .media.audio_resampler import AudioResampler
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .session import CloseReason
 from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
-from .tracks import AudioFrameEvent, AudioSource, AudioStream, VideoSource, VideoStream
+from .tracks import (
+    AudioFrameEvent,
+    AudioMixer,
+    AudioSource,
+    AudioStream,
+    AVSynchronizer,
+    LocalAudioTrack,
+    LocalVideoTrack,
+    Participant,
+    Recorder,
+    RemoteAudioTrack,
+    RemoteVideoTrack,
+    StreamStatistics,
+    Track,
+    TrackStats,
+    VideoFrameEvent,
+    VideoSource,
+    VideoStream,
+)
 from .webrtc.options import AudioOptions, VideoOptions
 from .websocket.options import TelephoneOptions
 
 __all__ = [
+    "AVSynchronizer",
     "AdditionalOutputs",
     "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
     "AudioFrame",
     "AudioFrameEvent",
+    "AudioMixer",
     "AudioOptions",
+    "AudioResampler",
     "AudioSource",
     "AudioStream",
     "AudioVideoStreamHandler",
@@ -63,6 +86,8 @@ __all__ = [
     "HandlerError",
     "InvalidFrameError",
     "JitterStatistics",
+    "LocalAudioTrack",
+    "LocalVideoTrack",
     "MalformedCandidateError",
     "MalformedOfferError",
     "MessageError",
@@ -70,19 +95,28 @@ __all__ = [
     "ModalityError",
     "Mode",
     "OfferError",
+    "Participant",
     "Playback",
     "QueueFullError",
+    "Recorder",
+    "RemoteAudioTrack",
+    "RemoteVideoTrack",
     "SourceClosedError",
+    "SourceError",
     "Speech",
     "Stream",
     "StreamHandler",
     "StreamHandlerBase",
+    "StreamStatistics",
     "TelephoneOptions",
     "TextToSpeech",
+    "Track",
+    "TrackStats",
     "UIArgs",
     "UnavailableError",
     "UnknownSessionError",
     "VideoEmitType",
+    "VideoFrameEvent",
     "VideoOptions",
     "VideoSource",
     "VideoStream",

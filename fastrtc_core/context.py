@@ -14,7 +14,7 @@ class Context:
 
     Attributes:
         webrtc_id: The id of the session, whatever its transport.
-        transport: `webrtc`, `websocket`, `telephone` or `in-process`.
+        transport: `webrtc`, `websocket`, `telephone`, `realtime` or `in-process`.
         params: What the client sent as `params` with its offer.
         headers: Headers of the HTTP request of the offer, names in lower case.
     """

@@ -17,6 +17,7 @@ FastRTCError
 ├── ChannelClosedError          the message channel is closed, or was never opened
 ├── QueueFullError              a bounded queue is full and its producer would not wait
 ├── SourceClosedError           a push to a source that is closed
+├── SourceError                 an input source cannot be opened or read; the text says which
 └── EndOfStreamError            a read past the end of a track
 """
 
@@ -127,6 +128,10 @@ class QueueFullError(FastRTCError):
 
 class SourceClosedError(FastRTCError):
     """A frame was pushed to a source after it was closed."""
+
+
+class SourceError(FastRTCError):
+    """An input source cannot be opened or read; the text says which, and why."""
 
 
 class EndOfStreamError(FastRTCError):

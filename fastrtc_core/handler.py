@@ -7,21 +7,33 @@ class says; sync methods run on threads that belong to the session, never on the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
-from typing import Any, Literal, Protocol
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ChannelClosedError, ConfigurationError, InvalidFrameError
+from .errors import ChannelClosedError, ConfigurationError, InvalidFrameError, QueueFullError
 from .frames import AudioFrame, Layout, channels_of, samples_per_frame
-from .messages import build_message
+from .messages import as_message_text, build_message
 from .outputs import AdditionalOutputs, EmitType, VideoEmitType
 from .speech import Playback, Speech, TextToSpeech
 from .threads import on_loop, running_loop
+
+if TYPE_CHECKING:
+    from .tracks import (
+        LocalAudioTrack,
+        LocalVideoTrack,
+        Participant,
+        Recorder,
+        Track,
+        TrackSource,
+    )
 
 VideoFormat = Literal["bgr24", "rgb24", "gray", "frame"]
 VideoInput = NDArray[np.uint8] | av.VideoFrame
@@ -73,6 +85,21 @@ class SessionLink(Protocol):
 
     def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine in the task group of the session."""
+
+    async def publish_track(
+        self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource
+    ) -> None:
+        """Send the client a further track."""
+
+    async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """Send it no longer."""
+
+    async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
+        """Record the session."""
+
+    @property
+    def participant(self) -> Participant:
+        """The client, with the tracks that it publishes."""
 
 
 class StreamHandlerBase(ABC):
@@ -160,6 +187,12 @@ class StreamHandlerBase(ABC):
         """Called when what `say` was given was interrupted, with what was heard of it.
 
         May be a coroutine.
+        """
+
+    def on_track(self, source: TrackSource, track: Track[Any]) -> Any:
+        """Called when the client publishes a further track, its screen for example.
+
+        May be a coroutine. An `AudioStream` or `VideoStream` reads it.
         """
 
     # The session
@@ -264,6 +297,52 @@ class StreamHandlerBase(ABC):
         """What is being said now, if anything."""
         return self._session.speech
 
+    # Tracks
+
+    @property
+    def participant(self) -> Participant:
+        """The client, with the tracks that it publishes."""
+        return self._session.participant
+
+    async def publish_track(
+        self,
+        track: LocalAudioTrack | LocalVideoTrack,
+        source: TrackSource = "screen_share",
+    ) -> None:
+        """Send the client a further track, beside what is emitted; only WebRTC can.
+
+        Args:
+            track: One that is published nowhere else.
+            source: What it shows.
+
+        Raises:
+            ConfigurationError: If it is published already, or the transport cannot.
+            ConnectionFailedError: If the client makes no room for it within 10 s: it does not know
+                how.
+        """
+        await self._session.publish_track(track, source)
+
+    async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """Send it no longer; idempotent. The track stays open, and can be read."""
+        await self._session.unpublish_track(track)
+
+    async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
+        """Record the session from now on, the client left and this side right, until it ends.
+
+        Args:
+            path: The file; see `Recorder`.
+            options: More arguments of `Recorder`. With a `video_size`, the picture of the client is
+                recorded as well.
+
+        Returns:
+            The recorder, which may be closed before.
+
+        Raises:
+            OSError: If the file cannot be written.
+            ConfigurationError: If it cannot be of this kind.
+        """
+        return await self._session.record(path, **options)
+
     # Messages
 
     async def send_message(self, msg: Any) -> None:
@@ -302,6 +381,22 @@ class StreamHandlerBase(ABC):
         except TimeoutError:
             future.cancel()
             raise ChannelClosedError("the client takes no messages") from None
+
+    def post_message(self, msg: Any) -> None:
+        """Queue a message and go on, on any thread; lost where the client cannot take it.
+
+        For news that are worth no wait: that somebody speaks, how far a download is.
+
+        Raises:
+            MessageError: If JSON cannot express the value.
+        """
+        link, text = self._session, as_message_text(msg)
+
+        def post() -> None:
+            with contextlib.suppress(ChannelClosedError, QueueFullError):
+                link.post_message(text)
+
+        on_loop(link.loop, post)
 
     # Arguments
 

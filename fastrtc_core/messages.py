@@ -15,8 +15,9 @@ from .errors import MessageError
 MAX_MESSAGE_BYTES = 65_536
 """Largest message taken from a client, in bytes of UTF-8."""
 
-CLIENT_TYPES = frozenset({"message", "send_input"})
-"""What a client may send: a message for `on_message`, or its additional inputs."""
+CLIENT_TYPES = frozenset({"message", "send_input", "offer"})
+"""What a client may send: a message for `on_message`, its additional inputs, or an offer for tracks
+that come later."""
 
 SERVER_TYPES = frozenset(
     {
@@ -31,6 +32,10 @@ SERVER_TYPES = frozenset(
         "message",
         "interrupted",
         "closing",
+        "transcript",
+        "negotiate",
+        "answer",
+        "unpublished",
     }
 )
 """What a server may send."""

@@ -15,7 +15,10 @@ from .handler import StreamHandlerBase
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs
 from .registry import Registry
+from .runs import RunOptions, RunResult, run_source
+from .runs.sinks import Sink
 from .session import CloseReason, Hooks
+from .sources import Channels, SourceInterface
 from .speech import Speech
 from .webrtc import ice
 from .webrtc.manager import PeerManager, PeerOptions
@@ -34,7 +37,7 @@ DRAIN_TIMEOUT = 10.0
 """How long in s a server that shuts down waits for its sessions to end."""
 
 
-Transport = Literal["webrtc", "websocket", "telephone"]
+Transport = Literal["webrtc", "websocket", "telephone", "realtime"]
 """What `Stream.mount` adds routes for."""
 
 
@@ -125,6 +128,7 @@ class Stream:
         self.ui_args: UIArgs = ui_args or {}
         self._registry = Registry(concurrency_limit)
         hooks = Hooks(on_connect, on_disconnect)
+        self._runs = RunOptions(mode == "send-receive", time_limit, hooks)
         self._sockets = SocketManager(
             self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
         )
@@ -162,7 +166,7 @@ class Stream:
         origins: Sequence[str] | None = None,
         telephone: TelephoneOptions | None = None,
     ) -> None:
-        """Add the routes to an app: those of WebRTC, of WebSockets, and of telephone calls.
+        """Add the routes to an app: of WebRTC, WebSockets, telephone calls, and the Realtime API.
 
         When the app shuts down, the sessions are drained.
 
@@ -171,7 +175,7 @@ class Stream:
             path: Prefix of the routes, such as `/voice`.
             tags: Tags of the routes in the OpenAPI document.
             dependencies: Dependencies of every route, for authentication.
-            transports: Which there are; all by default. WebSockets and calls have audio only.
+            transports: Which there are; all by default. Only WebRTC has video.
             origins: Origins of the pages that may open WebSockets, such as `https://example.org`;
                 `["*"]` for all. By default those of the same host and port.
             telephone: How calls are taken.
@@ -193,7 +197,9 @@ class Stream:
         if "webrtc" in transports:
             webrtc.add_routes(router, self._peers.handle, self.client_rtc_configuration)
         if "websocket" in transports and "audio" in self.modality:
-            websocket.add_routes(router, self._sockets.serve, origins)
+            websocket.add_offer_route(router, self._sockets.serve, origins)
+        if "realtime" in transports and "audio" in self.modality:
+            websocket.add_realtime_route(router, self._sockets.serve_realtime, origins)
         if "telephone" in transports and "audio" in self.modality:
             calls.add_routes(router, self._sockets.serve_call, telephone or TelephoneOptions())
         app.include_router(router)
@@ -230,6 +236,58 @@ class Stream:
     async def client_rtc_configuration(self) -> dict[str, Any]:
         """The `RTCConfiguration` for a client, fresh from its function if it is one."""
         return await ice.resolve(self.rtc_configuration)
+
+    def run_source(
+        self,
+        source: SourceInterface,
+        sink: Sink = None,
+        *,
+        channels: Channels = None,
+        tail: float = 2.0,
+        args: Sequence[Any] | None = None,
+        on_output: Callable[..., Any] | None = None,
+        progress: bool = False,
+    ) -> RunResult:
+        """Run one session over an input source instead of a client, to its end.
+
+        It blocks, and has an event loop of its own. Over a source that is not in real time, such as
+        `FileSource(…, real_time=False)`, the handler gets every frame as soon as it is done with
+        the one before, and its clock goes by the samples.
+
+        Args:
+            source: What the handler hears.
+            sink: Where to write what it emits, silence between it included: a file, by its suffix
+                `.wav`, `.flac`, `.mp3`, `.ogg` or `.m4a`, or a sync or async function that takes
+                each `AudioFrame`.
+            channels: Which channels of the source it hears: an index for mono, two for stereo,
+                `"mix"` for the mean of all; by default one or two as they are.
+            tail: How long in s it hears silence after the end of the source, so that it can answer.
+            args: The additional inputs.
+            on_output: A sync or async function, called with the values of each `AdditionalOutputs`.
+            progress: Whether to show on standard error how far it is.
+
+        Raises:
+            ConfigurationError: If the handler hears no audio, or the sink cannot be written.
+            OfferError: If the stream has no room for one more session, or is draining.
+            RuntimeError: If an event loop is running on this thread.
+            Exception: What went wrong in the source or the sink.
+        """
+        if "audio" not in self.modality or self.mode == "receive":
+            raise ConfigurationError(
+                f"a handler of modality={self.modality!r} and mode={self.mode!r} hears no source"
+            )
+        return run_source(
+            self.handler,
+            self._registry,
+            self._runs,
+            source,
+            sink=sink,
+            channels=channels,
+            tail=tail,
+            args=None if args is None else list(args),
+            on_output=on_output,
+            progress=progress,
+        )
 
     # Sessions
 

@@ -23,8 +23,10 @@ from ..tracks import (
     AudioStream,
     LocalAudioTrack,
     LocalVideoTrack,
+    Participant,
     RemoteAudioTrack,
     RemoteVideoTrack,
+    TrackSource,
     VideoSource,
     VideoStream,
 )
@@ -32,6 +34,7 @@ from ..tracks.ring import Ring
 from ..webrtc import ice
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import force_stereo
+from .publications import NEGOTIATION, Publications
 from .signaling import post_offer, raise_refusal
 
 MESSAGE_CAPACITY = 256
@@ -63,6 +66,8 @@ class Client:
         video_source: Push here what the server shall see, or `None`.
         video_stream: What the server shows, or `None`.
         webrtc_id: The id of the session, once connected.
+        server: The server, with the tracks that it publishes: its voice as `microphone`, its
+            picture as `camera`, and what it publishes beside them.
     """
 
     def __init__(
@@ -108,6 +113,12 @@ class Client:
         self.video_stream = VideoStream(self.remote_video) if self.remote_video else None
         self.local_audio: LocalAudioTrack | None = None
         self.local_video: LocalVideoTrack | None = None
+        self.server = Participant("server")
+        if self.remote_audio is not None:
+            self.server.publish("microphone", self.remote_audio)
+        if self.remote_video is not None:
+            self.server.publish("camera", self.remote_video)
+        self._publications: Publications | None = None
         self._messages: Ring[Message] = Ring(MESSAGE_CAPACITY)
         self._channel: MessageChannel | None = None
         self._channel_open = asyncio.Event()
@@ -126,9 +137,9 @@ class Client:
         """
         clock = SessionClock(asyncio.get_running_loop().time())
         if self.audio_source is not None:
-            self.local_audio = LocalAudioTrack(self.audio_source, clock)
+            self.local_audio = LocalAudioTrack(self.audio_source, clock, published=True)
         if self.video_source is not None:
-            self.local_video = LocalVideoTrack(self.video_source, clock)
+            self.local_video = LocalVideoTrack(self.video_source, clock, published=True)
         try:
             await self._connect()
         except BaseException:
@@ -201,6 +212,29 @@ class Client:
         await self._channel.drain()
         self._channel.post(text)
 
+    # Tracks
+
+    async def publish_track(
+        self,
+        track: LocalAudioTrack | LocalVideoTrack,
+        source: TrackSource = "screen_share",
+    ) -> None:
+        """Send a further track, beside microphone and camera.
+
+        Raises:
+            ConfigurationError: If it is published already, or another one of this source is.
+            ConnectionFailedError: If the server does not take it.
+            ChannelClosedError: If the connection is closed.
+        """
+        if self._publications is None:
+            raise ChannelClosedError("the client is not connected")
+        await self._publications.publish(track, source)
+
+    async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """Send it no longer; idempotent. Raises as `publish_track` does."""
+        if self._publications is not None:
+            await self._publications.unpublish(track)
+
     # What the peer calls
 
     def open_channel(self, channel: MessageChannel) -> None:
@@ -217,6 +251,9 @@ class Client:
             return
         if message.type == "send_input" and self._args is not None and self._channel is not None:
             self._channel.post(build_message("send_input", self._args))
+        elif message.type in NEGOTIATION and self._publications is not None:
+            self._publications.take(message)
+            return
         elif message.type == "end_stream":
             self._announced = CloseReason.CLOSE_STREAM
         elif message.type == "closing" and message.data in list(CloseReason):
@@ -232,9 +269,9 @@ class Client:
             self._close_reason = self._announced if reason is CloseReason.CLIENT else reason
         self._closed.set()
         self._messages.end()
-        for remote in (self.remote_audio, self.remote_video):
-            if remote is not None:
-                remote.end()
+        for track in self.server.tracks.values():
+            track.end()
+        self.server.leave()
 
     # Connecting
 
@@ -259,8 +296,9 @@ class Client:
                 "server is needed"
             )
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        running = tasks.create_task(peer.run())
-        self._stack.callback(running.cancel)
+        self._publications = Publications(peer, self.server, self._send)
+        for work in (peer.run(), self._publications.run()):
+            self._stack.callback(tasks.create_task(work).cancel)
 
     async def _exchange(self, body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(self._send_offer, str):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ..frames import AudioFrame
@@ -26,17 +24,18 @@ class Framer:
         self._buffer = SampleBuffer(num_channels)
         self._converter = Converter(sample_rate, num_channels)
 
-    def push(self, frame: AudioFrame) -> Iterator[AudioFrame]:
-        """Add a frame; yields every frame that it completes."""
-        self._buffer.push(self._converter.push(frame))
-        while self._buffer.queued >= self._frame_size:
-            yield self._cut()
+    def push(self, frame: AudioFrame) -> list[AudioFrame]:
+        """Add a frame; returns every frame that it completes, none of which shares its memory."""
+        data = self._converter.push(frame)
+        if data.shape[1] == self._frame_size and not self._buffer.queued:
+            return [AudioFrame(self._sample_rate, np.array(data, order="C"))]
+        self._buffer.push(data)
+        return [self._cut() for _ in range(self._buffer.queued // self._frame_size)]
 
-    def flush(self) -> Iterator[AudioFrame]:
-        """Yields what is left, the last frame padded with silence."""
+    def flush(self) -> list[AudioFrame]:
+        """What is left, the last frame padded with silence."""
         self._buffer.push(self._converter.flush())
-        while self._buffer.queued:
-            yield self._cut()
+        return [self._cut() for _ in range(-(-self._buffer.queued // self._frame_size))]
 
     def _cut(self) -> AudioFrame:
         data = self._buffer.take(self._frame_size)

@@ -43,6 +43,9 @@ class Inbox:
             # At once: `start_up` may be waiting for it.
             self._session.handler.set_args(message.data)
             return
+        if message.type == "offer":
+            self._session.take_offer(message.data)
+            return
         self._put("on_message", message.data)
 
     def put_key(self, digit: str) -> None:

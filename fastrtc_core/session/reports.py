@@ -42,6 +42,10 @@ class Reporter:
 
         A `HandlerError` is shown with its text; any other exception as a neutral sentence.
         """
+        if isinstance(error, ChannelClosedError):
+            # The client went while it was being answered: that is no fault of the handler.
+            logger.info("session %s: %s was late: %s", self._session_id, where, error)
+            return
         if not self._admit():
             return
         again = f" ({self._suppressed} more were not reported)" if self._suppressed else ""

@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Coroutine, Set
 from dataclasses import replace
+from os import PathLike
 from typing import Any
 
 from ..context import Context, current_context
@@ -28,8 +29,12 @@ from ..tracks import (
     AudioSource,
     LocalAudioTrack,
     LocalVideoTrack,
+    Participant,
+    Recorder,
     RemoteAudioTrack,
     RemoteVideoTrack,
+    Track,
+    TrackSource,
     VideoSource,
 )
 from . import audio, video
@@ -38,7 +43,7 @@ from .inbox import Inbox
 from .outputs import OutputHub
 from .reports import Reporter
 from .speaker import Speaker
-from .types import CloseReason, Hooks, Medium, MessageChannel
+from .types import CloseReason, Hooks, Medium, MessageChannel, Publisher
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -75,13 +80,17 @@ class Session:
         sends: Media that go out.
         time_limit: Longest duration in s, or `None`.
         hooks: What the application wants to be told.
+        output_sample_rate, output_channels: Of the audio that goes out; those of the handler by
+            default.
 
     Attributes:
         remote_audio, remote_video: Where the transport pushes what comes in, or `None`.
         local_audio, local_video: Where the transport pulls what goes out, or `None`.
         outputs: The additional outputs of the handler.
+        participant: The client, with the tracks that it publishes.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
+        publisher: What carries further tracks, if the transport can.
     """
 
     def __init__(
@@ -93,6 +102,8 @@ class Session:
         sends: Set[Medium] = frozenset(),
         time_limit: float | None = None,
         hooks: Hooks | None = None,
+        output_sample_rate: int | None = None,
+        output_channels: int | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.id = context.webrtc_id
@@ -110,13 +121,20 @@ class Session:
         clock = SessionClock(self.loop.time())
         self.local_audio = (
             LocalAudioTrack(
-                AudioSource(handler.output_sample_rate, channels, audio.QUEUE_SIZE_MS),
+                AudioSource(
+                    output_sample_rate or handler.output_sample_rate,
+                    output_channels or channels,
+                    audio.QUEUE_SIZE_MS,
+                ),
                 clock,
+                published=True,
             )
             if "audio" in sends
             else None
         )
-        self.local_video = LocalVideoTrack(VideoSource(), clock) if "video" in sends else None
+        self.local_video = (
+            LocalVideoTrack(VideoSource(), clock, published=True) if "video" in sends else None
+        )
         self._audio_output = (
             audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
         )
@@ -135,11 +153,18 @@ class Session:
         self._video_stream = (
             video.open_video_stream(self, self.remote_video) if self.remote_video else None
         )
+        self.participant = Participant(self.id)
+        if self.remote_audio is not None:
+            self.participant.publish("microphone", self.remote_audio)
+        if self.remote_video is not None:
+            self.participant.publish("camera", self.remote_video)
+        self.publisher: Publisher | None = None
         self._inbox = Inbox(self)
         self._channel: MessageChannel | None = None
         self._early_messages: deque[str] = deque(maxlen=EARLY_MESSAGES)
         self._ended = False
         self._calls: list[UserCall] = []
+        self._recorders: list[Recorder] = []
         self._stopping = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._time_limit = time_limit
@@ -195,6 +220,36 @@ class Session:
         """Take a message from the client; what cannot be read is answered with an error."""
         self._inbox.put(text)
 
+    def take_offer(self, data: Any) -> None:
+        """Take an offer of the client for tracks that come later."""
+        if self.publisher is None:
+            self.reporter.tell("error", "this transport carries no further tracks")
+        else:
+            self.publisher.take_offer(data)
+
+    def add_track(self, source: TrackSource, track: Track[Any]) -> None:
+        """Note that the client publishes a further track.
+
+        Raises:
+            ConfigurationError: If the track is of another kind than its source.
+        """
+        self.participant.publish(source, track)
+        if self._tasks is not None and not self._stopping.is_set():
+            name = f"track-{self.id[:8]}"
+            self.create_task(call_once(self.handler.on_track, name, source, track))
+
+    def remove_track(self, source: TrackSource) -> None:
+        """Note that the client publishes it no longer."""
+        track = self.participant.tracks.get(source)
+        self.participant.unpublish(source)
+        if track is not None:
+            track.end()
+
+    async def wait_until_heard(self) -> None:
+        """Wait until `receive` is done with all audio that has come in."""
+        if self._audio_stream is not None:
+            await self._audio_stream.wait_until_read()
+
     def take_key(self, digit: str) -> None:
         """Take a key that was pressed on a telephone."""
         self._inbox.put_key(digit)
@@ -214,6 +269,32 @@ class Session:
             self._audio_output.clear()
         if self.local_video is not None:
             self.local_video.source.clear_queue()
+
+    async def publish_track(
+        self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource
+    ) -> None:
+        """Send the client a further track; see `StreamHandlerBase.publish_track`."""
+        if self.publisher is None:
+            raise ConfigurationError("only WebRTC carries further tracks")
+        await self.publisher.publish(track, source)
+
+    async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """Send it no longer; idempotent."""
+        if self.publisher is not None:
+            await self.publisher.unpublish(track)
+
+    async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
+        """Record the session; see `StreamHandlerBase.record`."""
+        recorder = Recorder(path, **options)
+        await recorder.start()
+        if self.remote_audio is not None:
+            recorder.add(self.remote_audio, "left")
+        if self.local_audio is not None:
+            recorder.add(self.local_audio, "right")
+        if self.remote_video is not None and options.get("video_size"):
+            recorder.add(self.remote_video)
+        self._recorders.append(recorder)
+        return recorder
 
     def publish(self, outputs: AdditionalOutputs) -> None:
         """Hand out additional outputs, and tell the client; called on the event loop."""
@@ -411,9 +492,14 @@ class Session:
         for local in (self.local_audio, self.local_video):
             if local is not None:
                 await local.source.aclose()
-        for remote in (self.remote_audio, self.remote_video):
-            if remote is not None:
-                remote.end()
+        for track in self.participant.tracks.values():
+            track.end()
+        self.participant.leave()
+        for recorder in self._recorders:
+            try:
+                await recorder.aclose()
+            except OSError:
+                logger.exception("session %s: the recording is not complete", self.id)
         self.outputs.end()
 
     # Helpers

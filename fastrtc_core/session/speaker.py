@@ -22,6 +22,7 @@ from ..tracks.signal import Signal
 from .audio import AudioOutput
 from .pieces import pieces_of, voice_of
 from .threads import SessionThread
+from .types import CloseReason
 
 if TYPE_CHECKING:
     from .session import Session
@@ -147,16 +148,18 @@ class Speaker:
         finally:
             self._closed = True
             if self.current is not None:
-                self._stop()
+                # What ends with `CloseStream` was played, and a client may still hold its end.
+                closing = self._session.close_reason is CloseReason.CLOSE_STREAM
+                self._stop(clear=not closing)
             for speech in tuple(self._waiting):
                 self.cancel(speech)
 
-    def _stop(self) -> Playback:
+    def _stop(self, *, clear: bool = True) -> Playback:
         """End what is being said, at once."""
         assert self.current is not None
         playback = self._playback(interrupted=True)
         self.current._finish(playback)
-        if self._progress is not None:  # it has the floor: all that waits is its own
+        if clear and self._progress is not None:  # it has the floor: all that waits is its own
             self._output.clear()
         self._source.resume()
         if self._playing is not None:
@@ -177,6 +180,7 @@ class Speaker:
         try:
             async with self._output.floor:
                 self._output.flush()  # what came before
+                self._session.reporter.tell("log", "response_starting")
                 self._progress = progress = _Progress(self._source)
                 speech._heard = progress.heard
                 while not isinstance(piece := await pieces.get(), _End):
@@ -195,6 +199,8 @@ class Speaker:
             if error is not None:
                 self._session.reporter.error(error, speech.what)
             speech._finish(self._playback(interrupted=True, error=error))
+            if self._progress is not None:
+                self._session.reporter.tell("log", "response_done")
             self._progress = None
 
     async def _deliver(self, piece: _Piece) -> None:
@@ -203,6 +209,8 @@ class Speaker:
             frame = to_audio_frame(value)
             if piece.text and self._progress is not None:
                 self._progress.note_text(piece.text)
+                said = {"role": "assistant", "text": piece.text, "final": True}
+                self._session.reporter.tell("transcript", said)
             size = round(PART * frame.sample_rate)
             for start in range(0, frame.samples_per_channel, size):
                 part = frame.data[:, start : start + size]

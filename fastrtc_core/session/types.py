@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
+
 Medium = Literal["audio", "video"]
 
 
@@ -39,6 +41,19 @@ class MessageChannel(Protocol):
 
     async def drain(self) -> None:
         """Wait until there is room for more."""
+
+
+class Publisher(Protocol):
+    """What a transport gives a session that can carry further tracks."""
+
+    async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
+        """See `Session.publish`."""
+
+    async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """See `Session.unpublish`."""
+
+    def take_offer(self, data: Any) -> None:
+        """Take an offer of the client for tracks that come later."""
 
 
 @dataclass(frozen=True)

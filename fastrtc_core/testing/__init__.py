@@ -1,18 +1,25 @@
-"""For tests of handlers: a virtual clock, signals, meters, and sessions without a network."""
+"""For tests: a virtual clock, signals, meters, sessions without a network, and telephone calls."""
 
 from .clock import VirtualClockLoop, run_virtual
+from .dialling import phone_call
 from .inprocess import InProcessPeer, connect
 from .meters import delay_of, fit_sine, longest_silence
+from .phone import Phone
+from .running import HandlerResult, run_handler
 from .signals import noise, speech_like, tone
 
 __all__ = [
+    "HandlerResult",
     "InProcessPeer",
+    "Phone",
     "VirtualClockLoop",
     "connect",
     "delay_of",
     "fit_sine",
     "longest_silence",
     "noise",
+    "phone_call",
+    "run_handler",
     "run_virtual",
     "speech_like",
     "tone",

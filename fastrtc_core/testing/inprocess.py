@@ -9,7 +9,7 @@ from typing import Any
 
 import av
 
-from ..context import Context
+from ..context import Context, current_context
 from ..errors import ChannelClosedError, EndOfStreamError
 from ..frames import AudioFrame
 from ..handler import StreamHandlerBase
@@ -108,10 +108,14 @@ async def connect(
         id: Id of the session.
         open_channel: Whether the message channel is open from the start.
     """
-    copy = await copy_handler(handler, id)
+    context = Context(id, "in-process", params or {})
+    token = current_context.set(context)
+    try:
+        copy = await copy_handler(handler, id)
+    finally:
+        current_context.reset(token)
     if args is not None:
         copy.set_args(list(args))
-    context = Context(id, "in-process", params or {})
     session = Session(
         copy,
         context,

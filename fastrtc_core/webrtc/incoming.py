@@ -34,6 +34,10 @@ class IncomingAudio:
     def __init__(self, remote: RemoteAudioTrack) -> None:
         self.damaged = 0
         """Packets that are no Opus."""
+        self.bytes = 0
+        """Of the payloads of all packets."""
+        self.concealed_samples = 0
+        """Samples per channel that stand in for lost ones."""
         self._remote = remote
         rate = remote.sample_rate if remote.sample_rate in NATIVE_RATES else CLOCK_RATE
         self._decoder = OpusDecoder(rate, remote.num_channels)
@@ -41,7 +45,7 @@ class IncomingAudio:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        remote.network = self._buffer.statistics
+        remote.network = self.network = self._buffer.statistics
 
     def take(self, packet: RtpPacket) -> None:
         """Take a packet as it comes from the network."""
@@ -49,6 +53,7 @@ class IncomingAudio:
         if self._closed or not payload:
             return
         now = self._loop.time()
+        self.bytes += len(payload)
         try:
             samples = samples_in(payload, CLOCK_RATE)
         except OpusError:
@@ -87,6 +92,7 @@ class IncomingAudio:
         try:
             if slot.payload is not None:
                 return self._decoder.decode(slot.payload)
+            self.concealed_samples += samples
             if slot.following is not None:
                 return self._decoder.recover(slot.following, samples)
             return self._decoder.conceal(samples)

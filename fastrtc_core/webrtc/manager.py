@@ -29,6 +29,7 @@ from .candidates import EarlyCandidates
 from .negotiation import Flows, negotiate
 from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
+from .publishing import Publisher
 from .signaling import (
     MAX_CANDIDATES,
     Offer,
@@ -210,11 +211,13 @@ class PeerManager:
 
     async def _run(self, peer: Peer, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:
-            pumps = tasks.create_task(peer.run())
+            publisher = Publisher(peer, session)
+            pumps = [tasks.create_task(peer.run()), tasks.create_task(publisher.run())]
             try:
                 await session.run()
             finally:
-                pumps.cancel()
+                for pump in pumps:
+                    pump.cancel()
 
     async def _take_candidate(self, trickled: TrickledCandidate) -> None:
         negotiated = self._peers.get(trickled.webrtc_id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, Protocol
 
 import av
 from aiortc import (
@@ -20,8 +21,15 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from ..session import CloseReason, MessageChannel
-from ..tracks import LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, RemoteVideoTrack
-from . import internals
+from ..tracks import (
+    LocalAudioTrack,
+    LocalVideoTrack,
+    RemoteAudioTrack,
+    RemoteVideoTrack,
+    Track,
+    TrackKind,
+)
+from . import internals, statistics
 from .datachannel import LABEL, DataChannel
 from .incoming import IncomingAudio
 from .liveness import Liveness
@@ -99,9 +107,15 @@ class Peer:
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
         self._connecting = internals.watch_connecting(self._pc, self._note_failure)
-        self._audio: IncomingAudio | None = None
-        self._sending: tuple[OpusEncoder, RTCRtpSender] | None = None
-        self._incoming: list[MediaStreamTrack] = []
+        self._audio: list[IncomingAudio] = []
+        self._senders: dict[str, RTCRtpSender] = {}
+        """Senders, by the `sid` of what they send."""
+        self._encoders: list[tuple[OpusEncoder, RTCRtpSender]] = []
+        self._pumps: list[Coroutine[Any, Any, None]] = []
+        """What is to run beside the connection, once it stands."""
+        self._tasks: asyncio.TaskGroup | None = None
+        self._arrived: dict[str, Track[Any]] | None = None
+        """Where tracks go that come later, by mid; until the first answer there are none."""
         self._channel: DataChannel | None = None
         self._settled = asyncio.Event()
         self._pc.on("track", self._take_track)
@@ -126,6 +140,7 @@ class Peer:
             if remote is None:
                 sends = transceiver.sender.track is not None
                 transceiver.direction = "sendonly" if sends else "inactive"
+        self._arrived = {}
         return await self._describe()
 
     async def offer(self, *, data_channel: bool = True) -> str:
@@ -145,6 +160,74 @@ class Peer:
     async def accept(self, sdp: str) -> None:
         """Take the answer to this side's offer."""
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        if self._arrived is None:
+            self._arrived = {}
+
+    # Tracks that come later
+
+    async def answer_again(
+        self,
+        sdp: str,
+        sends: Mapping[str, LocalAudioTrack | LocalVideoTrack],
+        arrived: dict[str, Track[Any]],
+    ) -> str:
+        """Answer a later offer.
+
+        Args:
+            sdp: The offer.
+            sends: Further tracks to send, by the mid of the section that was made for each.
+            arrived: Takes the further tracks that it brings, by their mid.
+
+        Raises:
+            Exception: Whatever aiortc raises on an offer that it cannot serve.
+        """
+        self._arrived = arrived
+        try:
+            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            for transceiver in self._pc.getTransceivers():
+                track = sends.get(transceiver.mid or "")
+                if track is not None and transceiver.sender.track is None:
+                    self._send(track, transceiver)
+            return await self._describe()
+        finally:
+            self._arrived = {}
+
+    async def offer_again(
+        self,
+        sends: Sequence[LocalAudioTrack | LocalVideoTrack],
+        receives: Sequence[TrackKind],
+    ) -> tuple[str, list[str], list[str]]:
+        """Offer further tracks, and room for those of the other side.
+
+        Returns:
+            The SDP, and the mid of each of `sends` and of `receives`.
+        """
+        sending = [self._pc.addTransceiver(track.kind, "sendonly") for track in sends]
+        for track, transceiver in zip(sends, sending, strict=True):
+            self._send(track, transceiver)
+        receiving = [self._pc.addTransceiver(kind, "recvonly") for kind in receives]
+        for transceiver in (*sending, *receiving):
+            _prefer_codecs(transceiver)
+        sdp = await self._describe()
+        return sdp, [t.mid or "" for t in sending], [t.mid or "" for t in receiving]
+
+    async def accept_again(self, sdp: str, arrived: dict[str, Track[Any]]) -> None:
+        """Take the answer to a later offer, and with it further tracks, by their mid."""
+        self._arrived = arrived
+        try:
+            await self.accept(sdp)
+        finally:
+            self._arrived = {}
+
+    async def stop_sending(self, track: LocalAudioTrack | LocalVideoTrack) -> bool:
+        """Send a track no longer; returns whether it was sent."""
+        sender = self._senders.pop(track.sid, None)
+        if sender is None:
+            return False
+        self._encoders = [pair for pair in self._encoders if pair[1] is not sender]
+        await sender.stop()
+        track.published = False
+        return True
 
     async def add_candidate(self, candidate: RTCIceCandidate | None) -> None:
         """Take a candidate of the other side, or the end of its candidates."""
@@ -165,19 +248,22 @@ class Peer:
     async def run(self) -> None:
         """Move media and watch the connection until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for track in self._incoming:
-                tasks.create_task(self._pump(track))
+            self._tasks = tasks
+            while self._pumps:
+                tasks.create_task(self._pumps.pop())
             tasks.create_task(Liveness(self._pc, self._endpoint.stop).run(tasks))
             tasks.create_task(self._offer_channel())
-            if self._sending is not None and self._audio_options.fec:
-                tasks.create_task(self._follow_loss(*self._sending))
+            if self._audio_options.fec:
+                tasks.create_task(self._follow_loss())
 
     async def close(self) -> None:
         """Close the connection, after the last messages have left; idempotent."""
         if self._channel is not None and self._pc.connectionState == "connected":
             await self._channel.flush(FLUSH_TIMEOUT)
-        if self._audio is not None:
-            self._audio.close()
+        for pump in self._pumps:
+            pump.close()
+        for incoming in self._audio:
+            incoming.close()
         self._pc.remove_all_listeners()
         await internals.close(self._pc, self._connecting)
 
@@ -186,22 +272,43 @@ class Peer:
             internals.restrict_ports(self._pc, self._ports)
         # Created by the call without an argument: an offer or an answer, whichever is due.
         await self._pc.setLocalDescription()
+        internals.drop_damaged(self._pc)
         return self._pc.localDescription.sdp
 
     def _attach_local_tracks(self) -> set[str]:
         """Add a sender for each local track; returns their kinds."""
-        kinds = set()
-        if self._endpoint.local_audio is not None:
-            outgoing = OutgoingAudio(self._endpoint.local_audio, self._audio_options)
-            sender = self._pc.addTrack(outgoing)
-            internals.send_directly(sender, outgoing.next_frame)
-            self._sending = outgoing.encoder, sender
-            kinds.add("audio")
-        if self._endpoint.local_video is not None:
-            sender = self._pc.addTrack(OutgoingVideo(self._endpoint.local_video))
-            internals.use_encoder(sender, lambda codec: make_encoder(codec, self._video_options))
-            kinds.add("video")
+        kinds: set[str] = set()
+        for track in (self._endpoint.local_audio, self._endpoint.local_video):
+            if track is not None:
+                self._send(track)
+                kinds.add(track.kind)
         return kinds
+
+    def _send(
+        self,
+        track: LocalAudioTrack | LocalVideoTrack,
+        transceiver: RTCRtpTransceiver | None = None,
+    ) -> None:
+        """Send a track, through the first section that has room, or a certain one."""
+        track.published = True
+        outgoing = (
+            OutgoingAudio(track, self._audio_options)
+            if isinstance(track, LocalAudioTrack)
+            else OutgoingVideo(track)
+        )
+        if transceiver is None:
+            sender = self._pc.addTrack(outgoing)
+        else:
+            sender = transceiver.sender
+            sender.replaceTrack(outgoing)
+            transceiver.direction = "sendonly"
+        if isinstance(outgoing, OutgoingAudio):
+            internals.send_directly(sender, outgoing.next_frame)
+            self._encoders.append((outgoing.encoder, sender))
+        else:
+            internals.use_encoder(sender, lambda codec: make_encoder(codec, self._video_options))
+        self._senders[track.sid] = sender
+        track._statistics = statistics.of_sender(sender)
 
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
@@ -247,24 +354,45 @@ class Peer:
 
     # Media
 
-    async def _follow_loss(self, encoder: OpusEncoder, sender: RTCRtpSender) -> None:
-        """Tell the encoder how much of what it sends is lost."""
+    async def _follow_loss(self) -> None:
+        """Tell the encoders how much of what they send is lost."""
         while True:
             await asyncio.sleep(LOSS_INTERVAL)
-            encoder.note_loss(internals.reported_loss(sender))
+            for encoder, sender in self._encoders:
+                encoder.note_loss(internals.reported_loss(sender))
 
     def _take_track(self, track: MediaStreamTrack) -> None:
-        remote = self._endpoint.remote_audio
-        if track.kind != "audio" or remote is None:
-            self._incoming.append(track)
+        transceiver = next(t for t in self._pc.getTransceivers() if t.receiver.track is track)
+        receiver = transceiver.receiver
+        remote = self._remote_for(transceiver)
+        if isinstance(remote, RemoteAudioTrack):
+            incoming = IncomingAudio(remote)
+            self._audio.append(incoming)
+            remote._statistics = statistics.of_incoming_audio(incoming)
+            internals.receive_directly(receiver, incoming.take)
             return
-        self._audio = IncomingAudio(remote)
-        receiver = next(r for r in self._pc.getReceivers() if r.track is track)
-        internals.receive_directly(receiver, self._audio.take)
+        if remote is not None:
+            remote._statistics = statistics.of_receiver(receiver)
+        self._run(self._pump(track, remote))
 
-    async def _pump(self, track: MediaStreamTrack) -> None:
-        """Move frames to the endpoint; aiortc's queue has no bound, so it is always drained."""
-        remote = self._endpoint.remote_video if track.kind == "video" else None
+    def _remote_for(
+        self, transceiver: RTCRtpTransceiver
+    ) -> RemoteAudioTrack | RemoteVideoTrack | None:
+        """Where the media of a section go."""
+        if self._arrived is None:
+            return self._remote(transceiver.kind)
+        remote = RemoteAudioTrack() if transceiver.kind == "audio" else RemoteVideoTrack()
+        self._arrived[transceiver.mid or ""] = remote
+        return remote
+
+    def _run(self, pump: Coroutine[Any, Any, None]) -> None:
+        if self._tasks is None:
+            self._pumps.append(pump)
+        else:
+            self._tasks.create_task(pump)
+
+    async def _pump(self, track: MediaStreamTrack, remote: RemoteVideoTrack | None) -> None:
+        """Move frames to a track; aiortc's queue has no bound, so it is always drained."""
         try:
             while True:
                 frame = await track.recv()

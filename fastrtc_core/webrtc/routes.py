@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from ..errors import MalformedOfferError, OfferError
 from .signaling import MAX_BODY_BYTES
@@ -55,11 +56,13 @@ def browser_client() -> str:
 async def _read_json(request: Request) -> Any:
     """Read the body, but no more of it than an offer can have."""
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise _BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
     try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise _BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
         return json.loads(bytes(body))
+    except ClientDisconnect:
+        raise MalformedOfferError("the body was not sent to its end") from None
     except (ValueError, RecursionError):
         raise MalformedOfferError("the body is not JSON") from None

@@ -15,7 +15,13 @@ from ..errors import MalformedCandidateError, MalformedOfferError
 MAX_BODY_BYTES = 131_072
 """Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""
 
+MAX_LINES = 1000
+"""Lines of an SDP. Browsers write 100 to 300; aiortc takes time with the square of their number."""
+
 MAX_MEDIA_SECTIONS = 8
+MAX_MID = 255
+"""Bytes of the name of a section."""
+
 MAX_CANDIDATES = 64
 """Candidates that a client may name for one session."""
 
@@ -178,7 +184,10 @@ def advertise_address(sdp: str, address: str) -> str:
 
 
 def _parse_sdp(sdp: str) -> SessionDescription:
+    if sdp.count("\n") > MAX_LINES:
+        raise MalformedOfferError(f"the SDP of the offer has more than {MAX_LINES} lines")
     try:
+        sdp.encode()  # what is no UTF-8 could not be repeated in the answer
         description = SessionDescription.parse(sdp)
     except (
         AssertionError,
@@ -223,6 +232,11 @@ def _check_section(media: Any) -> None:
         raise MalformedOfferError(f"the {media.kind} of the offer names no codec")
     if media.kind != "application" and media.direction is None:
         raise MalformedOfferError(f"the {media.kind} of the offer lacks a direction (a=sendrecv …)")
+    # Both go into the packets of this side (RFC 8285 section 4.3).
+    if len((media.rtp.muxId or "").encode()) > MAX_MID:
+        raise MalformedOfferError(f"a mid of the offer is longer than {MAX_MID} bytes")
+    if not all(0 < extension.id < 256 for extension in media.rtp.headerExtensions):
+        raise MalformedOfferError("a header extension (extmap) has an id beyond 1 to 255")
     if len(media.ice_candidates) > MAX_CANDIDATES:
         raise MalformedOfferError(f"the offer has more than {MAX_CANDIDATES} candidates")
     if not all(_has_address(candidate) for candidate in media.ice_candidates):

@@ -7,9 +7,9 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..media.g711 import decode_mulaw, encode_mulaw
+from ..media.g711 import decode_alaw, decode_mulaw, encode_alaw, encode_mulaw
 
-Encoding = Literal["mulaw", "pcm16"]
+Encoding = Literal["mulaw", "alaw", "pcm16"]
 
 
 class Codec(Protocol):
@@ -73,4 +73,23 @@ class Pcm16(_Interleaved):
         return self._split(np.frombuffer(self._whole(data), "<i2").astype(np.int16))
 
 
-CODECS: dict[Encoding, type[MuLaw] | type[Pcm16]] = {"mulaw": MuLaw, "pcm16": Pcm16}
+class ALaw(_Interleaved):
+    """G.711 A-law, one byte a sample."""
+
+    def __init__(self, num_channels: int = 1) -> None:
+        super().__init__(num_channels, width=1)
+
+    def encode(self, data: NDArray[np.int16]) -> bytes:
+        """The bytes of samples of shape `(channels, n)`."""
+        return encode_alaw(np.ascontiguousarray(data.T).reshape(-1))
+
+    def decode(self, data: bytes) -> NDArray[np.int16]:
+        """The samples of some bytes, of shape `(channels, n)`."""
+        return self._split(decode_alaw(self._whole(data)))
+
+
+CODECS: dict[Encoding, type[MuLaw] | type[ALaw] | type[Pcm16]] = {
+    "mulaw": MuLaw,
+    "alaw": ALaw,
+    "pcm16": Pcm16,
+}

@@ -7,18 +7,28 @@ import logging
 
 from ..errors import EndOfStreamError, MessageError
 from ..frames import AudioFrame
-from ..media.converter import Converter
 from ..session import CloseReason, Session
 from ..tracks import LocalAudioTrack
-from .dialect import Dialect, Key, Mark, Media, Reply, Stop, Text
+from .dialect import (
+    MAX_MESSAGE,
+    Dialect,
+    Discard,
+    Event,
+    Interrupt,
+    Key,
+    Later,
+    Mark,
+    Media,
+    Reply,
+    Several,
+    Stop,
+    Text,
+)
 from .intake import Intake
 from .outbox import Outbox
 from .socket import Close, DisconnectedError, Socket
 
 logger = logging.getLogger(__name__)
-
-MAX_MESSAGE = 1 << 20
-"""Length of the largest message from a client: 8 s of 48 kHz in base64."""
 
 RATE = 1000
 BURST = 4000
@@ -26,6 +36,15 @@ BURST = 4000
 
 FLUSH_TIMEOUT = 2.0
 """How long in s the last messages may take, and the last audio."""
+
+FAREWELL_TIMEOUT = 1.0
+"""How long in s the reason may take for which nothing can be sent any more."""
+
+TAIL_GRACE = 0.04
+"""How long in s after a frame the next may take that continues it, as in `media.pacing`."""
+
+MAX_LATER = 256
+"""Events that may wait until the handler has heard the audio before them."""
 
 _END = "end"
 """Name of the mark behind the last audio."""
@@ -58,11 +77,12 @@ class Connection:
             if session.remote_audio
             else None
         )
-        self._converter = Converter(dialect.output_sample_rate, dialect.num_channels)
         self._allowance = float(BURST)
         self._counted = session.loop.time()
         self._abuse: _AbuseError | None = None
         self._played = asyncio.Event()
+        self._later: asyncio.Queue[Event] = asyncio.Queue(MAX_LATER)
+        self._pause: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Run the session, and close the socket."""
@@ -71,7 +91,7 @@ class Connection:
         session.open_channel(self.outbox)
         try:
             async with asyncio.TaskGroup() as tasks:
-                pumps = [self._receive(), self._write()]
+                pumps = [self._receive(), self._write(), self._catch_up()]
                 if self._intake is not None:
                     pumps.append(self._intake.run())
                 if session.local_audio is not None:
@@ -87,6 +107,8 @@ class Connection:
                         task.cancel()
         finally:
             session.on_clear = None
+            if self._pause is not None:
+                self._pause.cancel()
         await self._socket.close(*self._closing(reason))
 
     async def _wait_for_playout(self) -> None:
@@ -113,8 +135,8 @@ class Connection:
                 data = await self._socket.receive()
                 self._admit(data)
                 self._take(data)
-        except DisconnectedError:
-            self._session.stop(CloseReason.CLIENT)
+        except DisconnectedError as end:
+            self._session.stop(CloseReason.LOST if end.vanished else CloseReason.CLIENT)
         except _AbuseError as abuse:
             logger.warning("session %s: %s", self._session.id, abuse)
             self._abuse = abuse
@@ -122,10 +144,11 @@ class Connection:
 
     def _take(self, data: str | bytes) -> None:
         try:
-            event = self._dialect.parse(data)
+            self._do(self._dialect.parse(data))
         except MessageError as error:
             self._session.reporter.tell("error", str(error))
-            return
+
+    def _do(self, event: Event) -> None:
         if isinstance(event, Media):
             if self._intake is not None:
                 self._intake.push(event.frame)
@@ -139,6 +162,37 @@ class Connection:
             self._played.set()
         elif isinstance(event, Stop):
             self._session.stop(CloseReason.CLIENT)
+        elif isinstance(event, Several):
+            for part in event.events:
+                self._do(part)
+        elif isinstance(event, Later):
+            self._postpone(event.event)
+        elif isinstance(event, Discard):
+            if self._intake is not None:
+                self._intake.discard()
+        elif isinstance(event, Interrupt):
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._session.speech is not None:
+            self._session.interrupt()
+        else:
+            self._session.clear_queue()
+
+    def _postpone(self, event: Event) -> None:
+        try:
+            self._later.put_nowait(event)
+        except asyncio.QueueFull:
+            raise MessageError("too many commands wait for the handler; slow down") from None
+
+    async def _catch_up(self) -> None:
+        """Do what waits for audio, once the handler has heard that."""
+        while True:
+            event = await self._later.get()
+            if self._intake is not None:
+                await self._intake.wait_until_empty()
+                await self._session.wait_until_heard()
+            self._do(event)
 
     def _admit(self, data: str | bytes) -> None:
         if len(data) > MAX_MESSAGE:
@@ -153,7 +207,9 @@ class Connection:
         try:
             await self.outbox.run()
         except DisconnectedError:
-            self._session.stop(CloseReason.CLIENT)
+            # Whether it said goodbye is what `_receive` is about to learn.
+            await asyncio.sleep(FAREWELL_TIMEOUT)
+            self._session.stop(CloseReason.LOST)
 
     async def _send_audio(self, track: LocalAudioTrack) -> None:
         """Send each frame when it is due: the client never holds what could not be taken back."""
@@ -162,14 +218,20 @@ class Connection:
                 timed = await track.next_frame()
             except EndOfStreamError:
                 return
-            if timed.resumed:
-                self._converter.flush()
-            data = self._converter.push(AudioFrame(timed.sample_rate, timed.data))
-            frame = AudioFrame(self._converter.sample_rate, data)
-            if frame.samples_per_channel:
-                await self.outbox.send(self._dialect.audio(frame))
+            await self.outbox.send(self._dialect.audio(AudioFrame(timed.sample_rate, timed.data)))
+            self._expect_pause()
+
+    def _expect_pause(self) -> None:
+        if self._dialect.pause is None:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = self._session.loop.call_later(self._dialect.pause, self._paused)
+
+    def _paused(self) -> None:
+        for text in self._dialect.paused():
+            self.outbox.put(text)
 
     def _clear(self) -> None:
-        text = self._dialect.clear()
-        if text is not None:
+        for text in self._dialect.clear():
             self.outbox.put(text)

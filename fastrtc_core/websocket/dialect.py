@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -19,6 +20,9 @@ from ..handler import MIN_SAMPLE_RATE, StreamHandlerBase
 from .codecs import CODECS, Codec, Encoding
 
 MAX_SAMPLE_RATE = 192_000
+
+MAX_MESSAGE = 1 << 20
+"""Length of the largest message from a client: 8 s of 48 kHz in base64."""
 
 
 class Media(NamedTuple):
@@ -55,7 +59,27 @@ class Stop(NamedTuple):
     """The client ends the session."""
 
 
-Event = Media | Text | Reply | Key | Mark | Stop | None
+class Interrupt(NamedTuple):
+    """The client ends what is being said."""
+
+
+class Discard(NamedTuple):
+    """Audio that the handler has not got yet is not meant for it."""
+
+
+class Later(NamedTuple):
+    """Something that comes after all audio before it: when the handler has heard that."""
+
+    event: Event
+
+
+class Several(NamedTuple):
+    """One after the other."""
+
+    events: tuple[Event, ...]
+
+
+Event = Media | Text | Reply | Key | Mark | Stop | Interrupt | Discard | Later | Several | None
 """What a client sent; `None` for what is of no interest."""
 
 
@@ -63,14 +87,20 @@ class Dialect(Protocol):
     """Reads and writes what goes over one socket, once the session has started.
 
     Attributes:
-        input_sample_rate: Of the audio from the client, in Hz.
+        input_sample_rate: Of the audio from the client, in Hz; it may change between two frames.
         output_sample_rate: Of the audio to it, in Hz.
         num_channels: In both directions.
+        pause: Time in s without audio after which `paused` is called; never if `None`.
     """
 
-    input_sample_rate: int
+    @property
+    def input_sample_rate(self) -> int:
+        """Of the audio from the client, in Hz."""
+        ...
+
     output_sample_rate: int
     num_channels: int
+    pause: float | None
 
     def started(self, id: str) -> str | None:
         """Tell the client that its session has begun; `None` where it does not wait for that."""
@@ -84,20 +114,24 @@ class Dialect(Protocol):
         """
         ...
 
-    def audio(self, frame: AudioFrame) -> str | bytes:
+    def audio(self, frame: AudioFrame) -> Sequence[str | bytes]:
         """Write a frame of the output rate."""
         ...
 
-    def clear(self) -> str | None:
+    def clear(self) -> Sequence[str]:
         """Tell the client to discard what it has not played yet."""
+        ...
+
+    def paused(self) -> Sequence[str]:
+        """Tell the client that there has been no audio for a while."""
         ...
 
     def mark(self, name: str) -> str | None:
         """Ask to be told when all so far has been played; `None` where clients cannot tell."""
         ...
 
-    def message(self, text: str) -> str | None:
-        """Write a message of the session; `None` where clients understand none."""
+    def message(self, text: str) -> Sequence[str]:
+        """Write a message of the session; nothing where clients understand none."""
         ...
 
 
@@ -107,7 +141,7 @@ class Start:
 
     Attributes:
         websocket_id: The id that it wants; without one it is issued one.
-        encoding: `mulaw` or `pcm16`.
+        encoding: `mulaw`, `alaw` or `pcm16`.
         sample_rate: In both directions, in Hz; the rates of the handler when left out.
         num_channels: In both directions.
         binary: Whether audio goes in binary frames, in both directions.
@@ -155,8 +189,10 @@ def parse_start(data: str | bytes) -> Start:
     if encoding not in CODECS:
         raise MalformedOfferError(f"encoding must be one of {', '.join(CODECS)}")
     rate = given.get("sample_rate")
-    if rate is not None and not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE:
-        raise MalformedOfferError(f"sample_rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}")
+    if rate is not None and (not MIN_SAMPLE_RATE <= rate <= MAX_SAMPLE_RATE or rate % 50):
+        raise MalformedOfferError(
+            f"sample_rate must be {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE}, a multiple of 50"
+        )
     if given.get("channels", 1) not in (1, 2):
         raise MalformedOfferError("channels must be 1 or 2")
     return Start(
@@ -178,6 +214,8 @@ class JsonDialect:
         start: What the client asked for.
         handler: Whose rates and layout it gets when it asked for none.
     """
+
+    pause: float | None = None
 
     def __init__(self, start: Start, handler: StreamHandlerBase) -> None:
         self._start = start
@@ -223,24 +261,29 @@ class JsonDialect:
             return Stop()
         raise MessageError(f"unknown event {str(event)[:40]!r}")
 
-    def audio(self, frame: AudioFrame) -> str | bytes:
+    def audio(self, frame: AudioFrame) -> Sequence[str | bytes]:
         """Write a frame of the output rate and layout."""
         data = self._encoder.encode(frame.data)
         if self._start.binary:
-            return data
-        return f'{{"event": "media", "media": {{"payload": "{base64.b64encode(data).decode()}"}}}}'
+            return (data,)
+        payload = base64.b64encode(data).decode()
+        return (f'{{"event": "media", "media": {{"payload": "{payload}"}}}}',)
 
-    def clear(self) -> str | None:
+    def clear(self) -> Sequence[str]:
         """Tell the client to discard what it has not played yet."""
-        return '{"event": "clear"}'
+        return ('{"event": "clear"}',)
+
+    def paused(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
 
     def mark(self, name: str) -> str | None:
         """Clients of this protocol do not tell what they have played."""
         return None
 
-    def message(self, text: str) -> str | None:
+    def message(self, text: str) -> Sequence[str]:
         """A message of the session, as it is."""
-        return text
+        return (text,)
 
     def _media(self, data: bytes) -> Media:
         return Media(AudioFrame(self.input_sample_rate, self._decoder.decode(data)))
@@ -254,6 +297,8 @@ def load(data: str | bytes) -> dict[str, Any]:
     """
     if isinstance(data, bytes):
         raise MessageError("the message must be text")
+    if len(data) > MAX_MESSAGE:
+        raise MessageError(f"the message is larger than {MAX_MESSAGE} characters")
     try:
         message = json.loads(data)
     except (ValueError, RecursionError):

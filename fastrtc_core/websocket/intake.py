@@ -37,9 +37,15 @@ class Intake:
         self._buffer = SampleBuffer(num_channels)
         self._frame_size = round(FRAME_DURATION * sample_rate)
         self._wake = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
 
     def push(self, frame: AudioFrame) -> None:
-        """Take audio."""
+        """Take audio; where its rate changes, what waits is handed on at once."""
+        if frame.sample_rate != self._rate:
+            self._hand_on(self._buffer.queued)
+            self._rate = frame.sample_rate
+            self._frame_size = round(FRAME_DURATION * self._rate)
         count = frame.samples_per_channel
         if not self._buffer.queued and count <= AT_ONCE * self._rate:
             if count:
@@ -48,13 +54,28 @@ class Intake:
         room = round(CAPACITY * self._rate) - self._buffer.queued
         self.dropped += max(0, count - room)
         self._buffer.push(frame.data[:, : max(0, room)])
+        self._empty.clear()
         self._wake.set()
+
+    def discard(self) -> None:
+        """Forget what waits."""
+        self._buffer.take(self._buffer.queued)
+
+    async def wait_until_empty(self) -> None:
+        """Wait until everything was handed on."""
+        await self._empty.wait()
 
     async def run(self) -> None:
         """Hand on what was too long to be handed on at once."""
         while True:
             await self._wake.wait()
             while self._buffer.queued:
-                self._track.push(AudioFrame(self._rate, self._buffer.take(self._frame_size)))
+                self._hand_on(self._frame_size)
                 await asyncio.sleep(FRAME_DURATION / HASTE)
             self._wake.clear()
+            self._empty.set()
+
+    def _hand_on(self, count: int) -> None:
+        data = self._buffer.take(count)
+        if data.shape[1]:
+            self._track.push(AudioFrame(self._rate, data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 from ..context import Context, current_context
@@ -16,6 +16,7 @@ from ..session import Medium, Session, copy_handler
 from .connection import Connection
 from .dialect import Dialect, JsonDialect, parse_start
 from .options import SocketOptions
+from .realtime import RealtimeDialect, refusal
 from .socket import Close, DisconnectedError, Socket
 from .telephony import CallDialect, parse_call
 
@@ -28,16 +29,84 @@ AUDIO: frozenset[Medium] = frozenset({"audio"})
 
 
 class _Asked(NamedTuple):
-    """What a client asks for, in whatever protocol."""
+    """What a client asks for; the id is the server's to choose if there is none."""
 
-    transport: str
     id: str | None
     params: dict[str, Any]
-    args: list[Any] | None
-    dialect: Callable[[StreamHandlerBase], Dialect]
+    args: list[Any] | None = None
 
 
-_Begin = Callable[[Socket], Awaitable[_Asked]]
+class _Visit(ABC):
+    """One client that has come, in the protocol of its route."""
+
+    transport: str
+
+    @abstractmethod
+    async def begin(self, socket: Socket) -> _Asked:
+        """Wait until it has said what it wants.
+
+        Raises:
+            OfferError: If that cannot be had.
+        """
+
+    @abstractmethod
+    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
+        """How it speaks from then on."""
+
+    def refusal(self, error: OfferError) -> str:
+        """What tells it why it gets no session: the shape that FastRTC's clients know."""
+        return json.dumps(error.body())
+
+
+class SocketVisit(_Visit):
+    """A client of FastRTC's protocol."""
+
+    transport = "websocket"
+
+    async def begin(self, socket: Socket) -> _Asked:
+        """Read its `start`."""
+        self._start = start = parse_start(await socket.receive())
+        return _Asked(start.websocket_id, start.params, start.args)
+
+    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
+        """As agreed in `start`."""
+        return JsonDialect(self._start, handler)
+
+
+class CallVisit(_Visit):
+    """A telephone service with a call."""
+
+    transport = "telephone"
+
+    async def begin(self, socket: Socket) -> _Asked:
+        """Read what the service tells of the call."""
+        while (call := parse_call(await socket.receive())) is None:
+            pass
+        self._call = call
+        return _Asked(None, call.params())
+
+    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
+        """As this service speaks."""
+        return CallDialect(self._call)
+
+
+class RealtimeVisit(_Visit):
+    """A client of the OpenAI Realtime API, which asks for nothing but a session."""
+
+    transport = "realtime"
+
+    async def begin(self, socket: Socket) -> _Asked:
+        """Take what stands in the address."""
+        self._params = dict(socket.query)
+        return _Asked(None, self._params)
+
+    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
+        """The events of the API."""
+        return RealtimeDialect(id, self._params)
+
+    def refusal(self, error: OfferError) -> str:
+        """An `error` event."""
+        return refusal(error)
 
 
 class SocketManager:
@@ -56,55 +125,45 @@ class SocketManager:
         self._registry = registry
         self._options = options
 
-    async def serve(self, socket: Socket, headers: Mapping[str, str]) -> None:
+    async def serve(self, socket: Socket) -> None:
         """Serve one client, from its `start` to its end. What fails is told, and closes it."""
-        await self._serve(socket, headers, self._begin_session)
+        await self._serve(socket, SocketVisit())
 
-    async def serve_call(self, socket: Socket, headers: Mapping[str, str]) -> None:
+    async def serve_call(self, socket: Socket) -> None:
         """The same for the socket of a telephone call."""
-        await self._serve(socket, headers, self._begin_call)
+        await self._serve(socket, CallVisit())
 
-    async def _serve(self, socket: Socket, headers: Mapping[str, str], begin: _Begin) -> None:
+    async def serve_realtime(self, socket: Socket) -> None:
+        """The same for a client of the OpenAI Realtime API."""
+        await self._serve(socket, RealtimeVisit())
+
+    async def _serve(self, socket: Socket, visit: _Visit) -> None:
         try:
             async with asyncio.timeout(START_TIMEOUT):
-                asked = await begin(socket)
-            await self._run(socket, asked, headers)
+                asked = await visit.begin(socket)
+            await self._run(socket, visit, asked)
         except DisconnectedError:
             return
         except TimeoutError:
             await socket.close(Close.POLICY, "no start")
         except OfferError as error:
-            await _refuse(socket, error)
+            await _refuse(socket, visit, error)
         except Exception:
             # Raised by what the application wrote (`copy`), or a fault of ours.
             logger.exception("a session failed")
-            await _refuse(socket, UnavailableError("the server failed; see its log"))
+            failed = UnavailableError("the server failed; see its log")
+            await _refuse(socket, visit, failed)
 
-    async def _begin_session(self, socket: Socket) -> _Asked:
-        start = parse_start(await socket.receive())
-        return _Asked(
-            "websocket",
-            start.websocket_id,
-            start.params,
-            start.args,
-            lambda handler: JsonDialect(start, handler),
-        )
-
-    async def _begin_call(self, socket: Socket) -> _Asked:
-        while (call := parse_call(await socket.receive())) is None:
-            pass
-        known = call
-        return _Asked("telephone", None, call.params(), None, lambda _: CallDialect(known))
-
-    async def _run(self, socket: Socket, asked: _Asked, headers: Mapping[str, str]) -> None:
+    async def _run(self, socket: Socket, visit: _Visit, asked: _Asked) -> None:
         mode = self._options.mode
         async with self._registry.slot(asked.id) as slot:
-            context = Context(slot.id, asked.transport, asked.params, headers)
+            context = Context(slot.id, visit.transport, asked.params, socket.headers)
             current_context.set(context)
             handler = await copy_handler(self._prototype, slot.id)
-            handler.phone_mode = asked.transport == "telephone"
+            handler.phone_mode = visit.transport == "telephone"
             if asked.args is not None:
                 handler.set_args(asked.args)
+            dialect = visit.dialect(slot.id, handler)
             session = Session(
                 handler,
                 context,
@@ -112,20 +171,21 @@ class SocketManager:
                 sends=AUDIO if mode != "send" else frozenset(),
                 time_limit=self._options.time_limit,
                 hooks=self._options.hooks,
+                output_sample_rate=dialect.output_sample_rate,
+                output_channels=dialect.num_channels,
             )
             slot.attach(session)
-            dialect = asked.dialect(handler)
             connection = Connection(socket, dialect, session)
             if (started := dialect.started(slot.id)) is not None:
                 connection.outbox.put(started)
             await connection.run()
 
 
-async def _refuse(socket: Socket, error: OfferError) -> None:
-    """Say why, in the shape that FastRTC's clients know, and close."""
+async def _refuse(socket: Socket, visit: _Visit, error: OfferError) -> None:
+    """Say why, and close."""
     later = isinstance(error, (ConcurrencyLimitError, UnavailableError))
     try:
-        await socket.send(json.dumps(error.body()))
+        await socket.send(visit.refusal(error))
     except DisconnectedError:
         return
     await socket.close(Close.TRY_AGAIN if later else Close.POLICY, error.code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ChannelClosedError, MessageError, QueueFullError
@@ -49,27 +50,26 @@ class Outbox:
             QueueFullError: If too much waits.
             MessageError: If it is too large.
         """
-        written = self._dialect.message(text)
-        if written is None:
-            return
-        if self._closed:
-            raise ChannelClosedError("the socket is closed")
-        if len(written) > MAX_MESSAGE:
-            raise MessageError(
-                f"a message of {len(written)} characters is larger than {MAX_MESSAGE}"
-            )
-        if self._waiting > MAX_WAITING:
-            raise QueueFullError(f"{self._waiting} characters wait already")
-        self.put(written)
+        if len(text) > MAX_MESSAGE:
+            raise MessageError(f"a message of {len(text)} characters is larger than {MAX_MESSAGE}")
+        for written in self._dialect.message(text):
+            if self._closed:
+                raise ChannelClosedError("the socket is closed")
+            if self._waiting > MAX_WAITING:
+                raise QueueFullError(f"{self._waiting} characters wait already")
+            self.put(written)
 
-    def put(self, data: str) -> None:
+    def put(self, data: str | bytes) -> None:
         """Queue what is no message of the session; it is short, and there is little of it."""
         self._add(data, None)
 
-    async def send(self, data: str | bytes) -> None:
-        """Send after what waits, and wait until it has left."""
+    async def send(self, parts: Sequence[str | bytes]) -> None:
+        """Send after what waits, in this order, and wait until it has left."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._add(data, done)
+        *first, last = parts
+        for part in first:
+            self._add(part, None)
+        self._add(last, done)
         await done
 
     async def drain(self) -> None:

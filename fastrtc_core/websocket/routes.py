@@ -1,4 +1,4 @@
-"""The WebSocket route."""
+"""The WebSocket routes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from .socket import Close, DisconnectedError, Socket
 
-Serve = Callable[[Socket, Mapping[str, str]], Awaitable[None]]
+Serve = Callable[[Socket], Awaitable[None]]
+
+REALTIME = "realtime"
+"""The subprotocol of the Realtime API, which browsers ask for."""
 
 
-def add_routes(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -> None:
-    """Add the WebSocket route to a router.
+def add_offer_route(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -> None:
+    """Add the route of FastRTC's protocol to a router.
 
     Args:
         router: The router.
@@ -24,11 +27,28 @@ def add_routes(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -
     @router.websocket("/websocket/offer")
     async def offer(websocket: WebSocket) -> None:
         """A session over a WebSocket."""
-        if not is_allowed(websocket.headers, origins):
-            await websocket.close(Close.POLICY, "this page may not connect")
-            return
-        await websocket.accept()
-        await serve(StarletteSocket(websocket), dict(websocket.headers))
+        if await _is_admitted(websocket, origins):
+            await websocket.accept()
+            await serve(StarletteSocket(websocket))
+
+
+def add_realtime_route(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -> None:
+    """Add the route of the OpenAI Realtime API; arguments as above."""
+
+    @router.websocket("/realtime")
+    async def realtime(websocket: WebSocket) -> None:
+        """A session in the words of the OpenAI Realtime API."""
+        if await _is_admitted(websocket, origins):
+            offered = websocket.scope.get("subprotocols", [])
+            await websocket.accept(REALTIME if REALTIME in offered else None)
+            await serve(StarletteSocket(websocket))
+
+
+async def _is_admitted(websocket: WebSocket, origins: Sequence[str] | None) -> bool:
+    if is_allowed(websocket.headers, origins):
+        return True
+    await websocket.close(Close.POLICY, "this page may not connect")
+    return False
 
 
 def is_allowed(headers: Mapping[str, str], origins: Sequence[str] | None) -> bool:
@@ -40,13 +60,18 @@ def is_allowed(headers: Mapping[str, str], origins: Sequence[str] | None) -> boo
     origin = headers.get("origin")
     if origin is None or (origins is not None and ("*" in origins or origin in origins)):
         return True
-    return origins is None and urlsplit(origin).netloc == headers.get("host")
+    try:
+        return origins is None and urlsplit(origin).netloc == headers.get("host")
+    except ValueError:  # it is no URL
+        return False
 
 
 class StarletteSocket:
     """A `Socket` out of Starlette's."""
 
     def __init__(self, websocket: WebSocket) -> None:
+        self.headers: Mapping[str, str] = dict(websocket.headers)
+        self.query: Mapping[str, str] = dict(websocket.query_params)
         self._websocket = websocket
         self._closed = False
 
@@ -55,7 +80,7 @@ class StarletteSocket:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             self._closed = True
-            raise DisconnectedError
+            raise DisconnectedError(vanished=_has_vanished(message))
         text: str | None = message.get("text")
         if text is not None:
             return text
@@ -84,3 +109,9 @@ class StarletteSocket:
             await self._websocket.close(code, reason)
         except (WebSocketDisconnect, RuntimeError, OSError):
             return  # the other side was faster
+
+
+def _has_vanished(message: Mapping[str, object]) -> bool:
+    """Whether no close frame came: servers say 1006 then, and uvicorn 1005 without a reason."""
+    code = message.get("code")
+    return code == Close.ABNORMAL or (code == Close.NO_STATUS and "reason" not in message)

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
 class DisconnectedError(Exception):
-    """The other side is gone, or has closed the socket."""
+    """The other side is gone.
+
+    Attributes:
+        vanished: Whether it went without closing the socket.
+    """
+
+    def __init__(self, *, vanished: bool = False) -> None:
+        super().__init__("the other side is gone")
+        self.vanished = vanished
 
 
 class Socket(Protocol):
-    """One open WebSocket."""
+    """One open WebSocket.
+
+    Attributes:
+        headers: Of the request that opened it, their names in small letters.
+        query: Of its address.
+    """
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
 
     async def receive(self) -> str | bytes:
         """Wait for a message.
@@ -38,6 +55,8 @@ class Close:
 
     NORMAL = 1000
     GOING_AWAY = 1001
+    NO_STATUS = 1005
+    ABNORMAL = 1006
     POLICY = 1008
     TOO_BIG = 1009
     INTERNAL = 1011

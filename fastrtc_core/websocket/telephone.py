@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape, quoteattr
 
 from fastapi import APIRouter, Request, Response, WebSocket
+from starlette.requests import ClientDisconnect
 
 from .options import TelephoneOptions
 from .routes import Serve, StarletteSocket
@@ -17,6 +19,14 @@ from .socket import Close
 
 MAX_BODY = 1 << 16
 """Bytes of the largest request that tells of a call."""
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
+
+_NO_HOST = re.compile(r"[^0-9A-Za-z._:\[\]-]")
+"""What stands in no host and port; a header may hold it all the same."""
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML cannot express, not even escaped (XML 1.0 section 2.2)."""
 
 
 def add_routes(router: APIRouter, serve: Serve, options: TelephoneOptions) -> None:
@@ -32,10 +42,13 @@ def add_routes(router: APIRouter, serve: Serve, options: TelephoneOptions) -> No
     async def incoming(request: Request) -> Response:
         """Tell the service to connect a call to the socket below (TwiML)."""
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY:
-                return Response(status_code=413)
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    return Response(status_code=413)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
         fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
         base = _base(options, request.headers, request.url.scheme)
         if not _is_signed(options, f"{base}{_target(request)}", fields, request.headers):
@@ -53,7 +66,7 @@ def add_routes(router: APIRouter, serve: Serve, options: TelephoneOptions) -> No
             await websocket.close(Close.POLICY, "the signature is missing or wrong")
             return
         await websocket.accept()
-        await serve(StarletteSocket(websocket), dict(websocket.headers))
+        await serve(StarletteSocket(websocket))
 
 
 def twiml(url: str, options: TelephoneOptions) -> str:
@@ -62,10 +75,11 @@ def twiml(url: str, options: TelephoneOptions) -> str:
     if options.greeting:
         language = quoteattr(options.language)
         greeting = f"<Say language={language}>{escape(options.greeting)}</Say>"
-    return (
+    written = (
         '<?xml version="1.0" encoding="UTF-8"?>'
         f"<Response>{greeting}<Connect><Stream url={quoteattr(url)}/></Connect></Response>"
     )
+    return _NO_XML.sub("", written)
 
 
 def signature(token: str, url: str, fields: Sequence[tuple[str, str]]) -> str:
@@ -91,10 +105,9 @@ def _base(options: TelephoneOptions, headers: Mapping[str, str], scheme: str) ->
     """Scheme, host and port as the service sees them, behind a proxy too."""
     if options.public_url is not None:
         return options.public_url.rstrip("/")
-    scheme = headers.get("x-forwarded-proto", scheme).split(",")[0].strip()
-    scheme = {"wss": "https", "ws": "http"}.get(scheme, scheme)
-    host = headers.get("x-forwarded-host", headers.get("host", "localhost")).split(",")[0].strip()
-    return f"{scheme}://{host}"
+    forwarded = headers.get("x-forwarded-proto", scheme).split(",")[0].strip().lower()
+    host = headers.get("x-forwarded-host", headers.get("host", "localhost")).split(",")[0]
+    return f"{_SCHEMES.get(forwarded, scheme)}://{_NO_HOST.sub('', host)}"
 
 
 def _target(request: Request | WebSocket) -> str:

@@ -1,7 +1,7 @@
 """How telephone services speak over a WebSocket, without I/O.
 
 Twilio (Media Streams), Telnyx and Plivo say the same things in different words: `start` with the
-ids of the call, `media` with 8 kHz µ-law in base64, a mark that comes back when it has been played,
+ids of the call, `media` with 8 kHz G.711 in base64, a mark that comes back when it has been played,
 `dtmf` for a key that was pressed, `stop`, and a word to discard what has not been played.
 """
 
@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
 
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame
-from .codecs import MuLaw
+from .codecs import ALaw, Codec, MuLaw
 from .dialect import Event, Key, Mark, Media, Stop, load, payload_of
 
 SAMPLE_RATE = 8000
@@ -61,11 +62,13 @@ class Call(NamedTuple):
         service: `twilio`, `telnyx` or `plivo`.
         stream_id: Its id of the stream.
         details: Everything that it said in `start`.
+        encoding: Of the audio, in both directions.
     """
 
     service: str
     stream_id: str
     details: dict[str, Any]
+    encoding: Literal["mulaw", "alaw"] = "mulaw"
 
     def params(self) -> dict[str, Any]:
         """For the context of the session."""
@@ -77,7 +80,7 @@ def parse_call(data: str | bytes) -> Call | None:
     """Read what comes before the audio; `None` for `connected`, which says nothing.
 
     Raises:
-        MalformedOfferError: If it is not the beginning of a call with 8 kHz µ-law.
+        MalformedOfferError: If it is not the beginning of a call with 8 kHz µ-law or A-law.
     """
     try:
         message = load(data)
@@ -91,22 +94,26 @@ def parse_call(data: str | bytes) -> Call | None:
     for service, words in _SERVICES.items():
         stream_id = message.get(words.stream_id, details.get(words.stream_id))
         if isinstance(stream_id, str):
-            _check_format(details)
-            return Call(service, stream_id, details)
+            return Call(service, stream_id, details, _encoding_of(details))
     known = ", ".join(words.stream_id for words in _SERVICES.values())
     raise MalformedOfferError(f"the start of a call has an id, one of {known}")
 
 
-def _check_format(details: dict[str, Any]) -> None:
+def _encoding_of(details: dict[str, Any]) -> Literal["mulaw", "alaw"]:
     described = details.get("mediaFormat", details.get("media_format"))
     if not isinstance(described, dict):
-        return
+        return "mulaw"
     encoding = str(described.get("encoding", "PCMU")).lower()
     rate = described.get("sampleRate", described.get("sample_rate", SAMPLE_RATE))
-    if not encoding.endswith(("pcmu", "mulaw")) or rate not in (SAMPLE_RATE, str(SAMPLE_RATE)):
-        raise MalformedOfferError(
-            f"the service sends {encoding} at {rate} Hz; set it to µ-law (PCMU) at 8000 Hz"
-        )
+    if rate in (SAMPLE_RATE, str(SAMPLE_RATE)):
+        if encoding.endswith(("pcmu", "mulaw")):
+            return "mulaw"
+        if encoding.endswith(("pcma", "alaw")):
+            return "alaw"
+    raise MalformedOfferError(
+        f"the service sends {encoding[:40]} at {str(rate)[:40]} Hz; "
+        "set it to µ-law (PCMU) or A-law (PCMA) at 8000 Hz"
+    )
 
 
 class CallDialect:
@@ -119,12 +126,13 @@ class CallDialect:
     input_sample_rate = SAMPLE_RATE
     output_sample_rate = SAMPLE_RATE
     num_channels = 1
+    pause: float | None = None
 
     def __init__(self, call: Call) -> None:
         self._words = _SERVICES[call.service]
         self._plivo = call.service == "plivo"
         self._id = {self._words.stream_id: call.stream_id}
-        self._codec = MuLaw()
+        self._codec: Codec = ALaw() if call.encoding == "alaw" else MuLaw()
 
     def started(self, id: str) -> str | None:
         """The service does not wait for an answer."""
@@ -155,25 +163,29 @@ class CallDialect:
             return Mark(str(name))
         return None  # services add events; none of them ends a call
 
-    def audio(self, frame: AudioFrame) -> str | bytes:
+    def audio(self, frame: AudioFrame) -> Sequence[str | bytes]:
         """Audio for the caller."""
         media = {"payload": base64.b64encode(self._codec.encode(frame.data)).decode()}
         if self._plivo:
             media = {"contentType": "audio/x-mulaw", "sampleRate": "8000", **media}
-        return json.dumps({"event": self._words.media, **self._id, "media": media})
+        return (json.dumps({"event": self._words.media, **self._id, "media": media}),)
 
-    def clear(self) -> str | None:
+    def clear(self) -> Sequence[str]:
         """Discard what was not played."""
-        return json.dumps({"event": self._words.clear, **self._id})
+        return (json.dumps({"event": self._words.clear, **self._id}),)
+
+    def paused(self) -> Sequence[str]:
+        """Nothing."""
+        return ()
 
     def mark(self, name: str) -> str | None:
         """Ask to be told when all so far has been played."""
         body = {"name": name} if self._plivo else {"mark": {"name": name}}
         return json.dumps({"event": self._words.mark, **self._id, **body})
 
-    def message(self, text: str) -> str | None:
+    def message(self, text: str) -> Sequence[str]:
         """A telephone shows no messages."""
-        return None
+        return ()
 
 
 def _inner(message: dict[str, Any], key: str) -> dict[str, Any]:

@@ -39,9 +39,11 @@ _GAP = 0.2
 class ReplyOnPause(StreamHandlerBase):
     """Replies to each turn of the speaker with what a function says.
 
-    Messages of the client that are a `dict` with a `command` steer it: `text` (with `text`: a turn
-    that was typed), `push_to_talk` and `mute` (each with `on`: whether from now on), `respond`
-    (answer what was said so far) and `interrupt`.
+    Messages of the client that are a `dict` with a `command` steer it: `text` (with `text`: what
+    was typed, and `respond`, false if more follows), `push_to_talk` and `mute` (each with `on`:
+    whether from now on), `respond` (answer what was said so far), `forget` (what was said so far)
+    and `interrupt`. The client is told of each turn in a `log`: `started_talking`,
+    `pause_detected`, then `response_starting` and `response_done`.
 
     Args:
         fn: `fn(audio, *additional_inputs)`; a function, coroutine, or sync or async generator of
@@ -128,6 +130,7 @@ class ReplyOnPause(StreamHandlerBase):
         self._recognition = ThreadPoolExecutor(1, "recognition")
         self._frames = 0
         self._in_turn = asyncio.Event()
+        self._talking = False
 
     def copy(self) -> Self:
         """Another one with the same arguments; a subclass need not override it."""
@@ -163,13 +166,15 @@ class ReplyOnPause(StreamHandlerBase):
             return
         command = message.get("command")
         if command == "text":
-            self.add_text(str(message.get("text", "")))
+            self.add_text(str(message.get("text", "")), respond=bool(message.get("respond", True)))
         elif command == "push_to_talk":
             self.push_to_talk(bool(message.get("on")))
         elif command == "mute":
             self.mute(bool(message.get("on")))
         elif command == "respond":
             self.trigger_response()
+        elif command == "forget":
+            self.forget()
         elif command == "interrupt":
             self.interrupt()
 
@@ -210,6 +215,12 @@ class ReplyOnPause(StreamHandlerBase):
             else:
                 self._respond()
 
+    def forget(self) -> None:
+        """Forget what was said so far; a turn that a key holds goes on from here."""
+        with self._lock:
+            self._text = ""
+            self._do(self.turns.forget())
+
     def mute(self, on: bool) -> None:
         """Stop listening, and forget what was said so far; or listen again."""
         with self._lock:
@@ -224,6 +235,9 @@ class ReplyOnPause(StreamHandlerBase):
     def _listen(self, frame: AudioFrame) -> None:
         with self._lock:
             self._do(self.turns.push(frame, self._bot()))
+            if self.turns.has_floor and not self._talking:
+                self._log("started_talking")
+            self._talking = self.turns.has_floor
 
     async def _bridge_gaps(self) -> None:
         """Hear silence where a client sends nothing in the midst of a turn, or it would not end."""
@@ -269,6 +283,7 @@ class ReplyOnPause(StreamHandlerBase):
             self._answer(audio)
 
     def _answer(self, audio: AudioFrame) -> None:
+        self._log("pause_detected")
         text, self._text = self._text, ""
         reply = functools.partial(self._call, audio, text)
         self._reply = self.say(reply, interruptible=self.can_interrupt)
@@ -286,6 +301,10 @@ class ReplyOnPause(StreamHandlerBase):
             meant = len(counting) >= max(1, self.options.min_words)
         with self._lock:
             self._do(self.turns.confirm(meant))
+
+    def _log(self, event: str) -> None:
+        """Tell the client how the turn goes, in the words of FastRTC."""
+        self.post_message({"type": "log", "data": event})
 
     async def _greet(self) -> Any:
         """What `startup_fn` is going to say."""

@@ -15,9 +15,9 @@ from .vad import VAD, SileroVAD
 class Transcriber(StreamHandlerBase):
     """Writes down what is said while it is being said.
 
-    Each `Transcript` goes to the client as the data of a `message`, `{"transcript": {…}}` with its
-    `text`, `final`, `start` and `end`, and to the application as `AdditionalOutputs(transcript)`.
-    A partial one is replaced by the next.
+    Each `Transcript` goes to the client as the data of a `transcript`, with its `text`, `final`,
+    `start` and `end` and the `role` of who spoke, `user`; and to the application as
+    `AdditionalOutputs(transcript)`. A partial one is replaced by the next.
 
     Args:
         stt: A recogniser; all sessions share it. One that knows whole utterances only is asked
@@ -69,7 +69,9 @@ class Transcriber(StreamHandlerBase):
         self.publish(transcript)
         # A client that is gone, or reads nothing, does not keep it from the application.
         with contextlib.suppress(ChannelClosedError, QueueFullError):
-            self.send_message_sync({"transcript": transcript._asdict()})
+            self.send_message_sync(
+                {"type": "transcript", "data": {"role": "user", **transcript._asdict()}}
+            )
 
     def _open(self) -> STTStream:
         if isinstance(self.stt, StreamingSTTModel):

@@ -10,10 +10,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import OpenPage, Screenshot
-from .support import ROOT, VOICE_DEMOS, Server
+from .support import NO_PAGE_DEMOS, ROOT, VOICE_DEMOS, Server
 
-# Those that understand speech are in `test_voice_demos.py`.
-NAMES = sorted({path.stem for path in (ROOT / "demo").glob("[!_]*.py")} - VOICE_DEMOS)
+# Those that understand speech are in `test_voice_demos.py`, those without a page in `tests/demo`.
+ALL = {path.stem for path in (ROOT / "demo").glob("[!_]*.py")}
+NAMES = sorted(ALL - VOICE_DEMOS - NO_PAGE_DEMOS)
 
 # The mean of red, green and blue in what a video element shows.
 MEAN_COLOUR = """(video) => {
@@ -123,6 +124,20 @@ def test_html_page(demo: Page) -> None:
     demo.wait_for_timeout(1500)
 
 
+def test_websocket_client(demo: Page) -> None:
+    """The page without WebRTC gets a greeting, each message back to front, and is hushed."""
+    expect(demo.get_by_text("Hello! You hear yourself")).to_be_visible()
+    demo.get_by_label("Message to the server").fill("stressed")
+    demo.keyboard.press("Enter")
+    expect(demo.get_by_text("desserts")).to_be_visible()
+    demo.get_by_role("button", name="Hush").click()
+    expect(demo.get_by_text("Discarded what was still to be heard.")).to_be_visible()
+    expect(demo.get_by_text("Forgotten.")).to_be_visible()
+    demo.wait_for_timeout(1500)
+
+
 def test_there_is_a_test_for_each() -> None:
     """No demo goes untested."""
     assert {f"test_{name}" for name in NAMES} <= set(globals())
+    for name in NO_PAGE_DEMOS:
+        assert (ROOT / "tests" / "demo" / f"test_{name}.py").is_file()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fastrtc_core import AudioFrame, ConfigurationError
@@ -79,6 +79,7 @@ def test_a_slow_recogniser_is_asked_less_often() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 200)), max_size=12))
+@example([(False, 2), (True, 198), (False, 3)])
 def test_every_word_is_final_once(parts: list[tuple[bool, int]]) -> None:
     """Whatever the pauses, in order, and nothing is kept for ever."""
     stream = SegmentedStream(Counter(), LoudIsSpeech(), interval=1.0, longest=3.0)
@@ -112,11 +113,11 @@ async def test_transcripts_reach_client_and_application() -> None:
         await peer.speak(sound(*range(1, 31), *[0] * 50, 7, 8, 9))
         await asyncio.sleep(0.1)
     published = [output.args[0] async for output in outputs]
-    messages = [data["transcript"] for data in peer.of_type("message")]
+    messages = peer.of_type("transcript")
     assert [transcript.final for transcript in published] == [False, True, True]
     assert published[1].text.split() == [str(n) for n in range(1, 31)]
     assert published[2].text == "7 8 9"
-    assert messages == [transcript._asdict() for transcript in published]
+    assert messages == [{"role": "user", **transcript._asdict()} for transcript in published]
 
 
 @pytest.mark.virtual_clock
@@ -144,6 +145,6 @@ async def test_a_recogniser_that_streams_is_taken_as_it_is() -> None:
         async with connect(Transcriber(Words(), input_sample_rate=RATE)) as peer:
             await peer.speak(sound(1, 1, 1))
             await asyncio.sleep(0.1)
-        texts = [data["transcript"]["text"] for data in peer.of_type("message")]
+        texts = [data["text"] for data in peer.of_type("transcript")]
         assert texts == ["1", "3", "end"]
         assert len(peer.of_type("error")) == 1

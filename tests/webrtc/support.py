@@ -43,18 +43,29 @@ async def gone(stream: Stream, within: float = PATIENCE) -> None:
     await eventually(lambda: stream.sessions == 0, "the end of all sessions", within)
 
 
+class _Server(uvicorn.Server):
+    """Stops when it is told to, and not at the next of its ticks."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.stopping.wait()
+
+
 @asynccontextmanager
 async def serving(app: FastAPI) -> AsyncIterator[str]:
     """Serve an app with uvicorn on the loop of the test; yields its URL."""
     config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="on")
-    server = uvicorn.Server(config)
+    server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:
         await eventually(lambda: server.started or task.done(), "the start of the server")
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.should_exit = True
+        server.stopping.set()
         await task
 
 
@@ -132,6 +143,15 @@ async def speak(client: Client, audio: AudioFrame) -> None:
     """Hand all of the audio to the client; it is sent in real time."""
     assert client.audio_source is not None
     await client.audio_source.capture_frame(audio)
+
+
+async def vanish(client: Client) -> None:
+    """Close the sockets of a client under its feet: no goodbye, and no packet any more."""
+    await eventually(lambda: client._channel, "the data channel")
+    assert client._channel is not None
+    dtls = client._channel.raw.transport.transport
+    for protocol in dtls.transport._connection._protocols:
+        protocol.transport.close()
 
 
 async def message_of_type(client: Client, type: str, within: float = PATIENCE) -> Any:

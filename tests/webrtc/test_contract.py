@@ -36,6 +36,7 @@ async def test_names_of_the_peer_connection() -> None:
         (dtls,) = private._RTCPeerConnection__dtlsTransports
         assert dtls._RTCDtlsTransport__rx_packets == 0
         assert isinstance(dtls.transport._connection, Connection)
+        assert inspect.iscoroutinefunction(dtls._recv_next)
         assert inspect.iscoroutinefunction(private._RTCPeerConnection__connect)
 
 

@@ -24,6 +24,8 @@ class SocketClient:
     Attributes:
         heard: Every piece of audio, with the time at which it came.
         messages: Everything else.
+        hears: Cleared while it reads nothing.
+        ended: Set when the socket was closed, and all that came before was taken.
     """
 
     def __init__(
@@ -33,6 +35,9 @@ class SocketClient:
         self.rate = rate
         self.heard: list[tuple[float, NDArray[np.int16]]] = []
         self.messages: list[dict[str, Any]] = []
+        self.hears = asyncio.Event()
+        self.hears.set()
+        self.ended = asyncio.Event()
         self._binary = False
         self._codec = CODECS[encoding](channels)
         self._encoder = CODECS[encoding](channels)
@@ -41,9 +46,11 @@ class SocketClient:
         """Take what comes until the socket is closed."""
         try:
             async for data in self.socket:
+                await self.hears.wait()
                 self._take(data)
         except ConnectionClosed:
             pass
+        self.ended.set()
 
     async def send(self, **message: Any) -> None:
         """Send a JSON message."""

@@ -29,7 +29,7 @@ from fastrtc_core import (
 )
 from fastrtc_core.client import Client
 from fastrtc_core.testing import delay_of, fit_sine, longest_silence, speech_like, tone
-from fastrtc_core.websocket import connection, manager
+from fastrtc_core.websocket import connection, dialect, manager
 from fastrtc_handlers import Echo
 
 from ..webrtc.support import eventually, gone, serving
@@ -339,7 +339,7 @@ async def test_who_sends_too_much_is_sent_away(monkeypatch: pytest.MonkeyPatch) 
             assert flood.socket.close_code == 1008
         async with connected(url) as big:
             await eventually(lambda: len(copies) == 2, "the session")
-            await big.socket.send("x" * (connection.MAX_MESSAGE + 1))
+            await big.socket.send("x" * (dialect.MAX_MESSAGE + 1))
             await big.socket.wait_closed()
             assert big.socket.close_code == 1009
     await eventually(lambda: all(agent.calls[-1] == "shutdown" for agent in copies), "the end")

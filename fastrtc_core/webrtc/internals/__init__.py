@@ -4,6 +4,7 @@ Each name is covered by a contract test; aiortc is pinned to the minor versions 
 """
 
 from .connection import close, packets_received, probe, watch_connecting
+from .damage import drop_damaged
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
@@ -11,6 +12,7 @@ from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
 __all__ = [
     "EncodedFrame",
     "close",
+    "drop_damaged",
     "packets_received",
     "probe",
     "receive_directly",

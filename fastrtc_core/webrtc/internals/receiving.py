@@ -75,8 +75,8 @@ class _Shortcut:
             dtls._RTCDtlsTransport__rx_bytes += len(data)
             try:
                 packet = parse_packet(dtls._rx_srtp.unprotect(data))
-            except pylibsrtp.Error:
-                return  # forged, or a copy
+            except (pylibsrtp.Error, ValueError):
+                return  # forged, a copy, or longer than any packet
             if packet is not None and packet.payload_type in codecs and receiver._enabled:
                 counts.add(packet)
                 take(packet)

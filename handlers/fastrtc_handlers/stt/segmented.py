@@ -84,7 +84,9 @@ class SegmentedStream:
         if silent >= self._silence * rate:
             return self._finish(tape.end)
         if tape.end - self._start >= self._longest * rate:
-            return self._finish(self._quietest(), goes_on=self._silent_since is None)
+            if self._silent_since is not None:
+                return self._finish(tape.end)  # in a pause: there is no better place
+            return self._finish(self._quietest(), goes_on=True)
         due = tape.end - self._last >= max(self._interval, self._took / _SHARE) * rate
         if due and self._silent_since is None:
             self._last = tape.end

@@ -22,9 +22,6 @@ from .tape import Tape
 _SPEECH = 0.5
 """Probability from which a window is taken for speech."""
 
-_SPEECH = 0.5
-"""Probability from which a window is taken for speech."""
-
 _DETECTION = 0.5
 """How long in s after its beginning speech is detected at the latest; kept beside the pre-roll."""
 
@@ -117,6 +114,11 @@ class TurnTaking:
         """Whether a turn has begun."""
         return self._start is not None
 
+    @property
+    def has_floor(self) -> bool:
+        """Whether a turn has begun that is no mere sound beside what the bot says."""
+        return self._start is not None and self._has_floor
+
     def push(self, frame: AudioFrame, bot: Bot) -> list[Action]:
         """Listen to a frame; returns what is to be done, in order."""
         self._tape.push(frame.data)
@@ -154,13 +156,21 @@ class TurnTaking:
         """
         self.drop()
         self._start = self._tape.end
-        self._held = True
+        self._held = self._has_floor = True
 
     def finish(self) -> AudioFrame | None:
         """End the turn now; returns what was said, or `None` if there is no turn."""
         if self._start is None:
             return None
         return self._end_turn().audio
+
+    def forget(self) -> list[Action]:
+        """Forget what was said; a turn that is held begins again here."""
+        held = self._held
+        actions = self.drop()
+        if held:
+            self.hold()
+        return actions
 
     def drop(self) -> list[Action]:
         """Forget what was said; the next frame is the first of another stream."""

@@ -1,0 +1,138 @@
+"""Tracks that come and go while a client is connected; `webrtc.publishing` is the other side."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, get_args
+
+from ..errors import ConfigurationError, ConnectionFailedError, FastRTCError
+from ..messages import Message, build_message
+from ..tracks import LocalAudioTrack, LocalVideoTrack, Participant, Track, TrackSource
+from ..webrtc.peer import Peer
+
+logger = logging.getLogger(__name__)
+
+NEGOTIATION = frozenset({"negotiate", "answer", "unpublished"})
+"""Types of the messages that are meant for this module."""
+
+ANSWER_TIMEOUT = 10.0
+"""How long in s the server may take to answer."""
+
+MAX_REQUESTS = 8
+"""Requests of the server that may wait; what is beyond is refused by silence."""
+
+
+class _Published(NamedTuple):
+    source: TrackSource
+    track: LocalAudioTrack | LocalVideoTrack
+
+
+class Publications:
+    """What a client publishes beside microphone and camera, and what the server does.
+
+    Args:
+        peer: The connection.
+        server: Gets the tracks of the server.
+        send: Sends the text of a message.
+    """
+
+    def __init__(
+        self, peer: Peer, server: Participant, send: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._peer = peer
+        self._server = server
+        self._send = send
+        self._published: dict[str, _Published] = {}
+        """By mid."""
+        self._received: dict[str, TrackSource] = {}
+        """What the server publishes, by `sid`."""
+        self._requests: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue(MAX_REQUESTS)
+        self._answer: asyncio.Future[dict[str, Any]] | None = None
+        self._lock = asyncio.Lock()
+
+    async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
+        """See `Client.publish_track`."""
+        if source not in get_args(TrackSource):
+            raise ConfigurationError(f"a source is one of {', '.join(get_args(TrackSource))}")
+        if track.published or source in (other.source for other in self._published.values()):
+            raise ConfigurationError(f"there is a track published as {source} already")
+        await self._negotiate([_Published(source, track)])
+
+    async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """See `Client.unpublish_track`."""
+        mids = [mid for mid, published in self._published.items() if published.track is track]
+        for mid in mids:
+            del self._published[mid]
+            await self._peer.stop_sending(track)
+            await self._negotiate()
+
+    def take(self, message: Message) -> None:
+        """Take a message of the server."""
+        data = message.data if isinstance(message.data, dict) else {}
+        if message.type == "answer":
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(data)
+        elif message.type == "unpublished":
+            self._forget(str(data.get("sid")))
+        else:
+            try:
+                self._requests.put_nowait(list(data.get("tracks", ())))
+            except asyncio.QueueFull:
+                logger.warning("the server asks for more tracks than this client can take")
+
+    async def run(self) -> None:
+        """Make room for what the server publishes, until cancelled."""
+        while True:
+            wanted = await self._requests.get()
+            try:
+                await self._negotiate(wanted=wanted)
+            except FastRTCError as error:
+                logger.warning("a track of the server is not received: %s", error)
+
+    async def _negotiate(
+        self, sends: Sequence[_Published] = (), wanted: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        async with self._lock:
+            sdp, sending, receiving = await self._peer.offer_again(
+                [one.track for one in sends], [one["kind"] for one in wanted]
+            )
+            self._published.update(zip(sending, sends, strict=True))
+            described = dict(zip(receiving, wanted, strict=True))
+            answer = await self._exchange(sdp, {mid: one["sid"] for mid, one in described.items()})
+            arrived: dict[str, Track[Any]] = {}
+            await self._peer.accept_again(answer, arrived)
+            for mid, track in arrived.items():
+                if mid in described:
+                    self._welcome(track, described[mid])
+
+    async def _exchange(self, sdp: str, receives: dict[str, str]) -> str:
+        tracks = {
+            mid: {"source": one.source, "name": one.track.name}
+            for mid, one in self._published.items()
+        }
+        self._answer = asyncio.get_running_loop().create_future()
+        offer = {"sdp": sdp, "tracks": tracks, "receives": receives}
+        await self._send(build_message("offer", offer))
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                answer = await self._answer
+        except TimeoutError:
+            raise ConnectionFailedError("the server did not answer the offer") from None
+        if not isinstance(answer.get("sdp"), str):
+            raise ConnectionFailedError(f"the server refused: {answer.get('error')}")
+        return str(answer["sdp"])
+
+    def _welcome(self, track: Track[Any], described: dict[str, Any]) -> None:
+        track.name = str(described.get("name", ""))
+        source: TrackSource = described["source"]
+        self._server.publish(source, track)
+        self._received[described["sid"]] = source
+
+    def _forget(self, sid: str) -> None:
+        source = self._received.pop(sid, None)
+        track = self._server.tracks.get(source) if source else None
+        if source is not None and track is not None:
+            self._server.unpublish(source)
+            track.end()

@@ -1,0 +1,179 @@
+"""Tracks that come and go while a session stands: a screen, a second camera, a second voice.
+
+Offers come from the client alone, so that two of them never cross. Where the server has something
+to publish, it asks for an offer that has room for it:
+
+    server  ─ negotiate {tracks: [{sid, kind, source, name}]} ─►  client
+    client  ─ offer {sdp, tracks: {mid: {source, name}}, receives: {mid: sid}} ─►  server
+    server  ─ answer {sdp}, or {error} ─►  client
+
+`tracks` says what the client publishes besides its microphone and camera; what was there and is not
+any more has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, NamedTuple, get_args
+
+from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferError
+from ..session import Session
+from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackSource
+from .peer import Peer
+from .signaling import Offer, parse_body
+
+logger = logging.getLogger(__name__)
+
+PUBLISH_TIMEOUT = 10.0
+"""How long in s a client may take to make room for a track."""
+
+MAX_OFFERS = 8
+"""Offers that may wait for their answer."""
+
+MAX_NAME = 256
+"""Characters of the name of a track."""
+
+
+class _Wanted(NamedTuple):
+    """A track that waits for room."""
+
+    track: LocalAudioTrack | LocalVideoTrack
+    described: dict[str, Any]
+    done: asyncio.Future[None]
+
+
+class Reoffer(NamedTuple):
+    """An offer of a client that is connected.
+
+    Attributes:
+        offer: The offer.
+        tracks: What the client publishes besides microphone and camera, by mid: source and name.
+        receives: The sections that it made for a track of the server, by mid: its `sid`.
+    """
+
+    offer: Offer
+    tracks: dict[str, tuple[TrackSource, str]]
+    receives: dict[str, str]
+
+
+def parse_reoffer(data: Any) -> Reoffer:
+    """Read the data of an `offer`.
+
+    Raises:
+        MalformedOfferError: If it cannot be read.
+    """
+    if not isinstance(data, dict):
+        raise MalformedOfferError("an offer must be an object")
+    offer = parse_body({"sdp": data.get("sdp"), "type": "offer"})
+    assert isinstance(offer, Offer)
+    tracks, receives = data.get("tracks") or {}, data.get("receives") or {}
+    if not isinstance(tracks, dict) or not isinstance(receives, dict):
+        raise MalformedOfferError("tracks and receives must be objects")
+    published: dict[str, tuple[TrackSource, str]] = {}
+    for mid, described in tracks.items():
+        described = described if isinstance(described, dict) else {}
+        source: TrackSource | None = described.get("source")
+        name = described.get("name", "")
+        if source is None or source not in get_args(TrackSource):
+            raise MalformedOfferError(f"a source is one of {', '.join(get_args(TrackSource))}")
+        if not isinstance(name, str) or len(name) > MAX_NAME:
+            raise MalformedOfferError(f"a name has up to {MAX_NAME} characters")
+        if source in (other for other, _ in published.values()):
+            raise MalformedOfferError(f"there are two tracks of the source {source}")
+        published[mid] = source, name
+    if not all(isinstance(sid, str) for sid in receives.values()):
+        raise MalformedOfferError("receives names each track by its sid")
+    return Reoffer(offer, published, receives)
+
+
+class Publisher:
+    """The server's side of it, for one session.
+
+    Args:
+        peer: The connection.
+        session: What it connects.
+    """
+
+    def __init__(self, peer: Peer, session: Session) -> None:
+        self._peer = peer
+        self._session = session
+        self._wanted: dict[str, _Wanted] = {}
+        self._offers: asyncio.Queue[Any] = asyncio.Queue(MAX_OFFERS)
+        self._published: dict[str, TrackSource] = {}
+        """What the client publishes besides microphone and camera, by mid."""
+        session.publisher = self
+
+    async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
+        """See `Session.publish`."""
+        if track.published or track.sid in self._wanted:
+            raise ConfigurationError(f"{track!r} is published already")
+        described = {"sid": track.sid, "kind": track.kind, "source": source, "name": track.name}
+        wanted = _Wanted(track, described, asyncio.get_running_loop().create_future())
+        self._wanted[track.sid] = wanted
+        await self._session.send_message({"type": "negotiate", "data": {"tracks": [described]}})
+        try:
+            async with asyncio.timeout(PUBLISH_TIMEOUT):
+                await wanted.done
+        except TimeoutError:
+            raise ConnectionFailedError("the client made no room for the track") from None
+        finally:
+            self._wanted.pop(track.sid, None)
+
+    async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """See `Session.unpublish`."""
+        if await self._peer.stop_sending(track):
+            self._session.reporter.tell("unpublished", {"sid": track.sid})
+
+    def take_offer(self, data: Any) -> None:
+        """Take the data of an `offer`."""
+        try:
+            self._offers.put_nowait(data)
+        except asyncio.QueueFull:
+            self._answer({"error": "too many offers wait for their answer"})
+
+    async def run(self) -> None:
+        """Answer offers until cancelled."""
+        while True:
+            data = await self._offers.get()
+            try:
+                sdp = await self._serve(parse_reoffer(data))
+            except MalformedOfferError as error:
+                self._answer({"error": str(error)})
+            except Exception as error:
+                # aiortc says in many ways that it cannot serve an offer; see `PeerManager`.
+                logger.info("session %s: an offer was refused", self._session.id, exc_info=error)
+                self._answer({"error": f"the offer cannot be answered: {error}"})
+            else:
+                self._answer({"sdp": sdp})
+
+    async def _serve(self, reoffer: Reoffer) -> str:
+        granted = {
+            mid: self._wanted[sid] for mid, sid in reoffer.receives.items() if sid in self._wanted
+        }
+        arrived: dict[str, Track[Any]] = {}
+        sdp = await self._peer.answer_again(
+            reoffer.offer.sdp, {mid: wanted.track for mid, wanted in granted.items()}, arrived
+        )
+        for wanted in granted.values():
+            if not wanted.done.done():
+                wanted.done.set_result(None)
+        self._note(reoffer, arrived)
+        return sdp
+
+    def _note(self, reoffer: Reoffer, arrived: dict[str, Track[Any]]) -> None:
+        """Bring what the participant publishes up to date."""
+        for mid in [mid for mid in self._published if mid not in reoffer.tracks]:
+            self._session.remove_track(self._published.pop(mid))
+        for mid, track in arrived.items():
+            if mid not in reoffer.tracks:
+                continue
+            source, track.name = reoffer.tracks[mid]
+            try:
+                self._session.add_track(source, track)
+            except ConfigurationError as error:  # it is of another kind
+                raise MalformedOfferError(str(error)) from None
+            self._published[mid] = source
+
+    def _answer(self, data: dict[str, Any]) -> None:
+        self._session.reporter.tell("answer", data)
