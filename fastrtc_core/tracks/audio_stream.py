@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from dataclasses import dataclass
+from typing import Self
 
-from ..errors import ConfigurationError, InvalidFrameError
-from ..frames import AudioFrame, samples_per_frame
+from ..errors import ConfigurationError
+from ..frames import AudioFrame
 from ..media.framer import Framer
-from .remote import RemoteAudioTrack
-from .stream import TrackStream
+from .participant import Participant, TrackSource
+from .stream import Readable, TrackStream
+from .track import Track
 
-DEFAULT_CAPACITY = 50
-"""Frames that a stream holds when no capacity is given: 1 s of 20 ms frames."""
+DEFAULT_FRAME_MS = 20.0
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,16 @@ class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
     """Yields the audio of a track at the rate, layout and frame length that the reader wants.
 
     Buffering starts at construction. A reader that is slow loses the oldest frames (`dropped`
-    counts them). When the track ends, what is buffered is still yielded.
+    counts them). When the track ends, what is buffered is still yielded, a last short frame padded
+    with silence.
 
     Args:
         track: The track to read.
+        loop: The event loop of the reader; see `TrackStream`.
         capacity: Frames to hold at most; 0 for one second's worth.
-        sample_rate: Rate of the frames in Hz; 20 ms of it must be a whole number of samples.
+        sample_rate: Rate of the frames in Hz.
         num_channels: 1 or 2.
+        frame_size_ms: Length of the frames in ms, a whole number of samples; 20 by default.
 
     Raises:
         ConfigurationError: If an argument is out of range.
@@ -39,19 +45,67 @@ class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
 
     def __init__(
         self,
-        track: RemoteAudioTrack,
+        track: Track[AudioFrame],
+        loop: asyncio.AbstractEventLoop | None = None,
         capacity: int = 0,
         sample_rate: int = 48000,
         num_channels: int = 1,
+        *,
+        frame_size_ms: float | None = None,
     ) -> None:
-        try:
-            frame_size = samples_per_frame(sample_rate)
-        except InvalidFrameError as error:
-            raise ConfigurationError(str(error)) from None
+        self._open(track, loop, capacity, sample_rate, num_channels, frame_size_ms)
+
+    @classmethod
+    def from_track(
+        cls,
+        *,
+        track: Track[AudioFrame],
+        loop: asyncio.AbstractEventLoop | None = None,
+        capacity: int = 0,
+        sample_rate: int = 48000,
+        num_channels: int = 1,
+        frame_size_ms: float | None = None,
+    ) -> Self:
+        """The same as the constructor."""
+        return cls(track, loop, capacity, sample_rate, num_channels, frame_size_ms=frame_size_ms)
+
+    @classmethod
+    def from_participant(
+        cls,
+        *,
+        participant: Participant,
+        track_source: TrackSource = "microphone",
+        loop: asyncio.AbstractEventLoop | None = None,
+        capacity: int = 0,
+        sample_rate: int = 48000,
+        num_channels: int = 1,
+        frame_size_ms: float | None = None,
+    ) -> Self:
+        """A stream over whatever a participant publishes as this, until it leaves."""
+        stream = cls.__new__(cls)
+        publication = participant.publication(track_source)
+        stream._open(publication, loop, capacity, sample_rate, num_channels, frame_size_ms)
+        return stream
+
+    def _open(
+        self,
+        track: Readable,
+        loop: asyncio.AbstractEventLoop | None,
+        capacity: int,
+        sample_rate: int,
+        num_channels: int,
+        frame_size_ms: float | None,
+    ) -> None:
+        duration = (DEFAULT_FRAME_MS if frame_size_ms is None else frame_size_ms) / 1000
+        frame_size = round(duration * sample_rate)
+        if frame_size < 1 or not math.isclose(frame_size, duration * sample_rate):
+            raise ConfigurationError(
+                f"{1000 * duration:g} ms at {sample_rate} Hz are no whole number of samples"
+            )
         if num_channels not in (1, 2) or capacity < 0:
             raise ConfigurationError("a stream has 1 or 2 channels and a capacity of 0 or more")
         self._framer = Framer(sample_rate, num_channels, frame_size)
-        super().__init__(track, capacity or DEFAULT_CAPACITY)
+        super().__init__(track, capacity or max(1, round(1 / duration)), loop)
 
     def _event(self, frame: AudioFrame) -> AudioFrameEvent:
         return AudioFrameEvent(frame)

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Generic, TypeVar
 
 from ..errors import EndOfStreamError
+from .signal import Signal
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ class Ring(Generic[T]):
         self._capacity = capacity
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
+        self._read = Signal()
 
     def __len__(self) -> int:
         return len(self._items)
@@ -53,6 +55,7 @@ class Ring(Generic[T]):
         """Mark the end; idempotent."""
         self._ended = True
         self._wake()
+        self._read.notify()
 
     def clear(self) -> None:
         """Discard what is queued; counts as dropped."""
@@ -72,11 +75,17 @@ class Ring(Generic[T]):
             if self._ended:
                 raise EndOfStreamError("the track has ended")
             self._waiter = asyncio.get_running_loop().create_future()
+            self._read.notify()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
         return self._items.popleft()
+
+    async def wait_until_read(self) -> None:
+        """Wait until everything was read, and the reader is back for more; or until the end."""
+        while not self._ended and (self._items or self._waiter is None):
+            await self._read.wait()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

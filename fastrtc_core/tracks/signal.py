@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 
 class Signal:
@@ -10,6 +11,7 @@ class Signal:
 
     def __init__(self) -> None:
         self._waiters: list[asyncio.Future[None]] = []
+        self._listeners: tuple[Callable[[], None], ...] = ()
 
     async def wait(self, until: float | None = None) -> None:
         """Wait for the next `notify`, or until that loop time (s)."""
@@ -25,11 +27,22 @@ class Signal:
             if future in self._waiters:
                 self._waiters.remove(future)
 
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call a function at each `notify`."""
+        self._listeners += (callback,)
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Do so no longer; idempotent."""
+        self._listeners = tuple(one for one in self._listeners if one != callback)
+
     def notify(self) -> None:
-        """Wake everyone who waits."""
-        waiters, self._waiters = self._waiters, []
-        for future in waiters:
-            _resolve(future)
+        """Wake everyone who waits, and tell everyone who listens."""
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for future in waiters:
+                _resolve(future)
+        for listener in self._listeners:
+            listener()
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

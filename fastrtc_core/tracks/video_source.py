@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import av
 
-from ..errors import SourceClosedError
+from ..errors import ConfigurationError, SourceClosedError
 from .signal import Signal
 
 
@@ -12,12 +14,24 @@ class VideoSource:
     """Holds the latest picture: a new one replaces one that has not been sent yet.
 
     It belongs to the event loop on which it is used; every method is called there.
+
+    Args:
+        capacity: Pictures that may wait, in order, before the oldest is replaced; for a producer
+            that makes several at once, of which none should be lost.
+
+    Raises:
+        ConfigurationError: If the capacity is below 1.
+
+    Attributes:
+        replaced: Pictures that were replaced before they were sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 1) -> None:
+        if capacity < 1:
+            raise ConfigurationError("a source of video holds at least one picture")
         self.replaced = 0
-        """Pictures that were replaced before they were sent."""
-        self._frame: av.VideoFrame | None = None
+        self._capacity = capacity
+        self._frames: deque[av.VideoFrame] = deque()
         self._closed = False
         self._changed = Signal()
 
@@ -34,19 +48,20 @@ class VideoSource:
         """
         if self._closed:
             raise SourceClosedError("the source is closed")
-        if self._frame is not None:
+        if len(self._frames) == self._capacity:
+            self._frames.popleft()
             self.replaced += 1
-        self._frame = frame
+        self._frames.append(frame)
         self._changed.notify()
 
     def clear_queue(self) -> None:
-        """Discard a picture that has not been sent yet."""
-        self._frame = None
+        """Discard what has not been sent yet."""
+        self._frames.clear()
         self._changed.notify()
 
     async def wait_for_playout(self) -> None:
         """Wait until no picture waits to be sent, or the source is closed."""
-        while self._frame is not None and not self._closed:
+        while self._frames and not self._closed:
             await self._changed.wait()
 
     async def aclose(self) -> None:
@@ -56,10 +71,10 @@ class VideoSource:
 
     # The side of the track
 
-    async def _pull(self) -> av.VideoFrame | None:
-        """Wait for the next picture; `None` once the source is closed."""
-        while self._frame is None and not self._closed:
-            await self._changed.wait()
-        frame, self._frame = self._frame, None
+    def _take(self) -> av.VideoFrame | None:
+        """The next picture, if there is one."""
+        if not self._frames:
+            return None
+        frame = self._frames.popleft()
         self._changed.notify()
         return frame

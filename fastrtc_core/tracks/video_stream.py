@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import Self
 
 import av
 
-from .remote import RemoteVideoTrack
-from .stream import TrackStream
+from ..errors import ConfigurationError
+from .participant import Participant, TrackSource
+from .stream import Readable, TrackStream
+from .track import Track
 
 
 @dataclass(frozen=True)
@@ -22,11 +26,50 @@ class VideoStream(TrackStream[av.VideoFrame, VideoFrameEvent]):
 
     Args:
         track: The track to read.
-        capacity: Pictures to hold at most; 1 keeps the latest alone.
+        loop: The event loop of the reader; see `TrackStream`.
+        capacity: Pictures to hold at most; 1, or 0, keeps the latest alone.
+
+    Raises:
+        ConfigurationError: If the capacity is negative.
     """
 
-    def __init__(self, track: RemoteVideoTrack, capacity: int = 1) -> None:
-        super().__init__(track, capacity)
+    def __init__(
+        self,
+        track: Track[av.VideoFrame],
+        loop: asyncio.AbstractEventLoop | None = None,
+        capacity: int = 1,
+    ) -> None:
+        self._open(track, loop, capacity)
+
+    @classmethod
+    def from_track(
+        cls,
+        *,
+        track: Track[av.VideoFrame],
+        loop: asyncio.AbstractEventLoop | None = None,
+        capacity: int = 1,
+    ) -> Self:
+        """The same as the constructor."""
+        return cls(track, loop, capacity)
+
+    @classmethod
+    def from_participant(
+        cls,
+        *,
+        participant: Participant,
+        track_source: TrackSource = "camera",
+        loop: asyncio.AbstractEventLoop | None = None,
+        capacity: int = 1,
+    ) -> Self:
+        """A stream over whatever a participant publishes as this, until it leaves."""
+        stream = cls.__new__(cls)
+        stream._open(participant.publication(track_source), loop, capacity)
+        return stream
+
+    def _open(self, track: Readable, loop: asyncio.AbstractEventLoop | None, capacity: int) -> None:
+        if capacity < 0:
+            raise ConfigurationError("a stream has a capacity of 0 or more")
+        super().__init__(track, max(1, capacity), loop)
 
     def _event(self, frame: av.VideoFrame) -> VideoFrameEvent:
         return VideoFrameEvent(frame)

@@ -31,7 +31,7 @@ async def test_a_slow_reader_gets_the_latest() -> None:
     for frame in pictures:
         track.push(frame)
     assert await stream.read() is pictures[-1]
-    assert (stream.dropped, track.frames_received) == (4, 5)
+    assert (stream.dropped, track.frames) == (4, 5)
 
 
 async def test_a_stream_may_queue_a_few() -> None:

@@ -1,0 +1,168 @@
+"""`AudioMixer`: many tracks in, one out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigurationError, InvalidFrameError
+from ..frames import AudioFrame, samples_per_frame
+from ..media.converter import Converter
+from ..media.mixing import mix
+from ..media.samples import SampleBuffer
+from .remote import RemoteAudioTrack
+from .track import Track
+
+AHEAD = 2
+"""Frames of an input that must wait before it is heard, so that it is not torn by its jitter."""
+
+CAPACITY = 25
+"""Frames of an input that may wait; then the oldest are dropped."""
+
+
+class AudioMixer:
+    """Mixes what its inputs deliver, 20 ms at a time; an input that stalls delays no other.
+
+    While no input delivers anything, nothing comes out and nothing is done. It belongs to the event
+    loop on which it is made.
+
+    Args:
+        sample_rate: Of the mix, in Hz.
+        num_channels: Of the mix, 1 or 2.
+
+    Raises:
+        ConfigurationError: If an argument is out of range.
+
+    Attributes:
+        track: The mix, for any number of streams.
+    """
+
+    def __init__(self, sample_rate: int = 48000, num_channels: int = 1) -> None:
+        try:
+            self._frame_size = samples_per_frame(sample_rate)
+        except InvalidFrameError as error:
+            raise ConfigurationError(str(error)) from None
+        if num_channels not in (1, 2):
+            raise ConfigurationError("a mix has 1 or 2 channels")
+        self.track = RemoteAudioTrack(sample_rate, num_channels, "mix")
+        self._loop = asyncio.get_running_loop()
+        self._inputs: dict[Track[AudioFrame], _Input] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._due = 0.0
+
+    def add(self, track: Track[AudioFrame]) -> None:
+        """Mix in a track, until it ends or is removed; idempotent.
+
+        Raises:
+            ConfigurationError: If the mixer is closed.
+        """
+        if self.track.ended:
+            raise ConfigurationError("the mixer is closed")
+        if track not in self._inputs:
+            self._inputs[track] = _Input(self, track, self._frame_size)
+            track._attach(self._inputs[track])
+
+    def remove(self, track: Track[AudioFrame]) -> None:
+        """Mix it in no longer; idempotent."""
+        taken = self._inputs.pop(track, None)
+        if taken is not None:
+            track._detach(taken)
+
+    def dropped(self, track: Track[AudioFrame]) -> int:
+        """Samples per channel of an input that came faster than in real time, and were lost.
+
+        Raises:
+            KeyError: If it is no input.
+        """
+        return self._inputs[track].dropped
+
+    async def aclose(self) -> None:
+        """Remove all inputs and end the mix; idempotent."""
+        for track in tuple(self._inputs):
+            self.remove(track)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.track.end()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    # The side of the inputs
+
+    def _wake(self) -> None:
+        """There is something to mix."""
+        if self._timer is None:
+            self._due = self._loop.time()
+            self._timer = self._loop.call_at(self._due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        parts = []
+        for track, one in tuple(self._inputs.items()):
+            data = one.take()
+            if data is not None:
+                parts.append(data)
+            if one.ended and not one.queued:
+                self.remove(track)
+        if parts:
+            self.track.push(AudioFrame(self.track.sample_rate, mix(parts)))
+        if any(one.queued for one in self._inputs.values()):
+            self._due += self._frame_size / self.track.sample_rate
+            self._timer = self._loop.call_at(self._due, self._tick)
+
+
+class _Input:
+    """What waits of one track, in the format of the mix."""
+
+    def __init__(self, mixer: AudioMixer, track: Track[AudioFrame], frame_size: int) -> None:
+        self.ended = False
+        self.dropped = 0
+        self._mixer = mixer
+        self._track = track
+        self._frame_size = frame_size
+        self._converter = Converter(mixer.track.sample_rate, mixer.track.num_channels)
+        self._buffer = SampleBuffer(mixer.track.num_channels)
+        self._sounding = False
+        self._waited = 0
+        """Ticks in which there was too little."""
+
+    @property
+    def queued(self) -> int:
+        """Samples per channel that wait."""
+        return self._buffer.queued
+
+    def take(self) -> NDArray[np.int16] | None:
+        """The next frame; `None` while there is none, or too little of it to go on with."""
+        queued = self._buffer.queued
+        enough = self._frame_size * (1 if self._sounding else AHEAD)
+        if not queued:
+            self._sounding = False
+            return None
+        if queued < enough and not self.ended and self._waited < AHEAD:
+            self._waited += 1
+            return None
+        self._waited = 0
+        self._sounding = True
+        data = self._buffer.take(self._frame_size)
+        missing = self._frame_size - data.shape[1]
+        return np.pad(data, ((0, 0), (0, missing))) if missing else data
+
+    def _push(self, frame: AudioFrame) -> None:
+        self._buffer.push(self._converter.push(frame))
+        excess = self._buffer.queued - CAPACITY * self._frame_size
+        if excess > 0:
+            self._buffer.take(excess)
+            self.dropped += excess
+        self._mixer._wake()
+
+    def _end(self) -> None:
+        self._buffer.push(self._converter.flush())
+        self.ended = True
+        self._mixer._wake()

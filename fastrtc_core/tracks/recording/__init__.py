@@ -1,0 +1,5 @@
+"""Recording tracks into a file."""
+
+from .recorder import Recorder
+
+__all__ = ["Recorder"]
