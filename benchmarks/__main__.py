@@ -19,8 +19,16 @@ from typing import Any
 
 import uvloop
 
-from . import floor, measures, sockets
-from .peers import OURS, PEERS, UnavailableError, python_of, running, version_of
+from . import floor, measures, sockets, tracks
+from .peers import (
+    OURS,
+    PEERS,
+    UnavailableError,
+    environment,
+    python_of,
+    running,
+    version_of,
+)
 from .plots import all_plots
 from .report import markdown, plain
 
@@ -63,7 +71,7 @@ def run(name: str, environments: Path, times: measures.Times) -> dict[str, Any]:
                 with running(peer, python, SERVER_CORE) as server:
                     found = runner.run(sockets.capacity(server, encoding, times))
                     results["websocket"][encoding] = found
-        return {"version": version_of(peer, python), **results}
+        return {"version": version_of(peer.package, python), **results}
     except (UnavailableError, ConnectionError) as error:
         return {"skipped": str(error)}
 
@@ -81,7 +89,22 @@ def measure_all(peers: list[str], environments: Path, times: measures.Times) -> 
         print(f"measuring {PEERS[name].title} …", end=" ", flush=True)
         results["peers"][name] = run(name, environments, times)
         print(f"{time.monotonic() - started:.0f} s", flush=True)
+    results["tracks"] = asyncio.run(measure_tracks(environments))
     return results
+
+
+async def measure_tracks(environments: Path) -> dict[str, Any]:
+    """Tracks without a network, ours and LiveKit's."""
+    found: dict[str, Any] = {}
+    for name, package, requirements in tracks.SDKS:
+        print(f"measuring the tracks of {package} …", flush=True)
+        try:
+            python = environment(name, requirements, environments)
+            version = version_of(package, python)
+            found[name] = {"version": version, **await tracks.measure(name, python, SERVER_CORE)}
+        except UnavailableError as error:
+            found[name] = {"skipped": str(error)}
+    return found
 
 
 def write_docs(results: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,15 +66,23 @@ def python_of(name: str, environments: Path) -> str:
     Raises:
         UnavailableError: If its packages cannot be installed.
     """
-    peer = PEERS[name]
-    if not peer.requirements:
+    return environment(name, PEERS[name].requirements, environments)
+
+
+def environment(name: str, requirements: Sequence[str], environments: Path) -> str:
+    """The interpreter of an environment, which is made when it is not there.
+
+    Raises:
+        UnavailableError: If its packages cannot be installed.
+    """
+    if not requirements:
         return sys.executable
     folder = environments / name
     python = folder / "bin" / "python"
     stamp = folder / "complete"
     if not stamp.exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        install = [str(python), "-m", "pip", "install", "--quiet", *peer.requirements]
+        install = [str(python), "-m", "pip", "install", "--quiet", *requirements]
         result = subprocess.run(install, capture_output=True, text=True, check=False)
         if result.returncode:
             raise UnavailableError(result.stderr.strip().splitlines()[-1])
@@ -82,9 +90,9 @@ def python_of(name: str, environments: Path) -> str:
     return str(python)
 
 
-def version_of(peer: Peer, python: str) -> str:
-    """The version of a peer, as its environment has it."""
-    ask = f"import importlib.metadata as m; print(m.version({peer.package!r}))"
+def version_of(package: str, python: str) -> str:
+    """The version of a package, as an environment has it."""
+    ask = f"import importlib.metadata as m; print(m.version({package!r}))"
     result = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
     return result.stdout.strip() or "unknown"
 

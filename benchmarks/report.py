@@ -125,6 +125,26 @@ def loss_rows(results: Results) -> list[list[str]]:
     return table
 
 
+def track_rows(results: Results) -> list[list[str]]:
+    """Tracks without a network."""
+    found = {name: one for name, one in results.get("tracks", {}).items() if "skipped" not in one}
+    figures = [
+        Figure("duplex pairs on one core", path("pairs"), "{:.0f}"),
+        Figure("CPU per frame of 10 ms (µs)", path("us_per_frame"), "{:.0f}"),
+        Figure("delivery p50 (ms)", path("delivery", "p50"), "{:.2f}"),
+        Figure("delivery p99 (ms)", path("delivery", "p99"), "{:.2f}"),
+    ]
+    titles = {"ours": PEERS[OURS].title, "livekit": "LiveKit"}
+    table = [["tracks", *(f"{titles[name]} {one['version']}" for name, one in found.items())]]
+    for figure in figures:
+        values = [_number(figure.read(one), figure.format) for one in found.values()]
+        table.append([figure.title, *values])
+    return table
+
+
+TABLES = (rows, loss_rows, track_rows)
+
+
 def floor_line(results: Results) -> str:
     """The codec floor, and how far above it we are."""
     cpu = path("footprint", "cpu")(results["peers"].get(OURS, {}))
@@ -145,13 +165,13 @@ def skipped_lines(results: Results) -> list[str]:
 
 def plain(results: Results) -> str:
     """For a terminal."""
-    parts = [_aligned(rows(results)), _aligned(loss_rows(results))]
+    parts = [_aligned(table(results)) for table in TABLES]
     return "\n\n".join([*parts, floor_line(results), *skipped_lines(results)])
 
 
 def markdown(results: Results) -> str:
     """For the documentation."""
-    parts = [_piped(rows(results)), _piped(loss_rows(results))]
+    parts = [_piped(table(results)) for table in TABLES]
     return "\n\n".join([*parts, floor_line(results), *skipped_lines(results)])
 
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from .socket import Close, DisconnectedError, Socket
+from .vanishing import watch
 
 Serve = Callable[[Socket], Awaitable[None]]
 
@@ -74,6 +75,7 @@ class StarletteSocket:
         self.query: Mapping[str, str] = dict(websocket.query_params)
         self._websocket = websocket
         self._closed = False
+        watch(websocket.scope)
 
     async def receive(self) -> str | bytes:
         """Wait for a message."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import measures
+from benchmarks import measures, tracks
 from benchmarks.peers import OURS, PEERS, Peer, UnavailableError, python_of, running
 from benchmarks.plots import all_plots
 from benchmarks.report import markdown, plain
@@ -24,6 +25,10 @@ def some_results() -> dict[str, Any]:
     return {
         "python": "3.11",
         "floor": 3.3,
+        "tracks": {
+            "ours": {"version": "1.0", "pairs": 100, "delivery": {"p50": 0.2, "p99": 0.3}},
+            "livekit": {"skipped": "no network"},
+        },
         "peers": {
             OURS: {
                 "version": "1.0",
@@ -126,3 +131,21 @@ def test_the_page_of_this_project_has_the_marks() -> None:
     assert text.index(command.START) < text.index(command.END)
     for name in all_plots(some_results()):
         assert f"benchmarks/{name}" in text
+
+
+@pytest.mark.parametrize("pairs", [0, 2])
+def test_tracks_without_a_network(pairs: int) -> None:
+    """A short run of ours: everything arrives, and soon."""
+    found = json.loads(
+        subprocess.run(
+            [sys.executable, str(tracks.SCRIPT), "ours", str(pairs), "2"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    if pairs:
+        assert found["delivered"] > 0.9
+        assert found["us_per_frame"] > 0
+    else:
+        assert 0 < found["p50"] <= found["p99"]

@@ -98,12 +98,18 @@ async def test_the_echo_keeps_its_rhythm_and_its_delay(weather: Weather) -> None
         assert network["duplicated"] == 0, "SRTP drops copies (RFC 3711 section 3.3.2)"
 
 
-async def test_a_network_that_fails_ends_the_session_within_six_seconds() -> None:
-    """Nobody says goodbye: neither side's operating system notices anything."""
+@pytest.mark.parametrize(
+    ("script", "option"),
+    [("client.py", "60"), ("socket_client.py", "talk"), ("socket_client.py", "silent")],
+)
+async def test_a_network_that_fails_ends_the_session_within_six_seconds(
+    script: str, option: str
+) -> None:
+    """Nobody says goodbye: over WebRTC and over WebSockets, whether anybody talks or not."""
     with two_hosts(Weather(delay=0.01)) as hosts:
         async with (
             serving(hosts) as url,
-            process(hosts, 1, str(HERE / "client.py"), url, "60") as client,
+            process(hosts, 1, str(HERE / script), url, option) as client,
         ):
             assert client.stdout is not None
             assert await client.stdout.readline() == b"connected\n"
