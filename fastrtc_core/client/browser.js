@@ -35,9 +35,11 @@
  * Events (each a `CustomEvent`; its `detail` in brackets):
  * - `state` `{state, reason}`: the connection went from one state to another;
  * - `error` `{code, message, fatal}`: what went wrong, in words; `fatal` ends the session;
- * - `track` `{track, stream, remote}`: a local or remote track is there to be shown;
+ * - `track` `{track, stream, remote}`: a local or remote track is there to be shown; one that the server
+ *   publishes beside its voice and picture has `{track, remote, sid, source, name}`;
+ * - `untrack` `{sid, source, name}`: the server publishes it no longer;
  * - `level` `{local, remote}`: loudness (RMS, 0 to 1) of microphone and remote audio, 20 times a second;
- * - `warning`, `log`, `message`, `fetch_output`, `stopword`, `interrupted`, `update_connection`,
+ * - `warning`, `log`, `message`, `transcript`, `fetch_output`, `stopword`, `interrupted`, `update_connection`,
  *   `end_stream`, `closing`: a message of the server [its `data`];
  * - `send_input`: the server asks for the inputs. The last `args` are sent, if there are any and the
  *   event is not cancelled by `preventDefault()`.
@@ -52,8 +54,11 @@ const LEVEL_INTERVAL = 50; // ms
 
 const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
-  "end_stream", "closing", "send_input",
+  "end_stream", "closing", "send_input", "transcript",
 ]);
+
+/** Messages of the server that are about tracks which come and go. */
+const NEGOTIATION = new Set(["negotiate", "answer", "unpublished"]);
 
 /** What is said of a session that the server closes, by the data of its `closing` message. */
 const CLOSINGS = {
@@ -80,6 +85,7 @@ export class Connection extends EventTarget {
   /** @type {Promise<boolean>} */ #connecting = Promise.resolve(false);
   /** @type {RTCPeerConnection | null} */ #pc = null;
   /** @type {RTCDataChannel | null} */ #channel = null;
+  /** @type {Publications | null} */ #publications = null;
   #muted = { audio: false, video: false, speaker: false };
   #devices = { audio: "", video: "", speaker: "" };
   #meters = new Meters((detail) => this.#emit("level", detail));
@@ -164,6 +170,23 @@ export class Connection extends EventTarget {
     return this.#post("send_input", args);
   }
 
+  /**
+   * Send a further track, beside microphone and camera.
+   *
+   * @param {MediaStreamTrack} track  it stays the caller's to stop
+   * @param {{source?: TrackSource, name?: string}} [options]
+   * @returns {Promise<void>} rejects with a `ConnectionError` if the server does not take it
+   */
+  async publish(track, { source = "screen_share", name = track.label } = {}) {
+    if (!this.#publications) throw new ConnectionError("closed", "There is no connection.");
+    await this.#publications.publish(track, source, name);
+  }
+
+  /** Send it no longer. @param {MediaStreamTrack} track */
+  async unpublish(track) {
+    await this.#publications?.unpublish(track);
+  }
+
   /** Stop or go on sending `audio` or `video`, or hearing the `speaker`. @param {DeviceKind} kind */
   mute(kind, muted = true) {
     this.#muted[kind] = muted;
@@ -214,7 +237,15 @@ export class Connection extends EventTarget {
     this.remoteStream = new MediaStream();
     const pc = new RTCPeerConnection(configuration);
     this.#pc = pc;
-    pc.ontrack = ({ track }) => this.#addRemote(track);
+    this.#publications = new Publications(
+      pc,
+      (type, data) => this.#post(type, data),
+      (track, described) => this.#emit("track", { track, remote: true, ...described }),
+      (described) => this.#emit("untrack", described),
+    );
+    pc.ontrack = ({ track, transceiver }) => {
+      if (!this.#publications.welcome(track, transceiver)) this.#addRemote(track);
+    };
     this.#channel = pc.createDataChannel("text");
     this.#channel.onmessage = ({ data }) => this.#receive(data);
     const direction = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" }[mode];
@@ -358,6 +389,8 @@ export class Connection extends EventTarget {
     if (type === "error") {
       const words = String(message.message ?? data);
       this.#emit("error", { code: "handler", message: words, fatal: false });
+    } else if (NEGOTIATION.has(type)) {
+      this.#publications?.take(type, data);
     } else if (SERVER_MESSAGES.has(type)) {
       const goOn = this.#emit(type, data);
       if (type === "send_input" && goOn && this.args) this.sendInput(this.args);
@@ -424,7 +457,7 @@ export class Connection extends EventTarget {
     if (this.#channel) this.#channel.onmessage = this.#channel.onclose = null;
     this.#pc?.close();
     this.audio.srcObject = null;
-    this.#pc = this.#channel = this.localStream = this.remoteStream = this.id = null;
+    this.#pc = this.#channel = this.#publications = this.localStream = this.remoteStream = this.id = null;
   }
 
   #tell(error, fatal) {

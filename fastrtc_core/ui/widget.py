@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from ..webrtc.routes import browser_client
+
 if TYPE_CHECKING:
     from ..stream import Stream
 
@@ -47,7 +49,7 @@ def make_widget(stream: Stream) -> gr.HTML:
 
     style = _read("ui/widget.css")
     script = _LOADER % {
-        "client": json.dumps(_read("client/browser.js")),
+        "client": json.dumps(browser_client()),
         "widget": json.dumps(_read("ui/widget.js")),
         "settings": json.dumps(settings),
     }

@@ -49,8 +49,10 @@ def add_routes(
 
 
 def browser_client() -> str:
-    """The source of the browser client."""
-    return resources.files("fastrtc_core").joinpath("client/browser.js").read_text("utf-8")
+    """The source of the browser client: one module, of two files."""
+    folder = resources.files("fastrtc_core").joinpath("client")
+    parts = ("browser.js", "publications.js")
+    return "\n".join(folder.joinpath(part).read_text("utf-8") for part in parts)
 
 
 async def _read_json(request: Request) -> Any:

@@ -14,12 +14,16 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from fastrtc_core import (
     AdditionalOutputs,
     AudioFrame,
+    AudioSource,
     CloseStream,
     HandlerError,
+    LocalAudioTrack,
     Stream,
     StreamHandler,
+    VideoStream,
     send_warning,
 )
+from fastrtc_core.testing import tone
 from fastrtc_handlers import AudioVideoEcho, Echo
 
 RAW_MICROPHONE = {
@@ -77,6 +81,37 @@ class Answering(Echo):
             await self.send_message({"args": list(self.args)})
         else:
             await self.send_message({"heard": message})
+
+
+class Gallery(Echo):
+    """Tells of the brightness of what its client shares, and shares a tone when it is asked to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.music: LocalAudioTrack | None = None
+
+    async def on_track(self, source: Any, track: Any) -> None:
+        await self.send_message({"shares": source, "name": track.name})
+        async for event in VideoStream(track):
+            brightness = float(event.frame.to_ndarray(format="gray").mean())
+            await self.send_message({"brightness": brightness})
+        await self.send_message({"ended": source})
+
+    async def on_message(self, message: Any) -> None:
+        if message == "stop" and self.music is not None:
+            await self.unpublish_track(self.music)
+        if message == "music":
+            source = AudioSource(48000)
+            self.music = LocalAudioTrack.create_audio_track("music", source)
+            await self.publish_track(self.music, "screen_share_audio")
+            self.create_task(self.play(source))
+
+    async def play(self, source: AudioSource) -> None:
+        while True:
+            await source.capture_frame(tone(1000, 0.5, 48000))
+
+    def copy(self) -> Gallery:
+        return Gallery()
 
 
 class TwoTones(StreamHandler):
@@ -137,6 +172,7 @@ def serve_page(port: int) -> None:
     app = FastAPI()
     streams = {
         "/echo": Stream(Answering()),
+        "/gallery": Stream(Gallery()),
         "/limited": Stream(Echo(), concurrency_limit=1),
         "/send": Stream(Echo(), mode="send"),
         "/tones": Stream(TwoTones(), mode="receive"),

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
+from fastrtc_core.testing import fit_sine
+
 from .conftest import OpenPage
 from .support import FLAGS, Server, chromium_path, record, serving
 
@@ -158,6 +160,70 @@ def test_stereo_stays_stereo(page: Page) -> None:
     assert list(loudest) == [500, 2000]
     assert spectra[0, 1000] < spectra[0, 250] / 30
     assert spectra[1, 250] < spectra[1, 1000] / 30
+
+
+def test_a_shared_screen_comes_and_goes(page: Page) -> None:
+    """The handler sees it and learns of its end; and it can be shared again."""
+    assert connect(page, offer="/gallery/webrtc/offer")
+    page.evaluate(
+        """async () => {
+          const canvas = document.createElement("canvas");
+          [canvas.width, canvas.height] = [160, 120];
+          const context = canvas.getContext("2d");
+          window.drawing = setInterval(() => {
+            context.fillStyle = "white";
+            context.fillRect(0, 0, 160, 120);
+          }, 50);
+          window.screenTrack = canvas.captureStream(20).getVideoTracks()[0];
+          taken.tracks.push(screenTrack);
+          await connection.publish(screenTrack, { name: "my screen" });
+        }"""
+    )
+    wait_for(page, "message", {"shares": "screen_share", "name": "my screen"})
+    page.wait_for_function(
+        "seen.some(([type, detail]) => type === 'message' && detail.brightness > 200)"
+    )
+    again = page.evaluate(
+        "connection.publish(screenTrack).then(() => '', ({ message }) => message)"
+    )
+    assert again == "A track is published as screen_share already."
+    page.evaluate("connection.unpublish(screenTrack)")
+    wait_for(page, "message", {"ended": "screen_share"})
+    page.evaluate("connection.publish(screenTrack, { name: 'once more' })")
+    wait_for(page, "message", {"shares": "screen_share", "name": "once more"})
+    page.evaluate("clearInterval(drawing); screenTrack.stop()")
+
+
+def test_the_server_publishes_a_second_voice(page: Page) -> None:
+    """It is an event with its name, sounds as it should, and goes again."""
+    assert connect(page, offer="/gallery/webrtc/offer")
+    page.evaluate(
+        """() => {
+          connection.addEventListener("track", ({ detail }) => {
+            if (!detail.sid) return;
+            seen.push(["published", { name: detail.name, source: detail.source }]);
+            window.music = detail.track;
+          });
+          connection.addEventListener("untrack", ({ detail: { name } }) => {
+            seen.push(["untrack", name]);
+          });
+          connection.send("music");
+        }"""
+    )
+    wait_for(page, "published", {"name": "music", "source": "screen_share_audio"})
+    # A remote track sounds only where an element plays it.
+    page.evaluate(
+        """async () => {
+          const audio = new Audio();
+          audio.srcObject = new MediaStream([music]);
+          await audio.play();
+        }"""
+    )
+    page.wait_for_timeout(700)
+    (sound,) = record(page, "[new MediaStream([music])]", 1.0, rate=48000)
+    assert fit_sine(sound[-24000:], 1000, 48000).snr > 20
+    page.evaluate("connection.send('stop')")
+    wait_for(page, "untrack", "music")
 
 
 def test_the_server_ends_the_stream(page: Page) -> None:
