@@ -403,7 +403,7 @@ async def test_a_client_that_takes_nothing_holds_nobody_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A thread that sends to a blocked client gets an error after a while."""
-    monkeypatch.setattr("fastrtc_core.handler.SYNC_SEND_TIMEOUT", 0.05)
+    monkeypatch.setattr("fastrtc_core.handler.base.SYNC_SEND_TIMEOUT", 0.05)
     async with connect(Quiet()) as peer:
         blocked = asyncio.Event()
         monkeypatch.setattr(peer, "drain", blocked.wait)

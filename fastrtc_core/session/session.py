@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Set
 from dataclasses import replace
-from os import PathLike
 from typing import Any
 
 from ..context import Context, current_context
-from ..errors import ChannelClosedError, ConfigurationError, FastRTCError
-from ..frames import channels_of
+from ..errors import ConfigurationError
 from ..functions import pick_arguments
 from ..handler import StreamHandlerBase
 from ..media.clock import SessionClock
@@ -26,24 +23,18 @@ from ..outputs import AdditionalOutputs, CloseStream
 from ..speech import Speech
 from ..threads import on_loop
 from ..tracks import (
-    AudioSource,
-    LocalAudioTrack,
-    LocalVideoTrack,
-    Participant,
-    Recorder,
-    RemoteAudioTrack,
-    RemoteVideoTrack,
     Track,
     TrackSource,
-    VideoSource,
 )
 from . import audio, video
 from .calls import UserCall, call_once
 from .inbox import Inbox
 from .outputs import OutputHub
+from .postbox import Postbox
 from .reports import Reporter
 from .speaker import Speaker
-from .types import CloseReason, Hooks, Medium, MessageChannel, Publisher
+from .tracks import SessionTracks
+from .types import CloseReason, Hooks, Medium, MessageChannel
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -55,9 +46,6 @@ SLOW_START = 10.0
 
 TIME_LIMIT_NOTICE = 10.0
 """How long in s before the time limit the client is warned."""
-
-EARLY_MESSAGES = 64
-"""Messages that wait for the channel to open; then the oldest are dropped."""
 
 PLAYOUT_TIMEOUT = 120.0
 """How long in s a session that ends waits for its playout to be played."""
@@ -88,9 +76,9 @@ class Session:
         local_audio, local_video: Where the transport pulls what goes out, or `None`.
         outputs: The additional outputs of the handler.
         participant: The client, with the tracks that it publishes.
+        tracks: All of these, and what can be done with them.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
-        publisher: What carries further tracks, if the transport can.
     """
 
     def __init__(
@@ -112,29 +100,20 @@ class Session:
         self.close_reason: CloseReason | None = None
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
-        self.reporter = Reporter(self.id, self._post, self.loop.time)
-        channels = channels_of(handler.expected_layout)
-        self.remote_audio = (
-            RemoteAudioTrack(handler.input_sample_rate, channels) if "audio" in receives else None
+        self._postbox = Postbox(self.id)
+        self.reporter = Reporter(self.id, self._postbox.post, self.loop.time)
+        self.tracks = tracks = SessionTracks(
+            self.id,
+            handler,
+            receives,
+            sends,
+            SessionClock(self.loop.time()),
+            output_sample_rate,
+            output_channels,
         )
-        self.remote_video = RemoteVideoTrack() if "video" in receives else None
-        clock = SessionClock(self.loop.time())
-        self.local_audio = (
-            LocalAudioTrack(
-                AudioSource(
-                    output_sample_rate or handler.output_sample_rate,
-                    output_channels or channels,
-                    audio.QUEUE_SIZE_MS,
-                ),
-                clock,
-                published=True,
-            )
-            if "audio" in sends
-            else None
-        )
-        self.local_video = (
-            LocalVideoTrack(VideoSource(), clock, published=True) if "video" in sends else None
-        )
+        self.remote_audio, self.remote_video = tracks.remote_audio, tracks.remote_video
+        self.local_audio, self.local_video = tracks.local_audio, tracks.local_video
+        self.participant = tracks.participant
         self._audio_output = (
             audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
         )
@@ -153,18 +132,8 @@ class Session:
         self._video_stream = (
             video.open_video_stream(self, self.remote_video) if self.remote_video else None
         )
-        self.participant = Participant(self.id)
-        if self.remote_audio is not None:
-            self.participant.publish("microphone", self.remote_audio)
-        if self.remote_video is not None:
-            self.participant.publish("camera", self.remote_video)
-        self.publisher: Publisher | None = None
         self._inbox = Inbox(self)
-        self._channel: MessageChannel | None = None
-        self._early_messages: deque[str] = deque(maxlen=EARLY_MESSAGES)
-        self._ended = False
         self._calls: list[UserCall] = []
-        self._recorders: list[Recorder] = []
         self._stopping = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._time_limit = time_limit
@@ -197,7 +166,7 @@ class Session:
     def abandon(self, reason: CloseReason) -> None:
         """End a session that was never connected: its handler was not started."""
         self.stop(reason)
-        self._ended = True
+        self._postbox.close()
         self.outputs.end()
 
     def stop(self, reason: CloseReason) -> None:
@@ -208,12 +177,7 @@ class Session:
 
     def open_channel(self, channel: MessageChannel) -> None:
         """Give the session its message channel."""
-        self._channel = channel
-        while self._early_messages:
-            try:
-                channel.post(self._early_messages.popleft())
-            except FastRTCError as error:
-                logger.warning("session %s: an early message was not sent: %s", self.id, error)
+        self._postbox.open(channel)
         self.handler.channel_set.set()
 
     def take_message(self, text: str | bytes) -> None:
@@ -222,10 +186,10 @@ class Session:
 
     def take_offer(self, data: Any) -> None:
         """Take an offer of the client for tracks that come later."""
-        if self.publisher is None:
+        if self.tracks.publisher is None:
             self.reporter.tell("error", "this transport carries no further tracks")
         else:
-            self.publisher.take_offer(data)
+            self.tracks.publisher.take_offer(data)
 
     def add_track(self, source: TrackSource, track: Track[Any]) -> None:
         """Note that the client publishes a further track.
@@ -237,13 +201,6 @@ class Session:
         if self._tasks is not None and not self._stopping.is_set():
             name = f"track-{self.id[:8]}"
             self.create_task(call_once(self.handler.on_track, name, source, track))
-
-    def remove_track(self, source: TrackSource) -> None:
-        """Note that the client publishes it no longer."""
-        track = self.participant.tracks.get(source)
-        self.participant.unpublish(source)
-        if track is not None:
-            track.end()
 
     async def wait_until_heard(self) -> None:
         """Wait until `receive` is done with all audio that has come in."""
@@ -259,7 +216,8 @@ class Session:
     @property
     def channel(self) -> Any:
         """The transport's own message channel once it is open, else `None`."""
-        return None if self._channel is None else self._channel.raw
+        channel = self._postbox.channel
+        return None if channel is None else channel.raw
 
     def clear_queue(self) -> None:
         """Discard everything that was emitted and has not been played."""
@@ -269,32 +227,6 @@ class Session:
             self._audio_output.clear()
         if self.local_video is not None:
             self.local_video.source.clear_queue()
-
-    async def publish_track(
-        self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource
-    ) -> None:
-        """Send the client a further track; see `StreamHandlerBase.publish_track`."""
-        if self.publisher is None:
-            raise ConfigurationError("only WebRTC carries further tracks")
-        await self.publisher.publish(track, source)
-
-    async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
-        """Send it no longer; idempotent."""
-        if self.publisher is not None:
-            await self.publisher.unpublish(track)
-
-    async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
-        """Record the session; see `StreamHandlerBase.record`."""
-        recorder = Recorder(path, **options)
-        await recorder.start()
-        if self.remote_audio is not None:
-            recorder.add(self.remote_audio, "left")
-        if self.local_audio is not None:
-            recorder.add(self.local_audio, "right")
-        if self.remote_video is not None and options.get("video_size"):
-            recorder.add(self.remote_video)
-        self._recorders.append(recorder)
-        return recorder
 
     def publish(self, outputs: AdditionalOutputs) -> None:
         """Hand out additional outputs, and tell the client; called on the event loop."""
@@ -343,14 +275,11 @@ class Session:
 
     def post_message(self, message: Any) -> None:
         """Queue a message for the client without waiting; see `StreamHandlerBase.send_message`."""
-        self._post(as_message_text(message))
+        self._postbox.post(as_message_text(message))
 
     async def send_message(self, message: Any) -> None:
         """Send a message to the client, waiting for room; see `StreamHandlerBase.send_message`."""
-        text = as_message_text(message)
-        if self._channel is not None:
-            await self._channel.drain()
-        self._post(text)
+        await self._postbox.send(message)
 
     def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine of the handler in the task group of the session."""
@@ -442,11 +371,7 @@ class Session:
         """End the session when what was emitted has been played."""
         try:
             async with asyncio.timeout(PLAYOUT_TIMEOUT):
-                if self.local_video is not None:
-                    await self.local_video.source.wait_for_playout()
-                if self.local_audio is not None:
-                    self.local_audio.source.flush()
-                    await self.local_audio.source.wait_for_playout()
+                await self.tracks.wait_for_playout()
         except TimeoutError:
             logger.warning("session %s: the client stopped playing before the end", self.id)
         await asyncio.sleep(PLAYOUT_TAIL)
@@ -486,20 +411,10 @@ class Session:
             logger.exception("session %s: %s failed", self.id, name)
 
     async def _close(self) -> None:
-        self._ended = True
+        self._postbox.close()
         if self._audio_output is not None:
             self._audio_output.close()
-        for local in (self.local_audio, self.local_video):
-            if local is not None:
-                await local.source.aclose()
-        for track in self.participant.tracks.values():
-            track.end()
-        self.participant.leave()
-        for recorder in self._recorders:
-            try:
-                await recorder.aclose()
-            except OSError:
-                logger.exception("session %s: the recording is not complete", self.id)
+        await self.tracks.close()
         self.outputs.end()
 
     # Helpers
@@ -517,14 +432,6 @@ class Session:
             return await coro
         except Exception as error:
             self.reporter.error(error, "a task of the handler")
-
-    def _post(self, text: str) -> None:
-        if self._ended:
-            raise ChannelClosedError("the session has ended")
-        if self._channel is None:
-            self._early_messages.append(text)
-        else:
-            self._channel.post(text)
 
     def _warn(self, text: str) -> None:
         self.loop.call_soon_threadsafe(self.reporter.tell, "warning", text)

@@ -47,10 +47,10 @@ class Publisher(Protocol):
     """What a transport gives a session that can carry further tracks."""
 
     async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
-        """See `Session.publish`."""
+        """See `StreamHandlerBase.publish_track`."""
 
     async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
-        """See `Session.unpublish`."""
+        """See `StreamHandlerBase.unpublish_track`."""
 
     def take_offer(self, data: Any) -> None:
         """Take an offer of the client for tracks that come later."""

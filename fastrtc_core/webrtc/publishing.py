@@ -102,10 +102,10 @@ class Publisher:
         self._offers: asyncio.Queue[Any] = asyncio.Queue(MAX_OFFERS)
         self._published: dict[str, TrackSource] = {}
         """What the client publishes besides microphone and camera, by mid."""
-        session.publisher = self
+        session.tracks.publisher = self
 
     async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
-        """See `Session.publish`."""
+        """See `StreamHandlerBase.publish_track`."""
         if track.published or track.sid in self._wanted:
             raise ConfigurationError(f"{track!r} is published already")
         described = {"sid": track.sid, "kind": track.kind, "source": source, "name": track.name}
@@ -121,7 +121,7 @@ class Publisher:
             self._wanted.pop(track.sid, None)
 
     async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
-        """See `Session.unpublish`."""
+        """See `StreamHandlerBase.unpublish_track`."""
         if await self._peer.stop_sending(track):
             self._session.reporter.tell("unpublished", {"sid": track.sid})
 
@@ -164,7 +164,7 @@ class Publisher:
     def _note(self, reoffer: Reoffer, arrived: dict[str, Track[Any]]) -> None:
         """Bring what the participant publishes up to date."""
         for mid in [mid for mid in self._published if mid not in reoffer.tracks]:
-            self._session.remove_track(self._published.pop(mid))
+            self._session.tracks.remove(self._published.pop(mid))
         for mid, track in arrived.items():
             if mid not in reoffer.tracks:
                 continue

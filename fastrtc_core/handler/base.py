@@ -1,8 +1,4 @@
-"""The handler classes that applications subclass.
-
-A handler is a prototype: `copy()` makes one per session. Its methods may be sync or async as the
-class says; sync methods run on threads that belong to the session, never on the event loop.
-"""
+"""`StreamHandlerBase`: what all handlers share."""
 
 from __future__ import annotations
 
@@ -12,21 +8,22 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import ChannelClosedError, ConfigurationError, InvalidFrameError, QueueFullError
-from .frames import AudioFrame, Layout, channels_of, samples_per_frame
-from .messages import as_message_text, build_message
-from .outputs import AdditionalOutputs, EmitType, VideoEmitType
-from .speech import Playback, Speech, TextToSpeech
-from .threads import on_loop, running_loop
+from ..errors import ChannelClosedError, ConfigurationError, InvalidFrameError, QueueFullError
+from ..frames import Layout, channels_of, samples_per_frame
+from ..messages import as_message_text, build_message
+from ..outputs import AdditionalOutputs
+from ..speech import Playback, Speech, TextToSpeech
+from ..threads import on_loop, running_loop
+from .link import SessionLink
 
 if TYPE_CHECKING:
-    from .tracks import (
+    from ..tracks import (
         LocalAudioTrack,
         LocalVideoTrack,
         Participant,
@@ -44,62 +41,6 @@ MIN_SAMPLE_RATE = 8000
 
 SYNC_SEND_TIMEOUT = 10.0
 """How long in s `send_message_sync` waits for a message to leave."""
-
-
-class SessionLink(Protocol):
-    """What a handler may ask of the session that runs it."""
-
-    loop: asyncio.AbstractEventLoop
-
-    @property
-    def channel(self) -> Any:
-        """The open message channel, or `None`."""
-
-    @property
-    def speech(self) -> Speech | None:
-        """What is being said, if anything."""
-
-    def clear_queue(self) -> None:
-        """Discard what was emitted and has not been played."""
-
-    def say(self, speech: Speech) -> Speech:
-        """Say something when it is its turn."""
-
-    def interrupt(self, *, force: bool = False) -> None:
-        """End what is being said."""
-
-    def pause_speech(self) -> None:
-        """Fall silent for now."""
-
-    def resume_speech(self) -> None:
-        """Go on after `pause_speech`."""
-
-    def publish(self, outputs: AdditionalOutputs) -> None:
-        """Hand out additional outputs."""
-
-    def post_message(self, message: Any) -> None:
-        """Queue a message without waiting."""
-
-    async def send_message(self, message: Any) -> None:
-        """Send a message, waiting for room."""
-
-    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine in the task group of the session."""
-
-    async def publish_track(
-        self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource
-    ) -> None:
-        """Send the client a further track."""
-
-    async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
-        """Send it no longer."""
-
-    async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
-        """Record the session."""
-
-    @property
-    def participant(self) -> Participant:
-        """The client, with the tracks that it publishes."""
 
 
 class StreamHandlerBase(ABC):
@@ -302,7 +243,7 @@ class StreamHandlerBase(ABC):
     @property
     def participant(self) -> Participant:
         """The client, with the tracks that it publishes."""
-        return self._session.participant
+        return self._session.tracks.participant
 
     async def publish_track(
         self,
@@ -320,11 +261,11 @@ class StreamHandlerBase(ABC):
             ConnectionFailedError: If the client makes no room for it within 10 s: it does not know
                 how.
         """
-        await self._session.publish_track(track, source)
+        await self._session.tracks.publish(track, source)
 
     async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
         """Send it no longer; idempotent. The track stays open, and can be read."""
-        await self._session.unpublish_track(track)
+        await self._session.tracks.unpublish(track)
 
     async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
         """Record the session from now on, the client left and this side right, until it ends.
@@ -341,7 +282,7 @@ class StreamHandlerBase(ABC):
             OSError: If the file cannot be written.
             ConfigurationError: If it cannot be of this kind.
         """
-        return await self._session.record(path, **options)
+        return await self._session.tracks.record(path, **options)
 
     # Messages
 
@@ -437,89 +378,3 @@ class StreamHandlerBase(ABC):
             self.args_set.clear()
         else:
             on_loop(self._link.loop, self.args_set.clear)
-
-
-class StreamHandler(StreamHandlerBase):
-    """A handler whose methods are plain functions; each loop has a thread of its own."""
-
-    def start_up(self) -> None:
-        """Called once before the first frame; no frame is delivered until it returns."""
-
-    @abstractmethod
-    def receive(self, frame: AudioFrame) -> None:
-        """Take 20 ms of audio: `(sample_rate, array)`, int16 of shape `(channels, samples)`."""
-
-    @abstractmethod
-    def emit(self) -> EmitType:
-        """Produce the next audio. Called while there is room; may block.
-
-        Returns:
-            A frame of any length, alone or with `AdditionalOutputs` or `CloseStream`; or `None`
-            for nothing now, after which the next call comes a frame later.
-        """
-
-    @abstractmethod
-    def copy(self) -> StreamHandler:
-        """Make the handler of one session."""
-
-
-class AsyncStreamHandler(StreamHandlerBase):
-    """A handler whose methods are coroutines on the event loop."""
-
-    async def start_up(self) -> None:
-        """Called once before the first frame; no frame is delivered until it returns."""
-
-    @abstractmethod
-    async def receive(self, frame: AudioFrame) -> None:
-        """Take 20 ms of audio: `(sample_rate, array)`, int16 of shape `(channels, samples)`."""
-
-    @abstractmethod
-    async def emit(self) -> EmitType:
-        """Produce the next audio. Called while there is room; may wait.
-
-        Returns:
-            A frame of any length, alone or with `AdditionalOutputs` or `CloseStream`; or `None`
-            for nothing now, after which the next call comes a frame later.
-        """
-
-    @abstractmethod
-    def copy(self) -> AsyncStreamHandler:
-        """Make the handler of one session."""
-
-
-class AudioVideoStreamHandler(StreamHandler):
-    """A `StreamHandler` that takes and produces pictures as well."""
-
-    @abstractmethod
-    def video_receive(self, frame: Any) -> None:
-        """Take a picture: the latest one, in `video_format`.
-
-        Arrays are uint8 of shape `(height, width, 3)`, or `(height, width)` for `gray`.
-        """
-
-    @abstractmethod
-    def video_emit(self) -> VideoEmitType:
-        """Produce the next picture; called at most `fps` times a second."""
-
-    @abstractmethod
-    def copy(self) -> AudioVideoStreamHandler:
-        """Make the handler of one session."""
-
-
-class AsyncAudioVideoStreamHandler(AsyncStreamHandler):
-    """An `AsyncStreamHandler` that takes and produces pictures as well."""
-
-    @abstractmethod
-    async def video_receive(self, frame: Any) -> None:
-        """Take a picture: the latest one, in `video_format`.
-
-        Arrays are uint8 of shape `(height, width, 3)`, or `(height, width)` for `gray`.
-        """
-
-    @abstractmethod
-    async def video_emit(self) -> VideoEmitType:
-        """Produce the next picture; called at most `fps` times a second."""
-
-    @abstractmethod
-    def copy(self) -> AsyncAudioVideoStreamHandler:
-        """Make the handler of one session."""
