@@ -19,6 +19,7 @@ from .errors import (
     QueueFullError,
     SourceClosedError,
     SourceError,
+    TokenError,
     UnavailableError,
     UnknownSessionError,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "StreamStatistics",
     "TelephoneOptions",
     "TextToSpeech",
+    "TokenError",
     "Track",
     "TrackStats",
     "UIArgs",

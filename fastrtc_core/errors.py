@@ -10,6 +10,7 @@ FastRTCError
 │   ├── DuplicateSessionError       the session id is taken
 │   ├── ConcurrencyLimitError       as many sessions as allowed are connected
 │   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
+│   ├── TokenError                  the token of a participant of a channel does not hold
 │   └── MalformedCandidateError     a trickled candidate cannot be read
 ├── ConnectionFailedError       a client reached no server, or no media path to it
 ├── MessageError                a message that is malformed, unknown or too large (ValueError)
@@ -98,6 +99,13 @@ class UnavailableError(OfferError):
 
     code = "unavailable"
     http_status = 503
+
+
+class TokenError(OfferError):
+    """The token of a participant does not let it into the channel; the text says why."""
+
+    code = "token_refused"
+    http_status = 403
 
 
 class MalformedCandidateError(OfferError):

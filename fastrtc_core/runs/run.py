@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ..context import Context, current_context
@@ -16,7 +15,7 @@ from ..handler import StreamHandlerBase
 from ..messages import parse_server_message
 from ..outputs import AdditionalOutputs
 from ..registry import Registry
-from ..session import CloseReason, Hooks, Medium, Session, copy_handler
+from ..session import CloseReason, Medium, Session, copy_handler
 from ..session.calls import UserCall
 from ..sources import Channels, SourceInterface, aiter_source
 from ..threads import running_loop
@@ -25,6 +24,7 @@ from .clock import SampleClockLoop
 from .feeding import Feeder
 from .progress import Progress, terminal
 from .sinks import Output, Sink, Timeline, open_sink
+from .types import RunOptions, RunResult
 
 logger = logging.getLogger("fastrtc_core.runs")
 
@@ -35,40 +35,6 @@ PLAYOUT_LIMIT = 120.0
 """How long in s of output is waited for after the end of a source."""
 
 AUDIO: frozenset[Medium] = frozenset({"audio"})
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What a stream asks of each of its sessions.
-
-    Attributes:
-        sends: Whether the handler's audio is wanted.
-        time_limit: As of `Stream`, in s.
-        hooks: As of `Stream`.
-    """
-
-    sends: bool
-    time_limit: float | None
-    hooks: Hooks
-
-
-@dataclass
-class RunResult:
-    """What came of a run.
-
-    Attributes:
-        duration: How much of the source was heard, in s.
-        written: How much went to the sink, in s, with the silence between the handler's outputs.
-        dropped: Blocks of a live source that were lost because the run was too slow for it.
-        errors: What a client would have been told of exceptions in the handler; a hundred at most.
-        close_reason: Why it ended: `CLIENT` at the end of the source.
-    """
-
-    duration: float = 0.0
-    written: float = 0.0
-    dropped: int = 0
-    errors: list[str] = field(default_factory=list)
-    close_reason: CloseReason | None = None
 
 
 def run_source(
@@ -188,15 +154,19 @@ class _Run:
     async def _feed(self, session: Session, busy: Busy) -> None:
         """Say what comes from the source, listen on for a while, and end the session."""
         feeder = Feeder(session, self._channels, busy)
-        progress = Progress(getattr(self._source, "duration", None), terminal(self._progress))
+        duration = getattr(self._source, "duration", None) if self._progress else None
+        progress = Progress(duration, terminal(self._progress))
         blocks = aiter_source(self._source)
         expected = 0
         try:
-            async for block in blocks:
-                await feeder.feed(block, expected)
-                expected = block.end
-                self._result.duration = block.end / block.sample_rate
-                progress.show(self._result.duration)
+            try:
+                async for block in blocks:
+                    await feeder.feed(block, expected)
+                    expected = block.end
+                    self._result.duration = block.end / block.sample_rate
+                    progress.show(self._result.duration)
+            except Exception as error:
+                self._fail(error)  # what the handler makes of the rest is written all the same
             await feeder.rest(self._tail)
             await feeder.play_out(PLAYOUT_LIMIT)
         except Exception as error:

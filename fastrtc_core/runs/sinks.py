@@ -82,7 +82,8 @@ class WavOutput:
     """Writes 16-bit PCM, which keeps every sample."""
 
     def __init__(self, path: Path, sample_rate: int, num_channels: int) -> None:
-        self._file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by `close`
+        self._raw = path.open("wb")
+        self._file = wave.open(self._raw, "wb")  # noqa: SIM115 - closed by `close`
         self._file.setnchannels(num_channels)
         self._file.setsampwidth(2)
         self._file.setframerate(sample_rate)
@@ -94,6 +95,7 @@ class WavOutput:
     def close(self) -> None:
         """Finish the file."""
         self._file.close()
+        self._raw.close()
 
 
 class EncodedOutput:

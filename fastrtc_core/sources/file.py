@@ -59,7 +59,7 @@ class FileSource(PacedSource):
         check_format(sample_rate or 48000, num_channels or 1)
         self.loop = loop
         self._apart = channels is not None
-        self._parts = [list_files(one) for one in (channels or [files or []])]
+        self._parts = [list_files(one) for one in ([files or []] if channels is None else channels)]
         if not self._parts:
             raise ConfigurationError("channels is empty: there is nothing to play")
         self._sample_rate = sample_rate
@@ -75,16 +75,10 @@ class FileSource(PacedSource):
         """Length in s, as far as the files say so; `None` if one does not, or it loops."""
         if self.loop:
             return None
-        lengths = []
-        for part in self._parts:
-            total = 0.0
-            for path in part:
-                with AudioFile(path) as file:
-                    if file.duration is None:
-                        return None
-                    total += file.duration
-            lengths.append(total)
-        return max(lengths)
+        lengths = [[_duration(path) for path in part] for part in self._parts]
+        if any(length is None for part in lengths for length in part):
+            return None
+        return max(sum(length or 0.0 for length in part) for part in lengths)
 
     def _run(self) -> None:
         with AudioFile(self._parts[0][0]) as first:
@@ -137,3 +131,11 @@ class _Joined:
         longest = max(row.shape[1] for row in rows)
         self._read_any = self._read_any or longest > 0
         return np.concatenate([np.pad(row, ((0, 0), (0, longest - row.shape[1]))) for row in rows])
+
+
+def _duration(path: Path) -> float | None:
+    try:
+        with AudioFile(path) as file:
+            return file.duration
+    except SourceError:
+        return None

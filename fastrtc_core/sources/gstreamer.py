@@ -74,12 +74,19 @@ class GStreamerSource(Source):
         gst = self._gst
         pipeline, sinks = self._make()
         bus = pipeline.get_bus()
+        failure: str | None = None
         try:
             if pipeline.set_state(gst.State.PLAYING) == gst.StateChangeReturn.FAILURE:
                 self._check(bus, certain=True)
             self._pull(bus, [_Sink(gst, sink, self.sample_rate) for sink in sinks])
+        except SourceError as error:
+            failure = str(error)
         finally:
             pipeline.set_state(gst.State.NULL)
+        # Who keeps the error must not keep the pipeline, through the frames of its traceback.
+        del pipeline, sinks, bus
+        if failure is not None:
+            raise SourceError(failure)
 
     def _pull(self, bus: Any, sinks: list[_Sink]) -> None:
         """Turn from appsink to appsink until all have ended."""

@@ -115,10 +115,10 @@ class _Recording:
         self._lost = False
 
     def take(self, data: NDArray[np.int16], count: int, time: Any, status: Any) -> None:
-        """The callback of PortAudio."""
+        """The callback of PortAudio, which uses `data` again when it returns."""
         if status.input_overflow:
             self._skip(time.inputBufferAdcTime)
-        block = Block(np.ascontiguousarray(data.T), self._rate, self._pts, self._lost)
+        block = Block(np.array(data.T, order="C"), self._rate, self._pts, self._lost)
         self._lost = False
         self._pts += count
         self._due = time.inputBufferAdcTime + count / self._rate

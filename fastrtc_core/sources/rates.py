@@ -46,7 +46,7 @@ class PieceConverter:
         return (2 * self._taken * self._out_rate + self._in_rate) // (2 * self._in_rate)
 
     def _count(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
-        counted = data[:, : self._due - self._given]
+        counted: NDArray[np.int16] = data[:, : self._due - self._given]
         self._given += counted.shape[1]
         return counted
 
@@ -61,7 +61,8 @@ def fit_channels(data: NDArray[np.int16], num_channels: int) -> NDArray[np.int16
     if have == num_channels:
         return data
     if num_channels == 1:
-        return np.rint(data.mean(axis=0, keepdims=True)).astype(np.int16)
+        mixed: NDArray[np.int16] = np.rint(data.mean(axis=0, keepdims=True)).astype(np.int16)
+        return mixed
     if have == 1:
         return np.repeat(data, num_channels, axis=0)
     missing = max(0, num_channels - have)

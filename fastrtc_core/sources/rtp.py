@@ -72,17 +72,18 @@ class RtpSource(Source):
         self.concealed = 0
 
     def _run(self) -> None:
-        heard = time.monotonic()
-        container: InputContainer | None = None
-        try:
-            while container is None and self._continue:
-                container = self._open()
-                self._check_silence(heard)
-            if container is not None and self._continue:
+        self._clock: RtpClock | None = None
+        self._heard = time.monotonic()
+        while self._continue:
+            container = self._open()
+            if container is None:
+                self._check_silence()
+                continue
+            with container:
                 self._receive(container)
-        finally:
-            if container is not None:
-                container.close()
+            if self._sdp is None:
+                return
+            # A sender has said goodbye (RTCP BYE): another one may come.
 
     def _open(self) -> InputContainer | None:
         """Open the receiver; `None` if its first packet keeps it waiting."""
@@ -116,28 +117,29 @@ class RtpSource(Source):
         rate = stream.sample_rate
         if stream.codec_context.name in ("opus", "libopus"):
             decoder, rate = OpusPackets(min(2, stream.channels)), OPUS_RATE
-        clock = RtpClock(rate)
-        heard = time.monotonic()
+        if self._clock is None:
+            self._clock = RtpClock(rate)
+        self._clock.restart()
         packets = container.demux(stream)
         while self._continue:
             try:
                 packet = next(packets)
             except av.ExitError:  # nothing came for a while; the receiver goes on
-                self._check_silence(heard)
+                self._check_silence()
                 packets = container.demux(stream)
                 continue
             except (StopIteration, av.EOFError):
                 return
             except av.FFmpegError as error:
                 raise SourceError(f"RTP cannot be received any more: {error.strerror}") from None
-            heard = time.monotonic()
+            self._heard = time.monotonic()
             for decoded in decoder.decode(packet):
-                self._deliver(decoded, clock, heard)
+                self._deliver(decoded, self._clock)
 
-    def _deliver(self, decoded: Decoded, clock: RtpClock, now: float) -> None:
+    def _deliver(self, decoded: Decoded, clock: RtpClock) -> None:
         expected = clock.next
         samples = decoded.data.shape[1]
-        pts = clock.place(decoded.pts, samples, now)
+        pts = clock.place(decoded.pts, samples, self._heard)
         if pts is None:
             return
         self.lost += pts - expected
@@ -145,8 +147,8 @@ class RtpSource(Source):
         flag = pts != expected or decoded.concealed
         self._emit(Block(decoded.data, clock.sample_rate, pts, flag))
 
-    def _check_silence(self, heard: float) -> None:
-        silent = time.monotonic() - heard
+    def _check_silence(self) -> None:
+        silent = time.monotonic() - self._heard
         if self._timeout is not None and silent > self._timeout:
             where = self._url or "the address of the description"
             raise SourceError(f"no RTP packet has come for {silent:.1f} s at {where}")

@@ -19,8 +19,13 @@ class RtpClock:
         self.sample_rate = sample_rate
         self._offset: int | None = None
         self._heard = 0.0
+        self._anew = False
         self.next = 0
         """Index after the last sample."""
+
+    def restart(self) -> None:
+        """Say that the next timestamp has nothing to do with those before."""
+        self._anew = self._offset is not None
 
     def place(self, timestamp: int, samples: int, now: float) -> int | None:
         """The index of the first of some samples, or `None` if they come too late.
@@ -34,7 +39,8 @@ class RtpClock:
             self._offset, self._heard = timestamp, now
         index = timestamp - self._offset
         passed = now - self._heard
-        if abs((index - self.next) / self.sample_rate - passed) > UNEXPLAINED:
+        if self._anew or abs((index - self.next) / self.sample_rate - passed) > UNEXPLAINED:
+            self._anew = False
             index = self.next + round(passed * self.sample_rate)
             self._offset = timestamp - index
         self._heard = now

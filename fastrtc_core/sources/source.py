@@ -51,11 +51,12 @@ class Source(SourceInterface):
             if self.running:
                 return
             previous = self._active
-            run = self._active = _Run()
+            run = _Run()
             run.thread = threading.Thread(
                 target=self._main, args=(run, previous), name=type(self).__name__, daemon=True
             )
             run.thread.start()
+            self._active = run
 
     def stop(self) -> None:
         """Stop the thread and wait for it, 5 s at most; safe at any time and on any thread.
@@ -65,7 +66,8 @@ class Source(SourceInterface):
         Raises:
             Exception: What ended the source, or else what its callback raised first. Once.
         """
-        run = self._active
+        with self._lock:  # a start that is under way comes first
+            run = self._active
         if run is None:
             return
         run.stopping.set()

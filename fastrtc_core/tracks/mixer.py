@@ -5,22 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import ConfigurationError, InvalidFrameError
 from ..frames import AudioFrame, samples_per_frame
-from ..media.converter import Converter
 from ..media.mixing import mix
-from ..media.samples import SampleBuffer
+from .mixer_input import MixerInput
 from .remote import RemoteAudioTrack
 from .track import Track
-
-AHEAD = 2
-"""Frames of an input that must wait before it is heard, so that it is not torn by its jitter."""
-
-CAPACITY = 25
-"""Frames of an input that may wait; then the oldest are dropped."""
 
 
 class AudioMixer:
@@ -49,7 +39,7 @@ class AudioMixer:
             raise ConfigurationError("a mix has 1 or 2 channels")
         self.track = RemoteAudioTrack(sample_rate, num_channels, "mix")
         self._loop = asyncio.get_running_loop()
-        self._inputs: dict[Track[AudioFrame], _Input] = {}
+        self._inputs: dict[Track[AudioFrame], MixerInput] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
@@ -62,7 +52,8 @@ class AudioMixer:
         if self.track.ended:
             raise ConfigurationError("the mixer is closed")
         if track not in self._inputs:
-            self._inputs[track] = _Input(self, track, self._frame_size)
+            mix = self.track
+            self._inputs[track] = MixerInput(mix.sample_rate, mix.num_channels, self._wake)
             track._attach(self._inputs[track])
 
     def remove(self, track: Track[AudioFrame]) -> None:
@@ -116,53 +107,3 @@ class AudioMixer:
         if any(one.queued for one in self._inputs.values()):
             self._due += self._frame_size / self.track.sample_rate
             self._timer = self._loop.call_at(self._due, self._tick)
-
-
-class _Input:
-    """What waits of one track, in the format of the mix."""
-
-    def __init__(self, mixer: AudioMixer, track: Track[AudioFrame], frame_size: int) -> None:
-        self.ended = False
-        self.dropped = 0
-        self._mixer = mixer
-        self._track = track
-        self._frame_size = frame_size
-        self._converter = Converter(mixer.track.sample_rate, mixer.track.num_channels)
-        self._buffer = SampleBuffer(mixer.track.num_channels)
-        self._sounding = False
-        self._waited = 0
-        """Ticks in which there was too little."""
-
-    @property
-    def queued(self) -> int:
-        """Samples per channel that wait."""
-        return self._buffer.queued
-
-    def take(self) -> NDArray[np.int16] | None:
-        """The next frame; `None` while there is none, or too little of it to go on with."""
-        queued = self._buffer.queued
-        enough = self._frame_size * (1 if self._sounding else AHEAD)
-        if not queued:
-            self._sounding = False
-            return None
-        if queued < enough and not self.ended and self._waited < AHEAD:
-            self._waited += 1
-            return None
-        self._waited = 0
-        self._sounding = True
-        data = self._buffer.take(self._frame_size)
-        missing = self._frame_size - data.shape[1]
-        return np.pad(data, ((0, 0), (0, missing))) if missing else data
-
-    def _push(self, frame: AudioFrame) -> None:
-        self._buffer.push(self._converter.push(frame))
-        excess = self._buffer.queued - CAPACITY * self._frame_size
-        if excess > 0:
-            self._buffer.take(excess)
-            self.dropped += excess
-        self._mixer._wake()
-
-    def _end(self) -> None:
-        self._buffer.push(self._converter.flush())
-        self.ended = True
-        self._mixer._wake()

@@ -12,12 +12,16 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
 
 from ..errors import EndOfStreamError
 from ..media.libopus import OpusError
-from ..tracks import LocalAudioTrack, LocalVideoTrack
+from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind
+from ..tracks.ring import Ring
 from .internals import EncodedFrame
 from .options import AudioOptions
 from .opus import OpusEncoder
 
 logger = logging.getLogger(__name__)
+
+MAX_PACKETS = 10
+"""Encoded packets that may wait to be sent: 200 ms."""
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
@@ -51,6 +55,60 @@ class OutgoingAudio(MediaStreamTrack):
                 return self.encoder.encode(frame)
             except OpusError:
                 logger.exception("a frame of audio could not be encoded")
+
+    async def recv(self) -> av.Packet[Any]:
+        """Nobody calls it: see `internals.send_directly`."""
+        raise NotImplementedError
+
+
+class EncodedAudio(Track[bytes]):
+    """Audio that comes encoded: of one encoder for several peers, for example.
+
+    What is not sent in time is dropped, the oldest first, and counted.
+    """
+
+    kind: TrackKind = "audio"
+    published = True
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._packets: Ring[EncodedFrame] = Ring(MAX_PACKETS)
+
+    @property
+    def dropped(self) -> int:
+        """Packets that were dropped."""
+        return self._packets.dropped
+
+    def push(self, frame: EncodedFrame) -> None:
+        """Send a packet next."""
+        self._packets.put(frame)
+
+    async def next_frame(self) -> EncodedFrame:
+        """Wait for the next packet.
+
+        Raises:
+            EndOfStreamError: If the track has ended.
+        """
+        return await self._packets.get()
+
+    def end(self) -> None:
+        """End the track; idempotent."""
+        super().end()
+        self._packets.end()
+
+
+class OutgoingPackets(MediaStreamTrack):
+    """What a sender of audio that is encoded already is known by.
+
+    Args:
+        track: What to send.
+    """
+
+    kind = "audio"
+
+    def __init__(self, track: EncodedAudio) -> None:
+        super().__init__()
+        self.next_frame = track.next_frame
 
     async def recv(self) -> av.Packet[Any]:
         """Nobody calls it: see `internals.send_directly`."""

@@ -35,7 +35,7 @@ from .incoming import IncomingAudio
 from .liveness import Liveness
 from .options import AudioOptions, VideoOptions
 from .opus import OpusEncoder
-from .outgoing import OutgoingAudio, OutgoingVideo
+from .outgoing import EncodedAudio, OutgoingAudio, OutgoingPackets, OutgoingVideo
 from .video import make_encoder
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Endpoint(Protocol):
         """Where incoming video goes."""
 
     @property
-    def local_audio(self) -> LocalAudioTrack | None:
+    def local_audio(self) -> LocalAudioTrack | EncodedAudio | None:
         """Where outgoing audio comes from."""
 
     @property
@@ -286,26 +286,29 @@ class Peer:
 
     def _send(
         self,
-        track: LocalAudioTrack | LocalVideoTrack,
+        track: LocalAudioTrack | EncodedAudio | LocalVideoTrack,
         transceiver: RTCRtpTransceiver | None = None,
     ) -> None:
         """Send a track, through the first section that has room, or a certain one."""
         track.published = True
-        outgoing = (
-            OutgoingAudio(track, self._audio_options)
-            if isinstance(track, LocalAudioTrack)
-            else OutgoingVideo(track)
-        )
+        outgoing: OutgoingAudio | OutgoingPackets | OutgoingVideo
+        if isinstance(track, LocalAudioTrack):
+            outgoing = OutgoingAudio(track, self._audio_options)
+        elif isinstance(track, EncodedAudio):
+            outgoing = OutgoingPackets(track)
+        else:
+            outgoing = OutgoingVideo(track)
         if transceiver is None:
             sender = self._pc.addTrack(outgoing)
         else:
             sender = transceiver.sender
             sender.replaceTrack(outgoing)
             transceiver.direction = "sendonly"
-        if isinstance(outgoing, OutgoingAudio):
+        if not isinstance(outgoing, OutgoingVideo):
             internals.send_directly(sender, outgoing.next_frame)
+        if isinstance(outgoing, OutgoingAudio):
             self._encoders.append((outgoing.encoder, sender))
-        else:
+        if isinstance(outgoing, OutgoingVideo):
             internals.use_encoder(sender, lambda codec: make_encoder(codec, self._video_options))
         self._senders[track.sid] = sender
         track._statistics = statistics.of_sender(sender)
@@ -313,7 +316,7 @@ class Peer:
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
 
-    def _local(self, kind: str) -> LocalAudioTrack | LocalVideoTrack | None:
+    def _local(self, kind: str) -> LocalAudioTrack | EncodedAudio | LocalVideoTrack | None:
         return self._endpoint.local_audio if kind == "audio" else self._endpoint.local_video
 
     def _note_state(self) -> None:

@@ -136,6 +136,26 @@ def test_websocket_client(demo: Page) -> None:
     demo.wait_for_timeout(1500)
 
 
+def test_radio(demo: Page, open_page: OpenPage) -> None:
+    """The music box sounds for one listener, and for two."""
+    wait_for_sound(demo)
+    station = demo.get_by_label("Station")
+    expect(station).to_have_value(re.compile("1 listening, on air for [1-9]"))
+    second = open_page(demo.url)
+    second.get_by_role("button", name="Start").click()
+    wait_for_sound(second)
+    expect(station).to_have_value(re.compile("2 listening, on air for [1-9]"))
+    second.close()
+    expect(station).to_have_value(re.compile("1 listening"), timeout=15_000)
+
+
+def test_multichannel_meter(demo: Page) -> None:
+    """Four levels are plotted while their mix is heard."""
+    wait_for_sound(demo)
+    expect(demo.get_by_label("Source")).to_have_value(re.compile(r"[2-9]\.\d s, 4 channels"))
+    expect(demo.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
+
+
 def test_there_is_a_test_for_each() -> None:
     """No demo goes untested."""
     assert {f"test_{name}" for name in NAMES} <= set(globals())
