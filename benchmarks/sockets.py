@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 
 from .measures import Server, Times, search
 from .statistics import finite, percentile
@@ -126,7 +126,7 @@ async def capacity(server: Server, encoding: str, times: Times) -> dict[str, Any
     async def all_is_well(count: int) -> bool:
         try:
             result = await sample(server, count, encoding, times)
-        except (OSError, ConnectionClosed, ExceptionGroup) as error:
+        except (OSError, WebSocketException, ExceptionGroup) as error:
             result = {"connections": count, "refused": repr(error), "delivered": 0.0, "p95": None}
         samples.append(result)
         p95 = result["p95"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,10 +35,13 @@ def watch(scope: Mapping[str, Any]) -> bool:
     if not client or not server or not os.path.isdir(_FILES):
         return False
     for name in os.listdir(_FILES):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(name))) as found:
-            if _connects(found, client[:2], server[:2]):
-                _watch(found)
-                return True
+        with contextlib.suppress(OSError):  # closed meanwhile, or not connected
+            # Of what is no socket, none can be made, and its copy would stay open.
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                with socket.socket(fileno=os.dup(int(name))) as found:
+                    if _connects(found, client[:2], server[:2]):
+                        _watch(found)
+                        return True
     return False
 
 
