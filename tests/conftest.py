@@ -118,6 +118,13 @@ def _sockets() -> set[str]:
     return found
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    # What the imports and the collection made stays to the end: looking through it in every full
+    # collection would hold up the event loop for long enough that a peer conceals the gap.
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     # A task that nobody awaited is a leak as well.
     warnings.filterwarnings("error", category=RuntimeWarning, message=".*was never awaited")

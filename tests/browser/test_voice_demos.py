@@ -134,7 +134,8 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
 
     @app.post("/v1/audio/transcriptions")
     async def transcriptions(request: Request) -> dict[str, str]:
-        asked.append(("transcription", dict(await request.form())))
+        async with request.form() as form:
+            asked.append(("transcription", dict(form)))
         return {"text": "What does it mean?"}
 
     @app.post("/v1/audio/speech")

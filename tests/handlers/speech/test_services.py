@@ -51,10 +51,10 @@ class Service:
                 await asyncio.sleep(5)
 
     async def transcriptions(self, request: Request) -> Any:
-        form = await request.form()
-        file: Any = form["file"]
-        with wave.open(io.BytesIO(await file.read())) as sound:
-            said = f" {sound.getnframes()} at {sound.getframerate()} "
+        async with request.form() as form:
+            file: Any = form["file"]
+            with wave.open(io.BytesIO(await file.read())) as sound:
+                said = f" {sound.getnframes()} at {sound.getframerate()} "
         self.requests.append((dict(request.headers), dict(form)))
         if self.behaviour == "refuses":
             return PlainTextResponse("no money", 429)
