@@ -19,6 +19,7 @@ FastRTCError
 ├── QueueFullError              a bounded queue is full and its producer would not wait
 ├── SourceClosedError           a push to a source that is closed
 ├── SourceError                 an input source cannot be opened or read; the text says which
+├── RpcError                    a call to another participant that failed; carries a code
 └── EndOfStreamError            a read past the end of a track
 """
 
@@ -140,6 +141,25 @@ class SourceClosedError(FastRTCError):
 
 class SourceError(FastRTCError):
     """An input source cannot be opened or read; the text says which, and why."""
+
+
+class RpcError(FastRTCError):
+    """A call to another participant of a channel has failed.
+
+    Raise it in a method to have the caller see code and text; anything else that a method raises
+    reaches the caller as a neutral sentence.
+
+    Args:
+        code: One of `fastrtc_core.channel.RpcErrorCode`, or a number of the application's own.
+        message: What went wrong.
+        data: More of it, for programs.
+    """
+
+    def __init__(self, code: int, message: str, data: str = "") -> None:
+        super().__init__(message)
+        self.code = int(code)
+        self.message = message
+        self.data = data
 
 
 class EndOfStreamError(FastRTCError):

@@ -135,7 +135,7 @@ def test_the_known_types_are_named() -> None:
     """An unknown type is answered with those that are known, and is itself cut short."""
     with pytest.raises(MessageError) as caught:
         parse_client_message(json.dumps({"type": "x" * 1000}))
-    assert "message, send_input" in str(caught.value)
+    assert all(type in str(caught.value) for type in CLIENT_TYPES)
     assert len(str(caught.value)) < 200
 
 

@@ -29,7 +29,8 @@ SENTENCE = (
     "Every word that you hear has been to the server and back."
 )
 VOICE_DEMOS = {"hello_computer", "live_transcript", "llm_voice_chat", "voice_agent"}
-NO_PAGE_DEMOS = {"phone_bot", "transcribe_file"}
+NO_PAGE_DEMOS = {"meeting_agent", "phone_bot", "transcribe_file"}
+SEVERAL_PAGES_DEMOS = {"meeting"}
 START_TIMEOUT = 40.0  # s; gradio takes a while to import on a busy machine
 RATE = 16000  # Hz, of recordings
 

@@ -10,11 +10,12 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import OpenPage, Screenshot
-from .support import NO_PAGE_DEMOS, ROOT, VOICE_DEMOS, Server
+from .support import NO_PAGE_DEMOS, ROOT, SEVERAL_PAGES_DEMOS, VOICE_DEMOS, Server
 
-# Those that understand speech are in `test_voice_demos.py`, those without a page in `tests/demo`.
+# Those that understand speech are in `test_voice_demos.py`, those without a page in `tests/demo`,
+# and those that need several pages in files of their own.
 ALL = {path.stem for path in (ROOT / "demo").glob("[!_]*.py")}
-NAMES = sorted(ALL - VOICE_DEMOS - NO_PAGE_DEMOS)
+NAMES = sorted(ALL - VOICE_DEMOS - NO_PAGE_DEMOS - SEVERAL_PAGES_DEMOS)
 
 # The mean of red, green and blue in what a video element shows.
 MEAN_COLOUR = """(video) => {
@@ -161,3 +162,5 @@ def test_there_is_a_test_for_each() -> None:
     assert {f"test_{name}" for name in NAMES} <= set(globals())
     for name in NO_PAGE_DEMOS:
         assert (ROOT / "tests" / "demo" / f"test_{name}.py").is_file()
+    for name in SEVERAL_PAGES_DEMOS:
+        assert (ROOT / "tests" / "browser" / f"test_{name}.py").is_file()

@@ -1,0 +1,168 @@
+"""A handler that takes part in a channel."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from ..context import Context, current_context
+from ..errors import ChannelClosedError, ConfigurationError
+from ..frames import AudioFrame
+from ..handler import StreamHandlerBase
+from ..messages import build_message, parse_server_message
+from ..session import CloseReason, Medium, Session, copy_handler
+from ..tracks import AudioMixer, AudioStream
+from .mixing import SAMPLE_RATE, Mix
+from .room import Room
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .engine import RtcEngine
+
+AUDIO: frozenset[Medium] = frozenset({"audio"})
+
+
+class Attachment:
+    """Runs sessions of a handler for one member of a room.
+
+    Args:
+        channel: The member.
+        room: The room.
+        engine: Owns the tasks.
+        handler: The prototype.
+        per_user: Whether each user is heard by a copy of its own.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        room: Room,
+        engine: RtcEngine,
+        handler: StreamHandlerBase,
+        *,
+        per_user: bool,
+    ) -> None:
+        self._channel = channel
+        self._room = room
+        self._engine = engine
+        self._prototype = handler
+        self._per_user = per_user
+        self._voices = AudioMixer(SAMPLE_RATE)
+        self._sessions: dict[int | None, tuple[Session, asyncio.Task[Any]]] = {}
+        self._closed = False
+
+    async def start(self) -> None:
+        """Begin."""
+        channel = self._channel
+        if channel.may("publish_audio"):
+            channel.participant.publish("microphone", self._voices.track)
+        channel.on("stream_message", self._hand_on)
+        if not self._per_user:
+            session = await self._begin(None)
+            remote = session.remote_audio
+            assert remote is not None
+
+            def hear(mix: Mix) -> None:
+                remote.push(AudioFrame(SAMPLE_RATE, mix.data))
+
+            self._room.mixer.add_listener(channel.uid, hear)
+            return
+        channel.on("user_joined", self._serve)
+        channel.on("user_left", self._end)
+        for uid in channel.remote_users:
+            await self._serve(uid)
+
+    async def aclose(self) -> None:
+        """End all sessions; idempotent."""
+        self._closed = True
+        for event, callback in (
+            ("stream_message", self._hand_on),
+            ("user_joined", self._serve),
+            ("user_left", self._end),
+        ):
+            self._channel.off(event, callback)
+        self._room.mixer.remove_listener(self._channel.uid)
+        for uid in tuple(self._sessions):
+            await self._end(uid)
+        await self._voices.aclose()
+
+    async def _serve(self, uid: int) -> None:
+        """Let a copy hear one user."""
+        if self._closed or uid in self._sessions:
+            return
+        session = await self._begin(uid)
+        self._engine.own(self._feed(session, uid))
+
+    async def _feed(self, session: Session, uid: int) -> None:
+        member = self._room.members.get(uid)
+        if member is None or session.remote_audio is None:
+            return
+        rate = session.remote_audio.sample_rate
+        async with AudioStream.from_participant(
+            participant=member.participant, sample_rate=rate
+        ) as stream:
+            async for event in stream:
+                session.remote_audio.push(event.frame)
+
+    async def _begin(self, uid: int | None) -> Session:
+        identity = f"{self._room.name}/{self._channel.uid}" + ("" if uid is None else f"/{uid}")
+        params = {"channel": self._room.name, "uid": uid}
+        context = Context(identity, "channel", params)
+        token = current_context.set(context)
+        try:
+            handler = await copy_handler(self._prototype, identity)
+            session = Session(handler, context, receives=AUDIO, sends=AUDIO)
+        finally:
+            current_context.reset(token)
+        assert session.local_audio is not None
+        session.local_audio.published = False  # it is pulled for the mix of all voices
+        self._voices.add(session.local_audio)
+        session.open_channel(_Messages(self._channel, self._engine, uid))
+        self._sessions[uid] = session, self._engine.own(session.run())
+        return session
+
+    async def _end(self, uid: int | None) -> None:
+        session, running = self._sessions.pop(uid, (None, None))
+        if session is not None and running is not None:
+            session.stop(CloseReason.CLOSED)
+            await asyncio.wait({running})
+
+    def _hand_on(self, uid: int, text: str, msg_id: str) -> None:
+        """Give a message to the handler."""
+        session, _ = self._sessions.get(uid if self._per_user else None, (None, None))
+        if session is not None:
+            data = {"uid": uid, "data": text, "msg_id": msg_id}
+            self._engine.loop.call_soon_threadsafe(
+                session.take_message, build_message("message", data)
+            )
+
+
+class _Messages:
+    """The message channel of such a session: what the handler sends goes to all, or to one user."""
+
+    raw = None
+
+    def __init__(self, channel: Channel, engine: RtcEngine, uid: int | None) -> None:
+        self._channel = channel
+        self._engine = engine
+        self._uid = uid
+
+    def post(self, text: str) -> None:
+        """Send the data of messages; the rest is for clients of a session."""
+        message = parse_server_message(text)
+        if message.type != "message":
+            return
+        data = message.data if isinstance(message.data, str) else json.dumps(message.data)
+        if self._channel.state != "connected":
+            raise ChannelClosedError("the channel is not connected")
+        self._engine.own(self._send(data))
+
+    async def drain(self) -> None:
+        """There is always room."""
+
+    async def _send(self, data: str) -> None:
+        try:
+            await self._channel.send_stream_message(data, to=self._uid)
+        except ConfigurationError as error:  # the user has left meanwhile
+            raise ChannelClosedError(str(error)) from None

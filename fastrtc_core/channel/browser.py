@@ -1,0 +1,240 @@
+"""A member in a browser, over WebRTC.
+
+Everything but media goes over the data channel, in messages of the type `message` whose data have
+an `event`: `joined` first, with everybody who is there and what was written; then what happens.
+Messages that are too long for one go in parts, see `assembler`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import (
+    ChannelClosedError,
+    FastRTCError,
+    MessageError,
+    OfferError,
+    QueueFullError,
+    RpcError,
+)
+from ..messages import build_message, parse_client_message
+from ..session import CloseReason, MessageChannel
+from ..tracks import RemoteAudioTrack
+from ..webrtc.outgoing import EncodedAudio
+from ..webrtc.peer import Peer
+from .assembler import MessageAssembler, split_message
+from .chat import ChatMessage
+from .encoding import MixEncoder
+from .mixing import SAMPLE_RATE, Mix
+from .room import Member, Room
+from .rpc import failure_of
+from .tokens import Grant
+
+logger = logging.getLogger(__name__)
+
+MAX_EARLY = 256
+"""Messages that wait for the data channel to open; then it is let go."""
+
+WHOLE = 16_384
+"""Characters of a message that is sent whole; every browser takes as many bytes (RFC 8831 §6.6)."""
+
+RATE = 50.0
+BURST = 200.0
+"""Messages that it may send in a second, and that it may save up."""
+
+
+class BrowserMember(Member):
+    """One browser; it is the endpoint of its peer connection.
+
+    Args:
+        grant: Who it is, and what it may do.
+        name: What it is called.
+        find_room: Finds the room of a channel, or makes it.
+    """
+
+    def __init__(self, grant: Grant, name: str, find_room: Callable[[str], Room]) -> None:
+        super().__init__(grant.uid, name, grant.permissions)
+        self.remote_audio = RemoteAudioTrack(SAMPLE_RATE, 1) if self.may("publish_audio") else None
+        self.remote_video = None
+        self.local_audio = EncodedAudio() if self.may("subscribe") else None
+        self.local_video = None
+        self._channel_name = grant.channel
+        self._find_room = find_room
+        self._room: Room | None = None
+        self._loop = asyncio.get_running_loop()
+        self._encoder = MixEncoder()
+        self._channel: MessageChannel | None = None
+        self._early: list[str] = []
+        self._stopped = asyncio.Event()
+        self._reason = CloseReason.CLIENT
+        self._assembler = MessageAssembler()
+        self._allowance = BURST
+        self._counted = self._loop.time()
+
+    async def run(self, peer: Peer) -> CloseReason:
+        """Be in the room until the connection ends; returns why it did."""
+        try:
+            room = self._find_room(self._channel_name)
+            welcome = self._welcome(room)
+            room.join(self)
+        except OfferError as error:  # somebody else was faster
+            self._post(build_message("error", str(error)))
+            return CloseReason.FAILED
+        self._room = room
+        self._tell("joined", **welcome)
+        try:
+            if self.local_audio is not None:
+                room.mixer.add_listener(self.uid, self._hear)
+            if self.remote_audio is not None:
+                self.participant.publish("microphone", self.remote_audio)
+                room.note_track(self, "microphone", published=True)
+            async with asyncio.TaskGroup() as tasks:
+                pumps = tasks.create_task(peer.run())
+                await self._stopped.wait()
+                pumps.cancel()
+        except asyncio.CancelledError:
+            self._reason = CloseReason.DRAIN
+            self._post(build_message("closing", self._reason))
+            raise
+        finally:
+            room.leave(self.uid, self._reason)
+            for track in (self.remote_audio, self.local_audio):
+                if track is not None:
+                    track.end()
+        return self._reason
+
+    def tell(self, event: str, *details: Any) -> None:
+        """Send what has happened."""
+        if event == "chat_message":
+            self._tell(event, **_written(details[0]))
+        elif event == "stream_message" and len(details[1]) > WHOLE:
+            uid, text, msg_id = details
+            for part in split_message(text, msg_id or secrets.token_hex(8), limit=WHOLE):
+                self._tell("stream_message_part", uid=uid, data=part)
+        else:
+            names = _DETAILS[event]
+            self._tell(event, **dict(zip(names, details, strict=True)))
+
+    # What the peer calls
+
+    def open_channel(self, channel: MessageChannel) -> None:
+        """Take the message channel."""
+        self._channel = channel
+        for text in self._early:
+            self._post(text)
+        self._early.clear()
+
+    def take_message(self, text: str | bytes) -> None:
+        """Take a message of the browser; what is wrong with it is answered."""
+        try:
+            self._admit()
+            message = parse_client_message(text)
+            if message.type != "message" or not isinstance(message.data, dict):
+                raise MessageError("a member sends messages, each an object with an 'event'")
+            self._do(message.data)
+        except FastRTCError as error:
+            self._post(build_message("error", str(error)))
+
+    def stop(self, reason: CloseReason) -> None:
+        """Note that the connection has ended; the first reason counts."""
+        if not self._stopped.is_set():
+            self._reason = reason
+        self._stopped.set()
+
+    def _do(self, data: dict[str, Any]) -> None:
+        room, event, text = self._room, data.get("event"), data.get("data")
+        if room is None:
+            raise MessageError("wait until you have joined")
+        if not isinstance(text, str):
+            raise MessageError("the data of a message must be a text")
+        if event == "chat_message":
+            room.write(self, room.chat.compose(text, msg_id=data.get("id")))
+        elif event == "rpc":
+            self._call(room, data.get("to"), text)
+        elif event in ("stream_message", "stream_message_part"):
+            to, msg_id = data.get("to"), data.get("msg_id", "")
+            if not isinstance(msg_id, str) or not (to is None or isinstance(to, int)):
+                raise MessageError("'to' is a uid, and 'msg_id' a text")
+            if event == "stream_message_part":
+                whole = self._assembler.push(self.uid, text, room.time)
+                if whole is None:
+                    return
+                text, msg_id = whole.text, whole.msg_id
+            room.send(self, text, msg_id, to)
+        else:
+            raise MessageError(f"unknown event {str(event)[:40]!r}")
+
+    def _call(self, room: Room, to: Any, text: str) -> None:
+        if type(to) is not int:
+            raise MessageError("'to' of an rpc is a uid")
+        try:
+            room.call(self, to, text)
+        except RpcError as error:
+            if (failed := failure_of(text, error)) is not None:
+                self._tell("rpc", uid=to, data=failed)
+
+    def _admit(self) -> None:
+        now = self._loop.time()
+        self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE) - 1
+        self._counted = now
+        if self._allowance < 0:
+            self._allowance = 0
+            raise MessageError(f"more than {RATE:g} messages a second: this one is lost")
+
+    # To the browser
+
+    def _hear(self, mix: Mix) -> None:
+        assert self.local_audio is not None
+        assert self._room is not None
+        encoder = self._room.encoder if mix.shared else self._encoder
+        self.local_audio.push(encoder.encode(mix))
+
+    def _welcome(self, room: Room) -> dict[str, Any]:
+        others = [member.describe() for member in room.members.values()]
+        written = [_written(message) for message in room.chat.history]
+        return {"uid": self.uid, "channel": room.name, "users": others, "chat": written}
+
+    def _tell(self, event: str, **data: Any) -> None:
+        self._post(build_message("message", {"event": event, **data}))
+
+    def _post(self, text: str) -> None:
+        if self._channel is None:
+            if len(self._early) < MAX_EARLY:
+                self._early.append(text)
+            else:
+                self.stop(CloseReason.LOST)
+            return
+        try:
+            self._channel.post(text)
+        except QueueFullError:
+            # It reads nothing, and would miss who comes and goes.
+            logger.info("user %d of %r reads nothing", self.uid, self._channel_name)
+            self.stop(CloseReason.LOST)
+        except ChannelClosedError:
+            return
+
+
+_DETAILS = {
+    "user_joined": ("uid", "user"),
+    "user_left": ("uid", "reason"),
+    "track_published": ("uid", "source"),
+    "track_unpublished": ("uid", "source"),
+    "stream_message": ("uid", "data", "msg_id"),
+    "active_speaker": ("uid",),
+    "rpc": ("uid", "data"),
+}
+"""What the details of each event are called."""
+
+
+def _written(message: ChatMessage) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "uid": message.sender,
+        "text": message.text,
+        "time": message.time,
+        "final": message.final,
+    }

@@ -1,0 +1,389 @@
+"""`Channel`: a member in this process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ChannelClosedError, ConfigurationError, InvalidFrameError, RpcError
+from ..frames import AudioFrame, to_audio_frame
+from ..handler import StreamHandlerBase
+from ..media.converter import Converter
+from ..tracks import (
+    AudioSource,
+    AudioStream,
+    LocalAudioTrack,
+    LocalVideoTrack,
+    TrackSource,
+    VideoSource,
+    VideoStream,
+)
+from .attachment import Attachment
+from .emitter import Emitter
+from .options import RtcOptions
+from .room import Member, Room
+from .rpc import Rpc, RpcErrorCode, RpcHandler
+from .tokens import Grant
+
+if TYPE_CHECKING:
+    from .engine import RtcEngine
+
+EVENTS = frozenset(
+    {
+        "connection_state_changed",
+        "user_joined",
+        "user_left",
+        "audio_subscribe_state_changed",
+        "stream_message",
+        "chat_message",
+        "active_speaker",
+        "track_published",
+        "track_unpublished",
+    }
+)
+"""What a channel tells of."""
+
+ChannelState = Literal["disconnected", "connected"]
+
+
+class RemoteUser(NamedTuple):
+    """Somebody else in the channel.
+
+    Attributes:
+        uid: Who it is.
+        name: What it is called.
+        tracks: What it publishes.
+    """
+
+    uid: int
+    name: str
+    tracks: list[str]
+
+
+class Channel(Member):
+    """A member in this process: it hears each user before mixing, and speaks to all.
+
+    Made by `RtcEngine.create_channel`. Callbacks of events get what follows, or as much of it as
+    they take; sync ones run on a thread of their own.
+
+    | event | |
+    |---|---|
+    | `connection_state_changed` | the new state |
+    | `user_joined`, `user_left` | uid; what is known of the user, or why it left |
+    | `audio_subscribe_state_changed` | uid; whether it is subscribed now |
+    | `track_published`, `track_unpublished` | uid; the source of the track |
+    | `stream_message` | uid; text; its id |
+    | `chat_message` | the `ChatMessage` |
+    | `active_speaker` | uid, or `None` while nobody speaks |
+
+    Args:
+        engine: Whose it is.
+        options: Who it is, and in which format it hears and speaks.
+        grant: What it may do.
+    """
+
+    def __init__(self, engine: RtcEngine, options: RtcOptions, grant: Grant) -> None:
+        super().__init__(grant.uid, options.name, grant.permissions)
+        self.options = options
+        self.source = AudioSource(options.sample_rate, options.channels)
+        """What this member says."""
+        self._engine = engine
+        self._room: Room | None = None
+        self._streams: dict[int, AudioStream] = {}
+        self._converter = Converter(options.sample_rate, options.channels)
+        self._video: VideoSource | None = None
+        self._attachment: Attachment | None = None
+        self._emitter = Emitter(EVENTS, engine.call)
+        self._rpc = Rpc(self._send_rpc, engine.own)
+        self.on = self._emitter.on
+        self.once = self._emitter.once
+        self.off = self._emitter.off
+
+    # Coming and going
+
+    @property
+    def state(self) -> ChannelState:
+        """Whether it is in the channel."""
+        return "disconnected" if self._room is None else "connected"
+
+    @property
+    def remote_users(self) -> dict[int, RemoteUser]:
+        """Everybody else, by uid."""
+        members = {} if self._room is None else self._room.members
+        return {
+            uid: RemoteUser(uid, member.name, sorted(member.participant.tracks))
+            for uid, member in members.items()
+            if member is not self
+        }
+
+    async def connect(self) -> None:
+        """Enter the channel; idempotent.
+
+        Raises:
+            DuplicateSessionError: If somebody of that uid is there.
+            ConfigurationError: If it has left: make another one.
+        """
+        if self._room is not None:
+            return
+        if self.source.closed:
+            raise ConfigurationError("a channel is entered once; create another one")
+        room = self._engine.room(self.options.channel_name)
+        room.join(self)
+        self._room = room
+        self._engine.note(self, connected=True)
+        if self.may("publish_audio"):
+            track = LocalAudioTrack.create_audio_track("microphone", self.source)
+            self.participant.publish("microphone", track)
+            room.note_track(self, "microphone", published=True)
+        self._emitter.emit("connection_state_changed", self.state)
+        if self.options.auto_subscribe_audio and self.may("subscribe"):
+            for uid in self.remote_users:
+                self._subscribe(uid)
+
+    async def disconnect(self) -> None:
+        """Leave the channel and end all streams; idempotent."""
+        room, self._room = self._room, None
+        if room is None:
+            return
+        if self._attachment is not None:
+            await self._attachment.aclose()
+        room.leave(self.uid, "left")
+        self._engine.note(self, connected=False)
+        self._rpc.close()
+        for uid in tuple(self._streams):
+            await self.unsubscribe_audio(uid)
+        await self.source.aclose()
+        if self._video is not None:
+            await self._video.aclose()
+        self._emitter.emit("connection_state_changed", self.state)
+        self._emitter.end_waits(ChannelClosedError("the channel was left"))
+
+    async def wait_for_remote_user(self, timeout: float | None = None) -> int:
+        """Wait until there is somebody else; returns the uid.
+
+        Raises:
+            TimeoutError: If nobody comes within `timeout` s.
+            ChannelClosedError: If the channel is left meanwhile.
+        """
+        for uid in self.remote_users:
+            return uid
+        return int((await self._emitter.wait_for("user_joined", timeout=timeout))[0])
+
+    # Hearing
+
+    async def subscribe_audio(self, uid: int) -> AudioStream:
+        """Hear a user, before mixing; idempotent.
+
+        Raises:
+            ConfigurationError: If there is no such user, or the token does not allow it.
+        """
+        if not self.may("subscribe"):
+            raise ConfigurationError("the token does not allow to hear others")
+        return self._subscribe(uid)
+
+    async def unsubscribe_audio(self, uid: int) -> None:
+        """Hear a user no longer; idempotent."""
+        stream = self._streams.pop(uid, None)
+        if stream is not None:
+            await stream.aclose()
+            self._emitter.emit("audio_subscribe_state_changed", uid, False)
+
+    def get_audio_frames(self, uid: int) -> AudioStream:
+        """The stream of a user that is subscribed.
+
+        Raises:
+            ConfigurationError: If it is not.
+        """
+        if uid not in self._streams:
+            raise ConfigurationError(f"the audio of user {uid} is not subscribed")
+        return self._streams[uid]
+
+    def get_video_frames(self, uid: int, source: TrackSource = "camera") -> VideoStream:
+        """The pictures of a user.
+
+        Raises:
+            ConfigurationError: If there is no such user, or the token does not allow it.
+        """
+        if not self.may("subscribe"):
+            raise ConfigurationError("the token does not allow to see others")
+        participant = self._other(uid).participant
+        return VideoStream.from_participant(participant=participant, track_source=source)
+
+    # Speaking
+
+    async def push_audio_frame(self, frame: bytes | NDArray[Any] | AudioFrame) -> None:
+        """Say something; waits while a second of it is queued.
+
+        Args:
+            frame: A frame of any rate; or samples in the format of the options, as int16 bytes, the
+                low byte first and channels interleaved, or as an array of shape `(n,)` or
+                `(channels, n)`.
+
+        Raises:
+            InvalidFrameError: If it cannot be played.
+            ConfigurationError: If the token does not allow it, or it is not connected.
+        """
+        self._check("publish_audio")
+        data = self._converter.push(self._frame(frame))
+        await self.source.capture_frame(AudioFrame(self.options.sample_rate, data))
+
+    def clear_sender_audio_buffer(self) -> None:
+        """Discard what was pushed and has not been heard."""
+        self._converter.flush()
+        self.source.clear_queue()
+
+    def push_video_frame(self, frame: av.VideoFrame) -> None:
+        """Show a picture.
+
+        Raises:
+            ConfigurationError: If the token does not allow it, or it is not connected.
+        """
+        room = self._check("publish_video")
+        if self._video is None:
+            self._video = VideoSource()
+            track = LocalVideoTrack.create_video_track("camera", self._video)
+            self.participant.publish("camera", track)
+            room.note_track(self, "camera", published=True)
+        self._video.capture_frame(frame)
+
+    def _frame(self, frame: bytes | NDArray[Any] | AudioFrame) -> AudioFrame:
+        if isinstance(frame, AudioFrame):
+            return frame
+        rate, channels = self.options.sample_rate, self.options.channels
+        if isinstance(frame, bytes):
+            if len(frame) % (2 * channels):
+                raise InvalidFrameError(f"{len(frame)} bytes are no whole number of samples")
+            frame = np.frombuffer(frame, "<i2").astype(np.int16).reshape(-1, channels).T
+        return to_audio_frame((rate, frame))
+
+    async def attach(self, handler: StreamHandlerBase, *, per_user: bool = False) -> Attachment:
+        """Have a handler take part: it hears everybody, and what it says is heard by all.
+
+        Args:
+            handler: The prototype.
+            per_user: Whether each user is heard by a copy of its own, instead of one copy hearing
+                them all.
+
+        Returns:
+            What ends it; it ends with the channel, too.
+
+        Raises:
+            ConfigurationError: If the channel is not connected, or a handler is attached already.
+        """
+        room = self._check("subscribe")
+        if self._attachment is not None:
+            raise ConfigurationError("a handler is attached already")
+        self._attachment = Attachment(self, room, self._engine, handler, per_user=per_user)
+        await self._attachment.start()
+        return self._attachment
+
+    # Messages
+
+    async def send_stream_message(self, data: str, msg_id: str = "", to: int | None = None) -> None:
+        """Send a text to everybody else, or to one.
+
+        Raises:
+            ConfigurationError: If the token does not allow it, there is no such user, or it is not
+                connected.
+        """
+        self._check("publish_messages").send(self, data, msg_id, to)
+
+    async def send_chat_message(
+        self, text: str, *, msg_id: str | None = None, final: bool = True
+    ) -> None:
+        """Write to the chat.
+
+        Args:
+            text: The text.
+            msg_id: Its id; what is written under the same id again replaces it.
+            final: Whether it is complete: an agent that is still writing says no.
+
+        Raises:
+            ConfigurationError: If the token does not allow it, or it is not connected.
+            MessageError: If it is too long.
+        """
+        room = self._check("publish_messages")
+        room.write(self, room.chat.compose(text, msg_id=msg_id, final=final))
+
+    # Calls
+
+    def register_rpc_method(self, method: str, handler: RpcHandler) -> None:
+        """Let others call a function.
+
+        Args:
+            method: Its name, up to 64 bytes.
+            handler: Takes an `RpcInvocation` and returns a text; async, or run on a thread. An
+                `RpcError` that it raises reaches the caller.
+
+        Raises:
+            ConfigurationError: If the name is none, or taken.
+        """
+        self._rpc.register(method, handler)
+
+    def unregister_rpc_method(self, method: str) -> None:
+        """Let it be called no longer; idempotent."""
+        self._rpc.unregister(method)
+
+    async def perform_rpc(
+        self, uid: int, method: str, payload: str = "", *, response_timeout: float = 10.0
+    ) -> str:
+        """Call a function of another user, and wait for what it returns.
+
+        Args:
+            uid: Whose function.
+            method: Its name.
+            payload: What it gets, up to 15 KiB.
+            response_timeout: How long to wait, in s.
+
+        Raises:
+            RpcError: If it failed, there is no such user or method, or no answer came in time.
+            ConfigurationError: If the channel is not connected.
+        """
+        self._check("publish_messages")
+        return await self._rpc.call(uid, method, payload, response_timeout)
+
+    # What the room calls
+
+    def tell(self, event: str, *details: Any) -> None:
+        """Tell callbacks, and follow who comes and goes."""
+        if event == "rpc":
+            self._rpc.take(*details)
+            return
+        if event == "user_left":
+            self._rpc.forget(details[0])
+        self._emitter.emit(event, *details)
+        if event == "user_joined" and self.options.auto_subscribe_audio and self.may("subscribe"):
+            self._subscribe(details[0])
+        elif event == "user_left" and details[0] in self._streams:
+            del self._streams[details[0]]  # it has ended, and what waits can still be read
+            self._emitter.emit("audio_subscribe_state_changed", details[0], False)
+
+    def _send_rpc(self, uid: int, text: str) -> None:
+        if self._room is None:
+            raise RpcError(RpcErrorCode.SEND_FAILED, "the channel is not connected")
+        self._room.call(self, uid, text)
+
+    def _subscribe(self, uid: int) -> AudioStream:
+        if uid not in self._streams:
+            self._streams[uid] = AudioStream.from_participant(
+                participant=self._other(uid).participant,
+                sample_rate=self.options.sample_rate,
+                num_channels=self.options.channels,
+            )
+            self._emitter.emit("audio_subscribe_state_changed", uid, True)
+        return self._streams[uid]
+
+    def _check(self, permission: Any) -> Room:
+        if self._room is None:
+            raise ConfigurationError("the channel is not connected")
+        if not self.may(permission):
+            raise ConfigurationError(f"the token does not allow to {permission.replace('_', ' ')}")
+        return self._room
+
+    def _other(self, uid: int) -> Member:
+        if self._room is None or uid not in self._room.members or uid == self.uid:
+            raise ConfigurationError(f"there is no user {uid} in {self.options.channel_name!r}")
+        return self._room.members[uid]

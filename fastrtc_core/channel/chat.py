@@ -1,0 +1,173 @@
+"""`Chat`: what the participants of a channel write to each other.
+
+A message on its way is the JSON text `{"id", "seq", "text", "final"}`. `seq` counts what a sender
+has sent, and puts in order what did not arrive in order.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..errors import ConfigurationError, MessageError
+from ..messages import MAX_MESSAGE_BYTES
+from .assembler import MAX_MESSAGE_ID, is_message_id, is_unicode
+
+MAX_TEXT = 4096
+"""Longest chat message, in characters."""
+
+HISTORY = 200
+"""How many messages are kept for those who come later."""
+
+_MAX_SEQUENCE = 2**53 - 1
+"""Largest whole number that every reader of JSON gets right (RFC 8259 section 6)."""
+
+_FORGOTTEN = -1
+"""Before every number that a sender who comes back begins with."""
+
+
+@dataclass(frozen=True)
+class ChatMessage:
+    """One chat message, as it stands now.
+
+    Attributes:
+        id: Tells it from the other messages of its sender.
+        sender: The uid of who wrote it.
+        text: What it says.
+        time: When it came first, in s, by the clock of the room.
+        final: Whether it is complete. Otherwise more of it follows under the same id, as the text
+            of an agent that is still speaking.
+    """
+
+    id: str
+    sender: int
+    text: str
+    time: float
+    final: bool = True
+
+
+@dataclass
+class _Entry:
+    message: ChatMessage
+    sequence: int
+
+
+class Chat:
+    """Builds chat messages, reads those of others, and keeps the latest.
+
+    Args:
+        history_size: How many messages are kept; beyond it the oldest is dropped.
+    """
+
+    def __init__(self, *, history_size: int = HISTORY) -> None:
+        if history_size < 0:
+            raise ConfigurationError("history_size must not be negative")
+        self._history_size = history_size
+        self._entries: list[_Entry] = []
+        self._sequence = 0
+
+    @property
+    def history(self) -> list[ChatMessage]:
+        """The latest messages: by when they came first, and for each sender as it sent them."""
+        return [entry.message for entry in self._entries]
+
+    def compose(self, text: str, *, msg_id: str | None = None, final: bool = True) -> str:
+        """Build the JSON text of a message to send.
+
+        Args:
+            text: What it says, all of it: an update replaces what came before.
+            msg_id: Its id; that of an earlier message to update it. By default a new one.
+            final: Whether it is complete.
+
+        Raises:
+            MessageError: If it is longer than 4096 characters or no Unicode text, or the id is
+                not a text of 1 to 128 characters.
+        """
+        msg_id = secrets.token_hex(8) if msg_id is None else msg_id
+        _check(msg_id, text)
+        message = {"id": msg_id, "seq": self._sequence, "text": text, "final": bool(final)}
+        self._sequence += 1
+        return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+
+    def take(self, sender: int, text: str, time: float) -> ChatMessage | None:
+        """Read a message that came.
+
+        One with an id that its sender has used before replaces the earlier one, which keeps its
+        place and time. Others who use the same id write messages of their own.
+
+        Args:
+            sender: The uid of who sent it.
+            text: The JSON text.
+            time: When it came, in s, by the clock of the room.
+
+        Returns:
+            The message as it stands now; `None` if what was there is as new or newer.
+
+        Raises:
+            MessageError: If it is malformed or too long. Nothing is changed by it then.
+        """
+        message, sequence = _parse(sender, text, time)
+        for entry in self._entries:
+            if (entry.message.sender, entry.message.id) == (sender, message.id):
+                if sequence <= entry.sequence:
+                    return None
+                entry.message = replace(message, time=entry.message.time)
+                entry.sequence = sequence
+                return entry.message
+        self._insert(_Entry(message, sequence))
+        return message
+
+    def forget(self, sender: int) -> None:
+        """Let a sender that left begin to count anew; what it wrote stays."""
+        for entry in self._entries:
+            if entry.message.sender == sender:
+                entry.sequence = _FORGOTTEN
+
+    def _insert(self, new: _Entry) -> None:
+        place = len(self._entries)
+        for index, entry in enumerate(self._entries):
+            if entry.message.sender == new.message.sender and entry.sequence > new.sequence:
+                place = index
+                break
+        self._entries.insert(place, new)
+        if len(self._entries) > self._history_size:
+            del self._entries[0]
+
+
+def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
+    if not isinstance(text, str):
+        raise MessageError("a chat message must be a text")
+    if len(text) > MAX_MESSAGE_BYTES:
+        raise MessageError(f"the chat message is larger than {MAX_MESSAGE_BYTES} bytes")
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        raise MessageError("the chat message is not JSON") from None
+    if not isinstance(parsed, dict):
+        raise MessageError("a chat message must be a JSON object")
+    msg_id: Any = parsed.get("id")
+    sequence: Any = parsed.get("seq")
+    content: Any = parsed.get("text")
+    final: Any = parsed.get("final", True)
+    _check(msg_id, content)
+    # `True` is an int, and not meant.
+    if type(sequence) is not int or not 0 <= sequence <= _MAX_SEQUENCE:
+        raise MessageError(
+            f"the seq of a chat message must be a whole number from 0 to {_MAX_SEQUENCE}"
+        )
+    if not isinstance(final, bool):
+        raise MessageError("the final of a chat message must be true or false")
+    return ChatMessage(msg_id, sender, content, time, final), sequence
+
+
+def _check(msg_id: Any, text: Any) -> None:
+    if not is_message_id(msg_id):
+        raise MessageError(
+            f"the id of a chat message must be a text of 1 to {MAX_MESSAGE_ID} characters"
+        )
+    if not isinstance(text, str) or not is_unicode(text):
+        raise MessageError("the text of a chat message must be Unicode text")
+    if len(text) > MAX_TEXT:
+        raise MessageError(f"a chat message has at most {MAX_TEXT} characters")

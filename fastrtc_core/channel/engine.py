@@ -1,0 +1,326 @@
+"""`RtcEngine`: owns the channels of one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import (
+    ConcurrencyLimitError,
+    ConfigurationError,
+    DuplicateSessionError,
+    MalformedCandidateError,
+    MalformedOfferError,
+    OfferError,
+    UnavailableError,
+)
+from ..webrtc import ice
+from ..webrtc.negotiation import negotiate
+from ..webrtc.peer import Peer
+from ..webrtc.signaling import Offer, parse_body
+from .browser import BrowserMember
+from .callbacks import Callbacks
+from .channel import Channel
+from .options import RtcOptions
+from .room import Room
+from .tokens import ALL_PERMISSIONS, Grant, ReplayGuard, check_token
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT = 10.0
+"""How long in s an answer may take."""
+
+MAX_NAME = 64
+"""Characters of the name of a user."""
+
+
+class RtcEngine:
+    """Channels in which browsers, code of this process, and handlers meet.
+
+    Use it as `async with RtcEngine(…) as engine:`, or `mount` it on an app, whose life it shares.
+
+    Args:
+        appid: Which application this is; tokens name it.
+        appcert: The secret with which tokens are signed. With it, no browser joins without one.
+        rtc_configuration: ICE servers of this side; see `Stream`.
+        max_users: Users in one channel.
+        max_channels: Channels at once.
+    """
+
+    def __init__(
+        self,
+        appid: str,
+        appcert: str = "",
+        *,
+        rtc_configuration: ice.RtcConfigurationSource = None,
+        max_users: int = 64,
+        max_channels: int = 1000,
+    ) -> None:
+        self.appid = appid
+        self._appcert = appcert
+        self._rtc_configuration = rtc_configuration
+        self._max_users = max_users
+        self._max_channels = max_channels
+        self._rooms: dict[str, Room] = {}
+        self._replays = ReplayGuard()
+        self._channels: set[Channel] = set()
+        self._root: asyncio.Task[None] | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stopping = asyncio.Event()
+        self._callbacks = Callbacks(self.own)
+
+    def __repr__(self) -> str:
+        return f"<RtcEngine {self.appid!r}>"  # and never its secret
+
+    # Its life
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it runs on."""
+        return self._running().get_loop()
+
+    async def start(self) -> None:
+        """Begin; idempotent."""
+        if self._root is None:
+            self._stopping = asyncio.Event()
+            started = asyncio.Event()
+            self._root = asyncio.create_task(self._run(started), name="fastrtc-engine")
+            await started.wait()
+
+    async def destroy(self) -> None:
+        """End all channels and connections, and wait until they are gone; idempotent."""
+        if self._root is None:
+            return
+        for channel in tuple(self._channels):
+            await channel.disconnect()
+        self._stopping.set()
+        root, self._root = self._root, None
+        await root
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.destroy()
+
+    async def _run(self, started: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            running: set[asyncio.Task[Any]] = set()
+            self._owned = running
+            started.set()
+            await self._stopping.wait()
+            for task in tuple(running):
+                task.cancel()
+        self._tasks = None
+
+    # Members
+
+    def create_channel(self, options: RtcOptions) -> Channel:
+        """A member in this process; `connect` enters the channel.
+
+        Raises:
+            ConfigurationError: If the engine is not running.
+        """
+        self._running()
+        uid = options.uid or self._free_uid(options.channel_name)
+        grant = Grant(options.channel_name, uid, ALL_PERMISSIONS, float("inf"), "")
+        return Channel(self, options, grant)
+
+    async def accept(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """Let a browser in; what `mount` does for each request.
+
+        Args:
+            body: An offer whose `params` have `channel`, and may have `uid`, `name` and `token`.
+            headers: Of the request.
+
+        Returns:
+            The answer.
+
+        Raises:
+            OfferError: If it is refused.
+        """
+        offer = parse_body(body)
+        if not isinstance(offer, Offer):
+            raise MalformedCandidateError("a channel takes whole offers: gather first")
+        negotiate(offer, "audio", "send-receive")
+        grant = self._admit(offer.params)
+        name = str(offer.params.get("name", ""))[:MAX_NAME]
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.own(self._serve(offer, grant, name, answer))
+        return await answer
+
+    def mount(self, app: FastAPI, path: str = "/rtc") -> None:
+        """Add the route for offers, `POST {path}/webrtc/offer`, and the browser client.
+
+        The engine runs for as long as the app does.
+        """
+        from fastapi import APIRouter
+
+        from ..webrtc.routes import add_routes
+
+        router = APIRouter(prefix=path.rstrip("/"))
+        add_routes(router, self.accept, lambda: ice.resolve(self._rtc_configuration))
+        app.include_router(router)
+        app.router.lifespan_context = self._beside(app.router.lifespan_context)
+
+    def room(self, name: str) -> Room:
+        """The room of a channel, for somebody who joins it at once; made for who is the first.
+
+        Raises:
+            ConcurrencyLimitError: If there are too many channels, or it is full.
+        """
+        room = self._rooms.get(name)
+        if room is None:
+            if len(self._rooms) >= self._max_channels:
+                raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
+            room = self._rooms[name] = Room(name, self._forget)
+        if len(room.members) >= self._max_users:
+            raise ConcurrencyLimitError(f"{name!r} is full", limit=self._max_users)
+        return room
+
+    def note(self, channel: Channel, *, connected: bool) -> None:
+        """Remember a member of this process while it is in its channel."""
+        if connected:
+            self._channels.add(channel)
+        else:
+            self._channels.discard(channel)
+
+    # Tasks
+
+    def own(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run a coroutine for as long as the engine runs; what it raises goes to the log."""
+        if self._tasks is None:
+            coro.close()
+            raise ConfigurationError("the engine is not running")
+        task = self._tasks.create_task(_guard(coro))
+        self._owned.add(task)
+        task.add_done_callback(self._owned.discard)
+        return task
+
+    def call(self, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Run a callback of the application, on a thread if it is sync."""
+        if self._tasks is not None:
+            self._callbacks.call(callback, args)
+
+    def _running(self) -> asyncio.Task[None]:
+        if self._root is None:
+            raise ConfigurationError("the engine is not running: use `async with`, or mount it")
+        return self._root
+
+    def _beside(self, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        @asynccontextmanager
+        async def running(app: Any) -> AsyncIterator[Any]:
+            async with self, lifespan(app) as state:
+                yield state
+
+        return running
+
+    # Browsers
+
+    def _admit(self, params: Mapping[str, Any]) -> Grant:
+        """Who may come in with these parameters, and as whom."""
+        name, uid = params.get("channel"), params.get("uid", 0)
+        try:
+            options = RtcOptions(channel_name=name, uid=uid)  # type: ignore[arg-type]
+        except ConfigurationError as error:
+            raise MalformedOfferError(str(error)) from None
+        if self._appcert:
+            grant = check_token(
+                str(params.get("token", "")),
+                self.appid,
+                self._appcert,
+                channel=options.channel_name,
+                uid=options.uid,
+            )
+        else:
+            grant = Grant(options.channel_name, options.uid, ALL_PERMISSIONS, float("inf"), "")
+        if grant.uid == 0:
+            grant = grant._replace(uid=options.uid or self._free_uid(options.channel_name))
+        return grant
+
+    async def _serve(
+        self, offer: Offer, grant: Grant, name: str, answer: asyncio.Future[dict[str, Any]]
+    ) -> None:
+        """The life of one browser in a channel."""
+        peer: Peer | None = None
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                self._check(grant)
+                member = BrowserMember(grant, name, self.room)
+                configuration = await ice.resolve(self._rtc_configuration)
+                peer = Peer(member, ice.for_aiortc(configuration))
+                sdp = await _answer(peer, offer)
+            if answer.cancelled():
+                return
+            answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": str(grant.uid)})
+            if await peer.connected():
+                reason = await member.run(peer)
+                logger.info("user %d has left %r: %s", grant.uid, grant.channel, reason)
+        except OfferError as error:
+            _refuse(answer, error)
+        except TimeoutError:
+            _refuse(answer, UnavailableError("the server took too long to answer the offer"))
+        except Exception:
+            logger.exception("a user could not be let in")
+            _refuse(answer, UnavailableError("the server failed; see its log"))
+        finally:
+            if peer is not None:
+                await peer.close()
+            if not answer.done():
+                answer.cancel()
+
+    def _free_uid(self, channel: str) -> int:
+        room = self._rooms.get(channel)
+        while True:
+            uid = secrets.randbelow(2**32 - 1) + 1
+            if room is None or uid not in room.members:
+                return uid
+
+    def _check(self, grant: Grant) -> None:
+        """Refuse early what would be refused when the connection stands."""
+        room = self._rooms.get(grant.channel)
+        if room is not None and grant.uid in room.members:
+            raise DuplicateSessionError(f"there is a user {grant.uid} already")
+        if room is not None and len(room.members) >= self._max_users:
+            raise ConcurrencyLimitError(f"{grant.channel!r} is full", limit=self._max_users)
+        if room is None and len(self._rooms) >= self._max_channels:
+            raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
+        if grant.id and not self._replays.admit(grant, time.time()):
+            raise DuplicateSessionError("the token was used already")
+
+    def _forget(self, room: Room) -> None:
+        self._rooms.pop(room.name, None)
+
+
+async def _answer(peer: Peer, offer: Offer) -> str:
+    try:
+        return await peer.answer(offer.sdp)
+    except OSError as error:
+        raise UnavailableError(str(error)) from None
+    except Exception as error:
+        # aiortc says in many ways that it cannot serve an offer; see `PeerManager`.
+        logger.info("an offer was refused: %s", error, exc_info=error)
+        raise MalformedOfferError(f"the offer cannot be answered: {error}") from None
+
+
+def _refuse(answer: asyncio.Future[dict[str, Any]], error: OfferError) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+async def _guard(coro: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coro
+    except Exception:
+        logger.exception("a task of a channel failed")
+        return None

@@ -1,0 +1,162 @@
+"""`Room`: who is in a channel, and what they say to each other."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import ConfigurationError, DuplicateSessionError, RpcError
+from ..tracks import Participant
+from .chat import Chat
+from .encoding import MixEncoder
+from .mixing import RoomMixer
+from .rpc import RpcErrorCode
+from .tokens import ALL_PERMISSIONS, Permission
+
+
+class Member(ABC):
+    """Somebody in a room, however it is connected.
+
+    Args:
+        uid: Who it is.
+        name: What it is called.
+        permissions: What it may do.
+
+    Attributes:
+        uid, name, permissions: As above.
+        participant: The tracks that it publishes.
+    """
+
+    def __init__(
+        self, uid: int, name: str = "", permissions: frozenset[Permission] = ALL_PERMISSIONS
+    ) -> None:
+        self.uid = uid
+        self.name = name or str(uid)
+        self.permissions = permissions
+        self.participant = Participant(str(uid), self.name)
+
+    def may(self, permission: Permission) -> bool:
+        """Whether it may do that."""
+        return permission in self.permissions
+
+    def describe(self) -> dict[str, Any]:
+        """What others learn of it."""
+        return {"uid": self.uid, "name": self.name, "tracks": sorted(self.participant.tracks)}
+
+    @abstractmethod
+    def tell(self, event: str, *details: Any) -> None:
+        """Tell it of something that has happened; it must not raise."""
+
+
+class Room:
+    """The members of one channel.
+
+    Args:
+        name: Of the channel.
+        emptied: Called when the last member has left.
+
+    Attributes:
+        members: By uid.
+        mixer: What they hear.
+        encoder: Encodes what those hear who say nothing.
+        chat: What was written.
+    """
+
+    def __init__(self, name: str, emptied: Callable[[Room], None]) -> None:
+        self.name = name
+        self.members: dict[int, Member] = {}
+        self.mixer = RoomMixer(lambda uid: self._tell_all("active_speaker", uid))
+        self.encoder = MixEncoder()
+        self.chat = Chat()
+        self._loop = asyncio.get_running_loop()
+        self._begun = self._loop.time()
+        self._emptied = emptied
+
+    @property
+    def time(self) -> float:
+        """Since the first member came, in s."""
+        return self._loop.time() - self._begun
+
+    def join(self, member: Member) -> None:
+        """Let somebody in; the others are told.
+
+        Raises:
+            DuplicateSessionError: If somebody of that uid is here.
+        """
+        if member.uid in self.members:
+            raise DuplicateSessionError(f"there is a user {member.uid} in {self.name!r} already")
+        self.members[member.uid] = member
+        if member.may("publish_audio"):
+            self.mixer.add_speaker(member.uid, member.participant)
+        self._tell_others(member.uid, "user_joined", member.uid, member.describe())
+
+    def leave(self, uid: int, reason: str) -> None:
+        """Let somebody go; idempotent."""
+        member = self.members.pop(uid, None)
+        if member is None:
+            return
+        self.mixer.remove(uid)
+        self.chat.forget(uid)
+        member.participant.leave()
+        self._tell_all("user_left", uid, reason)
+        if not self.members:
+            self.mixer.close()
+            self._emptied(self)
+
+    def note_track(self, member: Member, source: str, *, published: bool) -> None:
+        """Tell the others that somebody publishes a track, or does no longer."""
+        event = "track_published" if published else "track_unpublished"
+        self._tell_others(member.uid, event, member.uid, source)
+
+    def send(self, sender: Member, text: str, msg_id: str, to: int | None = None) -> None:
+        """Carry a message to everybody else, or to one.
+
+        Raises:
+            ConfigurationError: If the sender may not, or there is no such user.
+        """
+        self._check(sender)
+        if to is None:
+            self._tell_others(sender.uid, "stream_message", sender.uid, text, msg_id)
+        elif to in self.members:
+            self.members[to].tell("stream_message", sender.uid, text, msg_id)
+        else:
+            raise ConfigurationError(f"there is no user {to} in {self.name!r}")
+
+    def call(self, sender: Member, to: int, text: str) -> None:
+        """Carry a request or a response of `rpc` to one user.
+
+        Raises:
+            RpcError: If the sender may not, or there is no such user.
+        """
+        if not sender.may("publish_messages"):
+            raise RpcError(RpcErrorCode.SEND_FAILED, "the token does not allow to send messages")
+        if to not in self.members:
+            raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
+        self.members[to].tell("rpc", sender.uid, text)
+
+    def write(self, sender: Member, text: str) -> None:
+        """Take a chat message, as `Chat.compose` makes it; everybody gets it, the sender too.
+
+        Raises:
+            ConfigurationError: If the sender may not.
+            MessageError: If it cannot be read.
+        """
+        self._check(sender)
+        message = self.chat.take(sender.uid, text, self.time)
+        if message is not None:
+            self._tell_all("chat_message", message)
+
+    def _check(self, sender: Member) -> None:
+        if not sender.may("publish_messages"):
+            raise ConfigurationError("the token does not allow to send messages")
+
+    def _tell_all(self, event: str, *details: Any) -> None:
+        for member in tuple(self.members.values()):
+            member.tell(event, *details)
+
+    def _tell_others(self, uid: int, event: str, *details: Any) -> None:
+        for member in tuple(self.members.values()):
+            if member.uid != uid:
+                member.tell(event, *details)

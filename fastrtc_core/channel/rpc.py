@@ -1,0 +1,240 @@
+"""Calls between the members of a channel, in the words of LiveKit's SDKs.
+
+A call is two JSON texts: `{"id", "method", "payload", "timeout"}` there, `{"id", "payload"}` or
+`{"id", "error": {"code", "message", "data"}}` back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import itertools
+import json
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+from ..errors import ConfigurationError, RpcError
+from ..session.calls import call_once
+
+logger = logging.getLogger(__name__)
+
+MAX_PAYLOAD = 15 * 1024
+"""Bytes of UTF-8 of a request or a response."""
+
+MAX_METHOD = 64
+"""Bytes of the name of a method."""
+
+MAX_TIMEOUT = 3600.0
+"""Longest time in s that a caller may ask for."""
+
+MAX_RUNNING = 64
+"""Calls that may run for others at once."""
+
+
+class RpcErrorCode(enum.IntEnum):
+    """Why a call failed; the application's own codes lie outside 1400 to 1599."""
+
+    UNSUPPORTED_METHOD = 1400
+    RECIPIENT_NOT_FOUND = 1401
+    REQUEST_PAYLOAD_TOO_LARGE = 1402
+    APPLICATION_ERROR = 1500
+    RESPONSE_TIMEOUT = 1502
+    RECIPIENT_DISCONNECTED = 1503
+    RESPONSE_PAYLOAD_TOO_LARGE = 1504
+    SEND_FAILED = 1505
+
+
+class RpcInvocation(NamedTuple):
+    """What a method gets.
+
+    Attributes:
+        request_id: Of the call.
+        caller: The uid of who calls.
+        payload: What it sent.
+        response_timeout: For how long it waits, in s.
+    """
+
+    request_id: str
+    caller: int
+    payload: str
+    response_timeout: float
+
+
+RpcHandler = Callable[[RpcInvocation], Any]
+
+
+class _Pending(NamedTuple):
+    uid: int
+    answer: asyncio.Future[str]
+
+
+class Rpc:
+    """The calls of one member, both ways.
+
+    Args:
+        send: Sends a text to a user; raises `RpcError` if it cannot.
+        own: Runs a coroutine in a task that somebody owns.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[int, str], None],
+        own: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+    ) -> None:
+        self._send = send
+        self._own = own
+        self._methods: dict[str, RpcHandler] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._numbers = itertools.count(1)
+        self._running = 0
+
+    def register(self, method: str, handler: RpcHandler) -> None:
+        """See `Channel.register_rpc_method`."""
+        if not method or len(method.encode()) > MAX_METHOD:
+            raise ConfigurationError(f"the name of a method has 1 to {MAX_METHOD} bytes")
+        if method in self._methods:
+            raise ConfigurationError(f"there is a method {method!r} already")
+        self._methods[method] = handler
+
+    def unregister(self, method: str) -> None:
+        """See `Channel.unregister_rpc_method`."""
+        self._methods.pop(method, None)
+
+    async def call(self, uid: int, method: str, payload: str, timeout: float) -> str:
+        """See `Channel.perform_rpc`."""
+        if len(payload.encode()) > MAX_PAYLOAD:
+            raise RpcError(
+                RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, f"a payload has up to {MAX_PAYLOAD} bytes"
+            )
+        id = str(next(self._numbers))
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._pending[id] = _Pending(uid, answer)
+        request = {"id": id, "method": method, "payload": payload, "timeout": timeout}
+        try:
+            self._send(uid, json.dumps(request))
+            async with asyncio.timeout(timeout):
+                return await answer
+        except TimeoutError:
+            raise RpcError(RpcErrorCode.RESPONSE_TIMEOUT, f"no answer in {timeout:g} s") from None
+        finally:
+            del self._pending[id]
+
+    def take(self, sender: int, text: str) -> None:
+        """Take a request or a response; what cannot be read is dropped."""
+        message = _load(text)
+        if message is None:
+            logger.info("user %d sent an rpc that cannot be read", sender)
+        elif "method" in message:
+            self._take_request(sender, message)
+        else:
+            self._take_response(sender, message)
+
+    def forget(self, uid: int) -> None:
+        """A user has left: what it was asked for will not come."""
+        for pending in self._pending.values():
+            if pending.uid == uid and not pending.answer.done():
+                code = RpcErrorCode.RECIPIENT_DISCONNECTED
+                pending.answer.set_exception(RpcError(code, f"user {uid} has left"))
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        for uid in {pending.uid for pending in self._pending.values()}:
+            self.forget(uid)
+
+    # Answering
+
+    def _take_request(self, caller: int, message: dict[str, Any]) -> None:
+        method, payload = message["method"], message.get("payload", "")
+        timeout = message.get("timeout", 10.0)
+        if not isinstance(payload, str) or not _is_time(timeout):
+            failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "the request cannot be read")
+        elif len(payload.encode(errors="replace")) > MAX_PAYLOAD:
+            failure = RpcError(RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, "the payload is too large")
+        elif method not in self._methods:
+            failure = RpcError(RpcErrorCode.UNSUPPORTED_METHOD, f"no method {str(method)[:64]!r}")
+        elif self._running >= MAX_RUNNING:
+            failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "too many calls at once")
+        else:
+            invocation = RpcInvocation(message["id"], caller, payload, timeout)
+            self._running += 1
+            self._own(self._invoke(self._methods[method], invocation))
+            return
+        self._fail(caller, message["id"], failure)
+
+    async def _invoke(self, handler: RpcHandler, invocation: RpcInvocation) -> None:
+        try:
+            async with asyncio.timeout(invocation.response_timeout):
+                payload = await call_once(handler, "rpc", invocation)
+            if not isinstance(payload, str):
+                raise TypeError(f"a method returns a text, not {type(payload).__name__}")
+            if len(payload.encode()) > MAX_PAYLOAD:
+                code = RpcErrorCode.RESPONSE_PAYLOAD_TOO_LARGE
+                raise RpcError(code, f"a payload has up to {MAX_PAYLOAD} bytes")
+        except RpcError as error:
+            self._fail(invocation.caller, invocation.request_id, error)
+        except TimeoutError:
+            return  # the caller waits no longer
+        except Exception:
+            logger.exception("a method failed that user %d called", invocation.caller)
+            failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "the method failed")
+            self._fail(invocation.caller, invocation.request_id, failure)
+        else:
+            self._answer(invocation.caller, {"id": invocation.request_id, "payload": payload})
+        finally:
+            self._running -= 1
+
+    def _fail(self, caller: int, id: str, error: RpcError) -> None:
+        self._answer(caller, {"id": id, "error": _described(error)})
+
+    def _answer(self, caller: int, message: dict[str, Any]) -> None:
+        try:
+            self._send(caller, json.dumps(message))
+        except RpcError:
+            logger.info("user %d has left before it was answered", caller)
+
+    # Being answered
+
+    def _take_response(self, sender: int, message: dict[str, Any]) -> None:
+        pending = self._pending.get(message["id"])
+        if pending is None or pending.uid != sender or pending.answer.done():
+            return  # too late, or from somebody who was not asked
+        error, payload = message.get("error"), message.get("payload")
+        if isinstance(payload, str) and error is None:
+            pending.answer.set_result(payload)
+            return
+        told = error if isinstance(error, dict) else {}
+        code = told.get("code")
+        pending.answer.set_exception(
+            RpcError(
+                code if isinstance(code, int) else RpcErrorCode.APPLICATION_ERROR,
+                str(told.get("message", "the answer cannot be read")),
+                str(told.get("data", "")),
+            )
+        )
+
+
+def failure_of(text: str, error: RpcError) -> str | None:
+    """The response to a request that could not be carried; `None` if it was none."""
+    message = _load(text)
+    if message is None or "method" not in message:
+        return None
+    return json.dumps({"id": message["id"], "error": _described(error)})
+
+
+def _described(error: RpcError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "data": error.data}
+
+
+def _load(text: str) -> dict[str, Any] | None:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict) or not isinstance(message.get("id"), str):
+        return None
+    return message
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value <= MAX_TIMEOUT

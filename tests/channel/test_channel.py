@@ -1,0 +1,291 @@
+"""Members of this process in one channel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from fastrtc_core import (
+    AsyncStreamHandler,
+    AudioFrame,
+    AudioStream,
+    ChannelClosedError,
+    ConcurrencyLimitError,
+    ConfigurationError,
+    DuplicateSessionError,
+    InvalidFrameError,
+)
+from fastrtc_core.channel import Channel, RtcEngine, RtcOptions
+from fastrtc_core.testing import fit_sine, tone
+
+pytestmark = pytest.mark.virtual_clock
+RATE = 24000
+
+
+@asynccontextmanager
+async def meeting(*uids: int, **options: Any) -> AsyncIterator[list[Channel]]:
+    """Members in one channel."""
+    async with RtcEngine("app") as engine:
+        channels = []
+        for uid in uids:
+            channel = engine.create_channel(RtcOptions(channel_name="room", uid=uid, **options))
+            await channel.connect()
+            channels.append(channel)
+        yield channels
+
+
+async def hear(stream: AudioStream, seconds: float) -> np.ndarray[Any, Any]:
+    parts: list[Any] = []
+    while len(parts) * 0.02 < seconds:
+        parts.append((await stream.read()).data[0])
+    return np.concatenate(parts)
+
+
+async def test_each_user_is_heard_before_mixing() -> None:
+    """Two speak at once, and a third hears each for itself; nobody hears itself."""
+    async with meeting(1, 2, 3) as (one, two, three):
+        await asyncio.sleep(0.1)
+        await one.push_audio_frame(tone(500, 1.0, RATE))
+        await two.push_audio_frame(tone(900, 1.0, 48000).data.tobytes())  # 2 s of the half
+        first, second = three.get_audio_frames(1), three.get_audio_frames(2)
+        heard = await hear(first, 0.8)
+        assert fit_sine(heard[RATE // 10 : RATE // 2], 500, RATE).snr > 50
+        heard = await hear(second, 0.8)
+        assert fit_sine(heard[RATE // 10 : RATE // 2], 450, RATE).snr > 50
+        with pytest.raises(ConfigurationError, match="not subscribed"):
+            three.get_audio_frames(3)
+
+
+async def test_who_comes_and_goes_is_told() -> None:
+    """In order, to async and sync callbacks and decorators; nothing after `off`."""
+    told: list[Any] = []
+    async with RtcEngine("app") as engine:
+        first = engine.create_channel(RtcOptions(channel_name="room", uid=1, name="Ada"))
+
+        @first.on("user_joined")
+        def joined(uid: int, user: dict[str, Any]) -> None:
+            told.append(("joined", uid, user["name"]))
+
+        @first.on("user_left")
+        async def left(uid: int, reason: str) -> None:
+            told.append(("left", uid, reason))
+
+        @first.once("connection_state_changed")
+        def changed(state: str) -> None:
+            told.append(state)
+
+        assert first.state == "disconnected"
+        await first.connect()
+        await first.connect()
+        waiting = asyncio.create_task(first.wait_for_remote_user(timeout=5))
+        await asyncio.sleep(0.1)
+        second = engine.create_channel(RtcOptions(channel_name="room", uid=2, name="Bob"))
+        await second.connect()
+        assert await waiting == 2
+        assert await second.wait_for_remote_user() == 1
+        assert second.remote_users[1].name == "Ada"
+        assert second.remote_users[1].tracks == ["microphone"]
+        await asyncio.sleep(0.1)
+        stream = first.get_audio_frames(2)
+        await second.disconnect()
+        await second.disconnect()
+        await asyncio.sleep(0.1)
+        assert [event async for event in stream] == []
+        assert told == ["connected", ("joined", 2, "Bob"), ("left", 2, "left")]
+        assert first.remote_users == {}
+        with pytest.raises(ConfigurationError, match="entered once"):
+            await second.connect()
+        first.off("user_joined", joined)
+        third = engine.create_channel(RtcOptions(channel_name="room"))
+        await third.connect()
+        await asyncio.sleep(0.1)
+        assert len(told) == 3
+        assert third.uid > 0
+
+
+async def test_messages_and_chat() -> None:
+    """To all others or to one; the chat to everybody, in order, and late comers read it."""
+    got: list[Any] = []
+    async with meeting(1, 2, 3) as (one, two, three):
+        for channel in (one, two, three):
+            channel.on("stream_message", lambda *args, uid=channel.uid: got.append((uid, *args)))
+            channel.on(
+                "chat_message", lambda message, uid=channel.uid: got.append((uid, message.text))
+            )
+        await one.send_stream_message("to all", "7")
+        await one.send_stream_message("to three", to=3)
+        with pytest.raises(ConfigurationError, match="no user 9"):
+            await one.send_stream_message("to nobody", to=9)
+        await asyncio.sleep(0.1)
+        assert sorted(got) == [(2, 1, "to all", "7"), (3, 1, "to all", "7"), (3, 1, "to three", "")]
+        got.clear()
+        for number in range(20):
+            await two.send_chat_message(str(number))
+        await two.send_chat_message("a dra", msg_id="draft", final=False)
+        await two.send_chat_message("a draft", msg_id="draft")
+        await asyncio.sleep(0.2)
+        for uid in (1, 2, 3):
+            texts = [text for who, text in got if who == uid]
+            assert texts == [*map(str, range(20)), "a dra", "a draft"]
+        assert one._room is not None
+        assert [message.text for message in one._room.chat.history][-2:] == ["19", "a draft"]
+
+
+async def test_a_callback_that_fails_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged; the others are called, and itself the next time."""
+    got: list[str] = []
+    async with meeting(1, 2) as (one, two):
+
+        @one.on("stream_message")
+        async def broken(uid: int, text: str) -> None:
+            got.append(text)
+            raise ValueError("private")
+
+        @one.on("stream_message")
+        def works(uid: int, text: str) -> None:
+            got.append(text)
+
+        for text in ("a", "b"):
+            await two.send_stream_message(text)
+        await asyncio.sleep(0.1)
+        assert sorted(got) == ["a", "a", "b", "b"]
+    assert caplog.text.count("a callback of a channel failed") == 2
+
+
+async def test_a_slow_callback_misses_the_oldest() -> None:
+    """Bounded, and counted."""
+    got: list[str] = []
+    async with meeting(1, 2) as (one, two):
+
+        @one.on("stream_message")
+        async def slow(uid: int, text: str) -> None:
+            await asyncio.sleep(1)
+            got.append(text)
+
+        for number in range(1000):
+            await two.send_stream_message(str(number))
+        await asyncio.sleep(300)
+        assert len(got) <= 258
+        assert got[-1] == "999"
+        assert one._engine._callbacks.dropped >= 740
+
+
+async def test_pictures() -> None:
+    """Of a user, as they are."""
+    async with meeting(1, 2) as (one, two):
+        seen = two.get_video_frames(1)
+        frame = av.VideoFrame.from_ndarray(np.zeros((4, 4, 3), np.uint8), format="bgr24")
+        one.push_video_frame(frame)
+        assert await seen.read() is frame
+        assert two.remote_users[1].tracks == ["camera", "microphone"]
+
+
+async def test_what_is_cleared_is_not_heard() -> None:
+    """An interruption: silence within 20 ms."""
+    async with meeting(1, 2) as (one, two):
+        await asyncio.sleep(0.1)
+        stream = two.get_audio_frames(1)
+        pushing = asyncio.create_task(one.push_audio_frame(tone(500, 5.0, RATE)))
+        await hear(stream, 0.5)
+        one.clear_sender_audio_buffer()
+        await pushing
+        await asyncio.sleep(1)
+        assert stream.statistics().queued <= 2
+
+
+class Parrot(AsyncStreamHandler):
+    """Says back what it hears, and counts its copies."""
+
+    made: list[Parrot]
+
+    def __init__(self, made: list[Parrot]) -> None:
+        super().__init__(input_sample_rate=16000, output_sample_rate=16000)
+        self.made = made
+        self.queue: asyncio.Queue[AudioFrame] = asyncio.Queue()
+        self.ended = False
+
+    async def start_up(self) -> None:
+        self.made.append(self)
+
+    async def receive(self, frame: AudioFrame) -> None:
+        self.queue.put_nowait(frame)
+
+    async def emit(self) -> AudioFrame:
+        return await self.queue.get()
+
+    async def on_message(self, message: Any) -> None:
+        await self.send_message(f"{message['uid']} said {message['data']}")
+
+    async def shutdown(self) -> None:
+        self.ended = True
+
+    def copy(self) -> Parrot:
+        return Parrot(self.made)
+
+
+@pytest.mark.parametrize("per_user", [False, True])
+async def test_a_handler_takes_part(per_user: bool) -> None:
+    """It hears all, in one copy or one for each, and all hear it; it ends with the channel."""
+    made: list[Parrot] = []
+    said: list[str] = []
+    async with meeting(1, 2, 9) as (one, two, agent):
+        attachment = await agent.attach(Parrot(made), per_user=per_user)
+        with pytest.raises(ConfigurationError, match="already"):
+            await agent.attach(Parrot(made))
+        await asyncio.sleep(0.1)
+        assert len(made) == (2 if per_user else 1)
+        stream = two.get_audio_frames(9)
+        await one.push_audio_frame(tone(500, 1.0, RATE))
+        heard = await hear(stream, 0.9)
+        assert fit_sine(heard[RATE // 4 : RATE * 3 // 4], 500, RATE).snr > 30
+        one.on("stream_message", lambda uid, text: said.append(text))
+        await one.send_stream_message("hello", to=9)
+        await asyncio.sleep(0.1)
+        assert said == ["1 said hello"]
+        await two.disconnect()
+        await asyncio.sleep(0.1)
+        assert [copy.ended for copy in made].count(True) == (1 if per_user else 0)
+        await attachment.aclose()
+        await attachment.aclose()
+        assert all(copy.ended for copy in made)
+
+
+async def test_limits_and_what_makes_no_sense() -> None:
+    """Each with a text that says what is wrong."""
+    engine = RtcEngine("app", "a secret of thirty-two characters", max_users=1, max_channels=1)
+    assert "secret" not in repr(engine)
+    with pytest.raises(ConfigurationError, match="not running"):
+        engine.create_channel(RtcOptions(channel_name="room"))
+    async with engine:
+        one = engine.create_channel(RtcOptions(channel_name="room", uid=1))
+        with pytest.raises(ConfigurationError, match="not connected"):
+            await one.push_audio_frame(tone(500, 0.02, RATE))
+        await one.connect()
+        with pytest.raises(ConcurrencyLimitError):
+            await engine.create_channel(RtcOptions(channel_name="room")).connect()
+        with pytest.raises(ConcurrencyLimitError):
+            await engine.create_channel(RtcOptions(channel_name="other")).connect()
+        with pytest.raises(InvalidFrameError, match="whole number"):
+            await one.push_audio_frame(b"abc")
+        with pytest.raises(TimeoutError):
+            await one.wait_for_remote_user(timeout=0.1)
+        waiting = asyncio.create_task(one.wait_for_remote_user())
+        await asyncio.sleep(0)
+        await one.disconnect()
+        with pytest.raises(ChannelClosedError):
+            await waiting
+        assert engine._rooms == {}
+    async with RtcEngine("app") as engine:
+        for _ in range(2):
+            twin = engine.create_channel(RtcOptions(channel_name="room", uid=1))
+            if engine._rooms:
+                with pytest.raises(DuplicateSessionError):
+                    await twin.connect()
+            else:
+                await twin.connect()
