@@ -2,6 +2,7 @@
 
 from .context import Context, get_current_context, send_warning
 from .errors import (
+    BusError,
     ChannelClosedError,
     ConcurrencyLimitError,
     ConfigurationError,
@@ -74,6 +75,7 @@ __all__ = [
     "AudioSource",
     "AudioStream",
     "AudioVideoStreamHandler",
+    "BusError",
     "ChannelClosedError",
     "CloseReason",
     "CloseStream",

@@ -19,6 +19,7 @@ FastRTCError
 ├── QueueFullError              a bounded queue is full and its producer would not wait
 ├── SourceClosedError           a push to a source that is closed
 ├── SourceError                 an input source cannot be opened or read; the text says which
+├── BusError                    the bus between servers is away, or refuses what was asked
 ├── RpcError                    a call to another participant that failed; carries a code
 └── EndOfStreamError            a read past the end of a track
 """
@@ -141,6 +142,10 @@ class SourceClosedError(FastRTCError):
 
 class SourceError(FastRTCError):
     """An input source cannot be opened or read; the text says which, and why."""
+
+
+class BusError(FastRTCError):
+    """The bus between the servers of a channel is not connected, or refuses what was asked."""
 
 
 class RpcError(FastRTCError):

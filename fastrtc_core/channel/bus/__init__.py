@@ -1,0 +1,7 @@
+"""Buses: how several servers share their channels."""
+
+from ...errors import BusError
+from .interface import Bus, BusStatistics
+from .memory import MemoryBus, MemoryHub
+
+__all__ = ["Bus", "BusError", "BusStatistics", "MemoryBus", "MemoryHub"]
