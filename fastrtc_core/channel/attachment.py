@@ -154,7 +154,7 @@ class _Messages:
         if message.type != "message":
             return
         data = message.data if isinstance(message.data, str) else json.dumps(message.data)
-        if self._channel.state != "connected":
+        if self._channel.state == "disconnected":
             raise ChannelClosedError("the channel is not connected")
         self._engine.own(self._send(data))
 

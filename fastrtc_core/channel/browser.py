@@ -145,6 +145,10 @@ class BrowserMember(Member):
             self._reason = reason
         self._stopped.set()
 
+    def expel(self) -> None:
+        """Somebody of its uid was there before, on another server."""
+        self.stop(CloseReason.CLOSED)
+
     def _do(self, data: dict[str, Any]) -> None:
         room, event, text = self._room, data.get("event"), data.get("data")
         if room is None:
@@ -196,7 +200,13 @@ class BrowserMember(Member):
     def _welcome(self, room: Room) -> dict[str, Any]:
         others = [member.describe() for member in room.members.values()]
         written = [_written(message) for message in room.chat.history]
-        return {"uid": self.uid, "channel": room.name, "users": others, "chat": written}
+        return {
+            "uid": self.uid,
+            "channel": room.name,
+            "state": "connected" if room.whole else "reconnecting",
+            "users": others,
+            "chat": written,
+        }
 
     def _tell(self, event: str, **data: Any) -> None:
         self._post(build_message("message", {"event": event, **data}))
@@ -219,6 +229,7 @@ class BrowserMember(Member):
 
 
 _DETAILS = {
+    "connection_state_changed": ("state",),
     "user_joined": ("uid", "user"),
     "user_left": ("uid", "reason"),
     "track_published": ("uid", "source"),

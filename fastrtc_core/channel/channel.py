@@ -46,7 +46,8 @@ EVENTS = frozenset(
 )
 """What a channel tells of."""
 
-ChannelState = Literal["disconnected", "connected"]
+ChannelState = Literal["disconnected", "connected", "reconnecting"]
+"""Those who are reconnecting are in the channel, but only with the members on the same server."""
 
 
 class RemoteUser(NamedTuple):
@@ -71,7 +72,7 @@ class Channel(Member):
 
     | event | |
     |---|---|
-    | `connection_state_changed` | the new state |
+    | `connection_state_changed` | the new state, see `state` |
     | `user_joined`, `user_left` | uid; what is known of the user, or why it left |
     | `audio_subscribe_state_changed` | uid; whether it is subscribed now |
     | `track_published`, `track_unpublished` | uid; the source of the track |
@@ -106,8 +107,10 @@ class Channel(Member):
 
     @property
     def state(self) -> ChannelState:
-        """Whether it is in the channel."""
-        return "disconnected" if self._room is None else "connected"
+        """Whether it is in the channel; `reconnecting` while other servers cannot be reached."""
+        if self._room is None:
+            return "disconnected"
+        return "connected" if self._room.whole else "reconnecting"
 
     @property
     def remote_users(self) -> dict[int, RemoteUser]:
@@ -360,6 +363,10 @@ class Channel(Member):
         elif event == "user_left" and details[0] in self._streams:
             del self._streams[details[0]]  # it has ended, and what waits can still be read
             self._emitter.emit("audio_subscribe_state_changed", details[0], False)
+
+    def expel(self) -> None:
+        """Somebody of its uid was there before, on another server."""
+        self._engine.own(self.disconnect())
 
     def _send_rpc(self, uid: int, text: str) -> None:
         if self._room is None:

@@ -119,6 +119,48 @@ class Chat:
         self._insert(_Entry(message, sequence))
         return message
 
+    def export(self, now: float) -> list[dict[str, Any]]:
+        """What was written, for another server; `restore` takes it there.
+
+        Args:
+            now: The time of the room, in s.
+        """
+        return [
+            {
+                "sender": entry.message.sender,
+                "id": entry.message.id,
+                "seq": entry.sequence,
+                "text": entry.message.text,
+                "final": entry.message.final,
+                "age": now - entry.message.time,
+            }
+            for entry in self._entries
+        ]
+
+    def restore(self, exported: list[Any], now: float) -> list[ChatMessage]:
+        """Take what another server has exported; what is known already stays as it is.
+
+        Args:
+            exported: The messages.
+            now: The time of the room, in s.
+
+        Returns:
+            Those that are new, in their order.
+
+        Raises:
+            MessageError: If one is malformed. Those before it have been taken.
+        """
+        known = {(entry.message.sender, entry.message.id) for entry in self._entries}
+        new = []
+        for item in exported:
+            entry = _parse_exported(item, now)
+            if (entry.message.sender, entry.message.id) not in known:
+                self._entries.append(entry)
+                new.append(entry.message)
+        self._entries.sort(key=lambda entry: entry.message.time)
+        del self._entries[: max(0, len(self._entries) - self._history_size)]
+        return new
+
     def forget(self, sender: int) -> None:
         """Let a sender that left begin to count anew; what it wrote stays."""
         for entry in self._entries:
@@ -160,6 +202,21 @@ def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
     if not isinstance(final, bool):
         raise MessageError("the final of a chat message must be true or false")
     return ChatMessage(msg_id, sender, content, time, final), sequence
+
+
+def _parse_exported(item: Any, now: float) -> _Entry:
+    match item:
+        case {
+            "sender": int() as sender,
+            "id": msg_id,
+            "seq": int() as sequence,
+            "text": text,
+            "final": bool() as final,
+            "age": float() | int() as age,
+        }:
+            _check(msg_id, text)
+            return _Entry(ChatMessage(msg_id, sender, text, now - age, final), sequence)
+    raise MessageError("a chat message of another server cannot be read")
 
 
 def _check(msg_id: Any, text: Any) -> None:

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import (
+    BusError,
     ConcurrencyLimitError,
     ConfigurationError,
     DuplicateSessionError,
@@ -24,8 +25,10 @@ from ..webrtc.negotiation import negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Offer, parse_body
 from .browser import BrowserMember
+from .bus import Bus
 from .callbacks import Callbacks
 from .channel import Channel
+from .cluster import Cluster
 from .options import RtcOptions
 from .room import Room
 from .tokens import ALL_PERMISSIONS, Grant, ReplayGuard, check_token
@@ -53,6 +56,7 @@ class RtcEngine:
         rtc_configuration: ICE servers of this side; see `Stream`.
         max_users: Users in one channel.
         max_channels: Channels at once.
+        bus: What links this server with others of the same application; by default it is alone.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class RtcEngine:
         rtc_configuration: ice.RtcConfigurationSource = None,
         max_users: int = 64,
         max_channels: int = 1000,
+        bus: Bus | None = None,
     ) -> None:
         self.appid = appid
         self._appcert = appcert
@@ -76,6 +81,7 @@ class RtcEngine:
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._callbacks = Callbacks(self.own)
+        self._cluster = None if bus is None else Cluster(appid, bus, self.own)
 
     def __repr__(self) -> str:
         return f"<RtcEngine {self.appid!r}>"  # and never its secret
@@ -94,6 +100,8 @@ class RtcEngine:
             started = asyncio.Event()
             self._root = asyncio.create_task(self._run(started), name="fastrtc-engine")
             await started.wait()
+            if self._cluster is not None:
+                await self._cluster.start()
 
     async def destroy(self) -> None:
         """End all channels and connections, and wait until they are gone; idempotent."""
@@ -104,6 +112,8 @@ class RtcEngine:
         self._stopping.set()
         root, self._root = self._root, None
         await root
+        if self._cluster is not None:
+            await self._cluster.aclose()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -184,6 +194,8 @@ class RtcEngine:
             if len(self._rooms) >= self._max_channels:
                 raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
             room = self._rooms[name] = Room(name, self._forget)
+            if self._cluster is not None:
+                room.link = self._cluster.link(room)
         if len(room.members) >= self._max_users:
             raise ConcurrencyLimitError(f"{name!r} is full", limit=self._max_users)
         return room
@@ -256,6 +268,7 @@ class RtcEngine:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 self._check(grant)
+                await self._check_use(grant)
                 member = BrowserMember(grant, name, self.room)
                 configuration = await ice.resolve(self._rtc_configuration)
                 peer = Peer(member, ice.for_aiortc(configuration))
@@ -295,11 +308,26 @@ class RtcEngine:
             raise ConcurrencyLimitError(f"{grant.channel!r} is full", limit=self._max_users)
         if room is None and len(self._rooms) >= self._max_channels:
             raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
-        if grant.id and not self._replays.admit(grant, time.time()):
+
+    async def _check_use(self, grant: Grant) -> None:
+        """Refuse a token that was used already, here or on another server."""
+        if not grant.id:
+            return
+        first = self._replays.admit(grant, time.time())
+        if first and self._cluster is not None:
+            try:
+                first = await self._cluster.claim(grant)
+            except BusError:
+                raise UnavailableError(
+                    "whether a token was used already is not known while the bus is away"
+                ) from None
+        if not first:
             raise DuplicateSessionError("the token was used already")
 
     def _forget(self, room: Room) -> None:
         self._rooms.pop(room.name, None)
+        if self._cluster is not None:
+            self._cluster.unlink(room)
 
 
 async def _answer(peer: Peer, offer: Offer) -> str:

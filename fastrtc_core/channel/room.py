@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
 from ..errors import ConfigurationError, DuplicateSessionError, RpcError
-from ..tracks import Participant
+from ..tracks import Participant, RemoteAudioTrack
 from .chat import Chat
 from .encoding import MixEncoder
 from .mixing import RoomMixer
@@ -27,7 +28,14 @@ class Member(ABC):
     Attributes:
         uid, name, permissions: As above.
         participant: The tracks that it publishes.
+        since: When it joined, as Unix time in s: of two of one uid, the first one stays.
     """
+
+    is_here: ClassVar[bool] = True
+    """Whether it is connected to this server."""
+
+    remote_audio: RemoteAudioTrack | None = None
+    """What it says, where that comes over a network."""
 
     def __init__(
         self, uid: int, name: str = "", permissions: frozenset[Permission] = ALL_PERMISSIONS
@@ -36,6 +44,7 @@ class Member(ABC):
         self.name = name or str(uid)
         self.permissions = permissions
         self.participant = Participant(str(uid), self.name)
+        self.since = time.time()
 
     def may(self, permission: Permission) -> bool:
         """Whether it may do that."""
@@ -48,6 +57,30 @@ class Member(ABC):
     @abstractmethod
     def tell(self, event: str, *details: Any) -> None:
         """Tell it of something that has happened; it must not raise."""
+
+    @abstractmethod
+    def expel(self) -> None:
+        """Have it leave: somebody of its uid was there before, on another server."""
+
+
+class Link(Protocol):
+    """The same room on other servers."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the other servers can be reached."""
+
+    def joined(self, member: Member) -> None:
+        """Somebody has joined here."""
+
+    def changed(self) -> None:
+        """Who is here, or what they publish, has changed."""
+
+    def relay(self, event: str, *details: Any) -> None:
+        """Have everybody elsewhere told."""
+
+    def relay_chat(self, sender: int, text: str) -> None:
+        """Have a chat message written elsewhere."""
 
 
 class Room:
@@ -62,6 +95,7 @@ class Room:
         mixer: What they hear.
         encoder: Encodes what those hear who say nothing.
         chat: What was written.
+        link: The same room on other servers, if there are any.
     """
 
     def __init__(self, name: str, emptied: Callable[[Room], None]) -> None:
@@ -70,6 +104,7 @@ class Room:
         self.mixer = RoomMixer(lambda uid: self._tell_all("active_speaker", uid))
         self.encoder = MixEncoder()
         self.chat = Chat()
+        self.link: Link | None = None
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._emptied = emptied
@@ -78,6 +113,20 @@ class Room:
     def time(self) -> float:
         """Since the first member came, in s."""
         return self._loop.time() - self._begun
+
+    @property
+    def here(self) -> list[Member]:
+        """The members that are connected to this server."""
+        return [member for member in self.members.values() if member.is_here]
+
+    @property
+    def whole(self) -> bool:
+        """Whether members on other servers, if there are other servers, are reached."""
+        return self.link is None or self.link.connected
+
+    def begin_earlier(self, time: float) -> None:
+        """On another server the first member has been there for so many s."""
+        self._begun = min(self._begun, self._loop.time() - time)
 
     def join(self, member: Member) -> None:
         """Let somebody in; the others are told.
@@ -90,6 +139,8 @@ class Room:
         self.members[member.uid] = member
         if member.may("publish_audio"):
             self.mixer.add_speaker(member.uid, member.participant)
+        if self.link is not None and member.is_here:
+            self.link.joined(member)
         self._tell_others(member.uid, "user_joined", member.uid, member.describe())
 
     def leave(self, uid: int, reason: str) -> None:
@@ -101,14 +152,25 @@ class Room:
         self.chat.forget(uid)
         member.participant.leave()
         self._tell_all("user_left", uid, reason)
-        if not self.members:
+        if not member.is_here:
+            return
+        if not self.here:
             self.mixer.close()
             self._emptied(self)
+        elif self.link is not None:
+            self.link.changed()
 
     def note_track(self, member: Member, source: str, *, published: bool) -> None:
         """Tell the others that somebody publishes a track, or does no longer."""
         event = "track_published" if published else "track_unpublished"
         self._tell_others(member.uid, event, member.uid, source)
+        if self.link is not None and member.is_here:
+            self.link.changed()
+
+    def note_reach(self) -> None:
+        """Tell that other servers can be reached again, or no longer."""
+        state = "connected" if self.whole else "reconnecting"
+        self._tell_all("connection_state_changed", state)
 
     def send(self, sender: Member, text: str, msg_id: str, to: int | None = None) -> None:
         """Carry a message to everybody else, or to one.
@@ -119,6 +181,8 @@ class Room:
         self._check(sender)
         if to is None:
             self._tell_others(sender.uid, "stream_message", sender.uid, text, msg_id)
+            if self.link is not None:
+                self.link.relay("stream_message", sender.uid, text, msg_id)
         elif to in self.members:
             self.members[to].tell("stream_message", sender.uid, text, msg_id)
         else:
@@ -144,8 +208,27 @@ class Room:
             MessageError: If it cannot be read.
         """
         self._check(sender)
-        message = self.chat.take(sender.uid, text, self.time)
+        self.take_chat(sender.uid, text)
+        if self.link is not None:
+            self.link.relay_chat(sender.uid, text)
+
+    def take_chat(self, sender: int, text: str) -> None:
+        """Take a chat message that was written here or on another server.
+
+        Raises:
+            MessageError: If it cannot be read.
+        """
+        message = self.chat.take(sender, text, self.time)
         if message is not None:
+            self._tell_all("chat_message", message)
+
+    def restore_chat(self, messages: list[Any]) -> None:
+        """Take what was written before anybody was here.
+
+        Raises:
+            MessageError: If it cannot be read.
+        """
+        for message in self.chat.restore(messages, self.time):
             self._tell_all("chat_message", message)
 
     def _check(self, sender: Member) -> None:
@@ -153,10 +236,10 @@ class Room:
             raise ConfigurationError("the token does not allow to send messages")
 
     def _tell_all(self, event: str, *details: Any) -> None:
-        for member in tuple(self.members.values()):
+        for member in self.here:
             member.tell(event, *details)
 
     def _tell_others(self, uid: int, event: str, *details: Any) -> None:
-        for member in tuple(self.members.values()):
+        for member in self.here:
             if member.uid != uid:
                 member.tell(event, *details)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import av
 
 from ..frames import AudioFrame
 from ..media.jitter import JitterStatistics
+from ..media.rtp import RtpPacket
 from .stats import TrackKind
 from .track import Track
 
@@ -20,6 +23,7 @@ class RemoteAudioTrack(Track[AudioFrame]):
 
     Attributes:
         network: What the network did to the packets, where the transport knows.
+        forward: Given each packet of Opus as it comes, before it is decoded, where there are such.
     """
 
     kind: TrackKind = "audio"
@@ -29,6 +33,7 @@ class RemoteAudioTrack(Track[AudioFrame]):
         self.sample_rate = sample_rate
         self.num_channels = num_channels
         self.network: JitterStatistics | None = None
+        self.forward: Callable[[RtpPacket], None] | None = None
 
     def push(self, frame: AudioFrame) -> None:
         """Hand a frame to every stream; called by the transport, on the event loop."""

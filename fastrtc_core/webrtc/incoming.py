@@ -59,6 +59,8 @@ class IncomingAudio:
         except OpusError:
             self.damaged += 1
             return
+        if self._remote.forward is not None:
+            self._remote.forward(packet)
         self._buffer.push(
             packet.ssrc, packet.sequence_number, packet.timestamp, samples, payload, now
         )

@@ -119,7 +119,10 @@ class Bus(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Forget all subscriptions, drop what waits, and end, within 2 s; idempotent."""
+        """Send what waits, if it can be sent, forget all subscriptions, and end, within 2 s.
+
+        Idempotent.
+        """
 
 
 def check_ttl(ttl: float) -> float:

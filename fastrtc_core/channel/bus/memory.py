@@ -136,7 +136,10 @@ class MemoryBus(Bus):
         )
 
     async def aclose(self) -> None:
-        """Leave the hub; idempotent."""
+        """Deliver what waits, and leave the hub; idempotent."""
+        if self._flush is not None:
+            self._flush.cancel()
+            self._deliver()
         self._note_state = None
         self._hub.buses.pop(self, None)
         self._callbacks.clear()

@@ -1,0 +1,119 @@
+"""`Cluster`: this server among those that share its channels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from ..bus import Bus
+from ..room import Room
+from ..tokens import Grant
+from .link import RoomLink
+from .wire import ID_SIZE
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT = 1.0
+"""Time in s between two states of a room that a server sends."""
+
+
+class Cluster:
+    """Links the rooms of this server with those of others.
+
+    Args:
+        appid: Whose channels.
+        bus: What carries it.
+        own: Runs a coroutine in a task that somebody owns.
+    """
+
+    def __init__(
+        self,
+        appid: str,
+        bus: Bus,
+        own: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+    ) -> None:
+        self._appid = appid
+        self._bus = bus
+        self._own = own
+        self._id = secrets.token_bytes(ID_SIZE)
+        self._links: dict[str, RoomLink] = {}
+        self._rooms: dict[str, Room] = {}
+        self._subscribed: set[str] = set()
+        self._subscribing = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Connect to the bus, and say every second that this server is there."""
+        await self._bus.start(self._note_state)
+        self._own(self._beat())
+
+    async def aclose(self) -> None:
+        """Leave the bus; all rooms have been left."""
+        await self._bus.aclose()
+
+    async def claim(self, grant: Grant) -> bool:
+        """Whether a token is used for the first time on any server.
+
+        Raises:
+            BusError: If that cannot be said now.
+        """
+        ttl = max(1.0, grant.expires - time.time())
+        return await self._bus.claim(f"{self._appid}/token/{grant.id}", ttl)
+
+    def link(self, room: Room) -> RoomLink:
+        """Link a room that is new here."""
+        link = RoomLink(room, self._id, self._bus, self._topic(room.name), self._own)
+        self._links[room.name] = link
+        self._rooms[room.name] = room
+        self._own(self._subscribe(room.name))
+        return link
+
+    def unlink(self, room: Room) -> None:
+        """Let go a room in which nobody is any longer; idempotent."""
+        link = self._links.pop(room.name, None)
+        self._rooms.pop(room.name, None)
+        if link is not None:
+            link.close()
+            self._own(self._subscribe(room.name))
+
+    async def _subscribe(self, name: str) -> None:
+        """Hear of a room if it is linked, and otherwise not; one change at a time."""
+        async with self._subscribing:
+            if name in self._links and name not in self._subscribed:
+                self._subscribed.add(name)
+                await self._bus.subscribe(self._topic(name), partial(self._take, name))
+            elif name not in self._links and name in self._subscribed:
+                await self._bus.unsubscribe(self._topic(name))
+                self._subscribed.discard(name)
+        if name in self._links:
+            self._links[name].ask()
+
+    def _take(self, name: str, data: bytes) -> None:
+        if name in self._links:
+            self._links[name].take(data)
+
+    def _topic(self, name: str) -> str:
+        return f"{self._appid}/room/{name}"
+
+    def _note_state(self, connected: bool) -> None:
+        if connected:
+            logger.info("the other servers can be reached")
+        else:
+            logger.warning("the other servers cannot be reached: members here hear each other only")
+        for room in tuple(self._rooms.values()):
+            room.note_reach()
+        for link in tuple(self._links.values()) if connected else ():
+            link.ask()
+
+    async def _beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            due = max(due + HEARTBEAT, loop.time())
+            await asyncio.sleep(due - loop.time())
+            for link in tuple(self._links.values()):
+                link.beat()

@@ -1,0 +1,289 @@
+"""`RoomLink`: one room of a server, linked with the same room of others.
+
+The notes, by `type`:
+
+- `state`: who is here, all of it, every second and at each change; so nothing that is lost matters
+  for long. `age` is that of the room, `listens` whether anybody here would hear others.
+- `who`: asks the others for theirs. One of them answers with the chat so far, too: `history`.
+- `gone`: nobody is here any longer.
+- `tell`: something that members are to be told: one (`to`), or all who are there.
+- `chat`: a chat message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NamedTuple
+
+from ...errors import FastRTCError, MessageError
+from ...media.rtp import RtpPacket
+from ..bus import Bus
+from ..room import Member, Room
+from .encoding import encode_voice
+from .member import RemoteMember
+from .wire import Voice, pack_note, pack_voice, unpack
+
+logger = logging.getLogger(__name__)
+
+DEAD_AFTER = 4.0
+"""How long in s nothing may be heard of a server until its members are taken to have left."""
+
+HISTORY_PIECE = 20
+"""Chat messages in one note."""
+
+_TOLD = {
+    "stream_message": (int, str, str),
+    "rpc": (int, str),
+}
+"""What members on other servers are told, and of which types the details are."""
+
+
+class RoomLink:
+    """Keeps a room in step with those of the other servers.
+
+    It belongs to the event loop of the room.
+
+    Args:
+        room: The room.
+        server: Id of this server.
+        bus: Carries bytes to the others; best effort.
+        topic: Under which.
+        own: Runs a coroutine in a task that somebody owns.
+    """
+
+    def __init__(
+        self,
+        room: Room,
+        server: bytes,
+        bus: Bus,
+        topic: str,
+        own: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+    ) -> None:
+        self._room = room
+        self._server = server
+        self._bus = bus
+        self._topic = topic
+        self._own = own
+        self._loop = asyncio.get_running_loop()
+        self._others: dict[bytes, _Server] = {}
+        self._listened = False
+        """Whether anybody on another server would hear what is said here."""
+        self._due = False
+        self._closed = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether the other servers can be reached."""
+        return self._bus.connected
+
+    # What the room tells
+
+    def joined(self, member: Member) -> None:
+        """Somebody has joined here."""
+        send = partial(self._send_voice, member.uid)
+        if not member.may("publish_audio"):
+            pass
+        elif member.remote_audio is not None:
+            member.remote_audio.forward = send
+        else:
+            self._own(encode_voice(member.participant, lambda: self._listened, send))
+        self.changed()
+
+    def changed(self) -> None:
+        """Who is here, or what they publish, has changed."""
+        if not self._due:
+            self._due = True
+            self._loop.call_soon(self._send_state)
+
+    def relay(self, event: str, *details: Any) -> None:
+        """Have everybody elsewhere told."""
+        self._note("tell", event=event, details=details)
+
+    def relay_chat(self, sender: int, text: str) -> None:
+        """Have a chat message written elsewhere."""
+        self._note("chat", sender=sender, text=text)
+
+    # What the cluster calls
+
+    def ask(self) -> None:
+        """Ask the others who is there, as one that is new."""
+        self._note("who")
+        self.changed()
+
+    def beat(self) -> None:
+        """Say that this server is there, and see who is no longer; once a second."""
+        now = self._loop.time()
+        for server, other in tuple(self._others.items()):
+            if now - other.heard > DEAD_AFTER:
+                logger.warning("a server with members of %r is not heard any more", self._room.name)
+                self._drop(server, "lost")
+        self.changed()
+
+    def take(self, data: bytes) -> None:
+        """Take what came over the bus; what cannot be read is dropped."""
+        if self._closed:
+            return
+        try:
+            server, content = unpack(data)
+            if server == self._server:
+                return
+            if isinstance(content, Voice):
+                self._take_voice(server, content)
+            else:
+                self._take_note(server, content)
+        except FastRTCError as error:
+            logger.warning("a note for %r was dropped: %s", self._room.name, error)
+
+    def close(self) -> None:
+        """Nobody is here any longer; idempotent."""
+        if self._closed:
+            return
+        self._note("gone")
+        self._closed = True
+        for server in tuple(self._others):
+            self._drop(server, "left")
+
+    # Sending
+
+    def _note(self, type: str, **data: Any) -> None:
+        self._bus.publish(self._topic, pack_note(self._server, {"type": type, **data}))
+
+    def _send_state(self) -> None:
+        self._due = False
+        if self._closed:
+            return
+        here = self._room.here
+        users = [{**member.describe(), "since": member.since} for member in here]
+        listens = any(member.may("subscribe") for member in here)
+        self._note("state", age=self._room.time, listens=listens, users=users)
+
+    def _send_voice(self, uid: int, packet: RtpPacket) -> None:
+        if self._listened and not self._closed:
+            self._bus.publish(self._topic, pack_voice(self._server, Voice(uid, packet)))
+
+    def _send_history(self) -> None:
+        written = self._room.chat.export(self._room.time)
+        for start in range(0, len(written), HISTORY_PIECE):
+            self._note("history", messages=written[start : start + HISTORY_PIECE])
+
+    # Receiving
+
+    def _take_voice(self, server: bytes, voice: Voice) -> None:
+        member = self._room.members.get(voice.uid)
+        if (
+            isinstance(member, RemoteMember)
+            and member.server == server
+            and any(one.may("subscribe") for one in self._room.here)
+        ):
+            member.take(voice.packet)
+
+    def _take_note(self, server: bytes, note: dict[str, Any]) -> None:
+        match note:
+            case {"type": "state", "age": float() | int() as age, "users": list() as users}:
+                self._room.begin_earlier(float(age))
+                self._follow(
+                    server, [_read_user(user) for user in users], bool(note.get("listens"))
+                )
+            case {"type": "who"}:
+                self.changed()
+                if self._server == min({self._server, *self._others} - {server}):
+                    self._send_history()
+            case {"type": "gone"}:
+                self._drop(server, "left")
+            case {"type": "tell", "event": str() as event, "details": list() as details}:
+                self._tell(event, details, note.get("to"))
+            case {"type": "chat", "sender": int() as sender, "text": str() as text}:
+                self._room.take_chat(sender, text)
+            case {"type": "history", "messages": list() as messages}:
+                self._room.restore_chat(messages)
+            case _:
+                raise MessageError(f"there is no note of the type {str(note['type'])[:40]!r}")
+
+    def _tell(self, event: str, details: list[Any], to: Any) -> None:
+        if event not in _TOLD or tuple(map(type, details)) != _TOLD[event]:
+            raise MessageError(f"there is no event {event[:40]!r} with these details")
+        for member in self._room.here:
+            if to in (None, member.uid):
+                member.tell(event, *details)
+
+    # Who is elsewhere
+
+    def _follow(self, server: bytes, users: list[_User], listens: bool) -> None:
+        """Have those there in the room whom the server has named, and no others."""
+        self._others[server] = _Server(self._loop.time(), listens)
+        self._note_listeners()
+        named = {user.uid for user in users}
+        for there in self._members_of(server):
+            if there.uid not in named:
+                self._remove(there, "left")
+        for user in users:
+            member = self._room.members.get(user.uid)
+            if member is None or member.is_here:
+                member = self._admit(server, user, member)
+            if isinstance(member, RemoteMember) and member.server == server:
+                for source, published in member.follow(user.tracks):
+                    self._room.note_track(member, source, published=published)
+
+    def _admit(self, server: bytes, user: _User, here: Member | None) -> Member:
+        """Let somebody in who is there; of two of the same uid, who came first stays."""
+        if here is not None:
+            if (here.since, self._server) < (user.since, server):
+                return here
+            logger.info("user %d of %r was elsewhere before", user.uid, self._room.name)
+            here.expel()
+            return here  # until it is gone; the next state tells again
+        member = RemoteMember(user.uid, user.name, server, partial(self._forward, user.uid))
+        member.since = user.since
+        self._room.join(member)
+        return member
+
+    def _forward(self, to: int, event: str, details: tuple[Any, ...]) -> None:
+        self._note("tell", to=to, event=event, details=details)
+
+    def _drop(self, server: bytes, reason: str) -> None:
+        self._others.pop(server, None)
+        self._note_listeners()
+        for member in self._members_of(server):
+            self._remove(member, reason)
+
+    def _remove(self, member: RemoteMember, reason: str) -> None:
+        self._room.leave(member.uid, reason)
+        member.close()
+
+    def _members_of(self, server: bytes) -> list[RemoteMember]:
+        members = self._room.members.values()
+        return [one for one in members if isinstance(one, RemoteMember) and one.server == server]
+
+    def _note_listeners(self) -> None:
+        self._listened = any(other.listens for other in self._others.values())
+
+
+class _Server(NamedTuple):
+    """Another server: when it was heard, and whether anybody there would hear others."""
+
+    heard: float
+    listens: bool
+
+
+class _User(NamedTuple):
+    """Somebody whom another server has named."""
+
+    uid: int
+    name: str
+    tracks: list[str]
+    since: float
+
+
+def _read_user(user: Any) -> _User:
+    match user:
+        case {
+            "uid": int() as uid,
+            "name": str() as name,
+            "tracks": list() as tracks,
+            "since": float() | int() as since,
+        }:
+            return _User(uid, name, [str(track) for track in tracks], float(since))
+    raise MessageError("a user of another server cannot be read")

@@ -1,0 +1,66 @@
+"""A member that is connected to another server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ...media.rtp import RtpPacket
+from ...tracks import RemoteAudioTrack
+from ...webrtc.incoming import IncomingAudio
+from ..mixing import SAMPLE_RATE
+from ..room import Member
+
+
+class RemoteMember(Member):
+    """Somebody on another server.
+
+    Args:
+        uid: Who it is.
+        name: What it is called.
+        server: Where it is connected.
+        forward: Sends what it is told to there: the event and its details.
+    """
+
+    is_here = False
+
+    def __init__(self, uid: int, name: str, server: bytes, forward: Callable[..., None]) -> None:
+        super().__init__(uid, name)
+        self.server = server
+        self._forward = forward
+        self._voice = RemoteAudioTrack(SAMPLE_RATE, 1)
+        self._incoming: IncomingAudio | None = None
+
+    def tell(self, event: str, *details: Any) -> None:
+        """Have it told there."""
+        self._forward(event, details)
+
+    def expel(self) -> None:
+        """That is for its own server to do."""
+
+    def take(self, packet: RtpPacket) -> None:
+        """Take a packet of what it says; decoding begins with the first."""
+        if self._incoming is None:
+            self._incoming = IncomingAudio(self._voice)
+        self._incoming.take(packet)
+
+    def follow(self, sources: list[str]) -> list[tuple[str, bool]]:
+        """It publishes these tracks now; of them its voice is carried to here.
+
+        Returns:
+            What is published here now that was not before, and the other way round.
+        """
+        speaks = "microphone" in sources
+        if speaks == ("microphone" in self.participant.tracks):
+            return []
+        if speaks:
+            self.participant.publish("microphone", self._voice)
+        else:
+            self.participant.unpublish("microphone")
+        return [("microphone", speaks)]
+
+    def close(self) -> None:
+        """It is gone."""
+        if self._incoming is not None:
+            self._incoming.close()
+        self._voice.end()
