@@ -8,6 +8,7 @@ Messages that are too long for one go in parts, see `assembler`.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
 from collections.abc import Callable
@@ -41,6 +42,9 @@ MAX_EARLY = 256
 
 WHOLE = 16_384
 """Characters of a message that is sent whole; every browser takes as many bytes (RFC 8831 §6.6)."""
+
+WELCOME = 1 << 17
+"""Bytes of the chat so far that who joins is sent; a data channel takes twice as many at once."""
 
 RATE = 50.0
 BURST = 200.0
@@ -199,13 +203,12 @@ class BrowserMember(Member):
 
     def _welcome(self, room: Room) -> dict[str, Any]:
         others = [member.describe() for member in room.members.values()]
-        written = [_written(message) for message in room.chat.history]
         return {
             "uid": self.uid,
             "channel": room.name,
             "state": "connected" if room.whole else "reconnecting",
             "users": others,
-            "chat": written,
+            "chat": _latest(room.chat.history),
         }
 
     def _tell(self, event: str, **data: Any) -> None:
@@ -226,6 +229,8 @@ class BrowserMember(Member):
             self.stop(CloseReason.LOST)
         except ChannelClosedError:
             return
+        except MessageError as error:
+            logger.warning("user %d of %r misses one: %s", self.uid, self._channel_name, error)
 
 
 _DETAILS = {
@@ -239,6 +244,19 @@ _DETAILS = {
     "rpc": ("uid", "data"),
 }
 """What the details of each event are called."""
+
+
+def _latest(history: list[ChatMessage]) -> list[dict[str, Any]]:
+    """The end of the chat, as much as fits into one message."""
+    written: list[dict[str, Any]] = []
+    room = WELCOME
+    for message in reversed(history):
+        entry = _written(message)
+        room -= len(json.dumps(entry))
+        if room < 0:
+            break
+        written.append(entry)
+    return written[::-1]
 
 
 def _written(message: ChatMessage) -> dict[str, Any]:

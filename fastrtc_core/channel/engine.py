@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..errors import (
     BusError,
@@ -287,6 +287,8 @@ class RtcEngine:
             logger.exception("a user could not be let in")
             _refuse(answer, UnavailableError("the server failed; see its log"))
         finally:
+            # `destroy` waits for it from here on, and does not cancel what closes already.
+            self._owned.discard(cast(asyncio.Task[Any], asyncio.current_task()))
             if peer is not None:
                 await peer.close()
             if not answer.done():

@@ -1,0 +1,178 @@
+"""Members that misbehave: they are refused or bounded, and nobody else is disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from contextlib import AsyncExitStack
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi import FastAPI
+
+from fastrtc_core.channel import RtcEngine, RtcOptions
+from fastrtc_core.channel.assembler import split_message
+from fastrtc_core.client import Client
+from fastrtc_core.testing import fit_sine, tone
+
+from ..webrtc.support import eventually, serving
+from .test_browser import RATE, events, hear, join
+
+CHILD = """
+import asyncio, sys
+from fastrtc_core.client import Client
+
+async def main():
+    async with Client(sys.argv[1], params={"channel": "room", "uid": 66}):
+        print("connected", flush=True)
+        await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def errors(client: Client) -> list[str]:
+    """What a client was told is wrong."""
+    return [str(m.data) for m in client.__dict__["told"] if m.type == "error"]
+
+
+async def test_a_flood_disturbs_nobody() -> None:
+    """While one floods, two others talk and write to each other."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        flooder, ada, bob = [await join(stack, engine.accept, uid=uid) for uid in (1, 2, 3)]
+        assert ada.audio_source is not None
+
+        async def flood() -> None:
+            while True:
+                await flooder.send({"event": "chat_message", "data": "x" * 4000})
+                await asyncio.sleep(0.002)
+
+        async with asyncio.TaskGroup() as tasks:
+            flooding = tasks.create_task(flood())
+            tasks.create_task(ada.audio_source.capture_frame(tone(500, 3.5, RATE)))
+            for number in range(5):
+                await ada.send({"event": "stream_message", "data": str(number), "to": 3})
+            sound = await hear(bob, 3.0)
+            flooding.cancel()
+        # In one quarter of a second at least: this process does the work of all of them.
+        parts = np.split(sound[RATE : RATE * 5 // 2], 6)
+        assert max(fit_sine(part, 500, RATE).snr for part in parts) > 20
+        assert [data["data"] for data in events(bob, "stream_message")] == [*"01234"]
+        assert any("a second" in text for text in errors(flooder))
+        assert len(events(bob, "chat_message")) < 200 + 50 * 10
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        ({"event": "stream_message", "data": "x" * 100_000}, "larger than"),
+        ({"event": "stream_message_part", "data": "no JSON"}, "not JSON"),
+        ({"event": "stream_message_part", "data": "[]"}, "JSON object"),
+        (
+            {
+                "event": "stream_message_part",
+                "data": json.dumps(
+                    {"msg_id": "1", "part_idx": 9, "total_parts": 3, "content": "x"}
+                ),
+            },
+            "part",
+        ),
+        (
+            {
+                "event": "stream_message_part",
+                "data": json.dumps(
+                    {"msg_id": "1", "part_idx": 0, "total_parts": 10**6, "content": "x"}
+                ),
+            },
+            "parts",
+        ),
+        ({"event": "rpc", "data": "{}", "to": True}, "uid"),
+    ],
+)
+async def test_oversize_and_malformed(data: Any, complaint: str) -> None:
+    """Only who sent it hears of it, and it can go on."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        sender, other = [await join(stack, engine.accept, uid=uid) for uid in (1, 2)]
+        count = len(other.__dict__["told"])
+        await sender.send(data)
+        (text,) = await eventually(lambda: errors(sender), "the complaint")
+        assert complaint in text
+        assert len(other.__dict__["told"]) == count
+        long = "ä" * 30_000
+        for part in split_message(long, "2", limit=10_000):
+            await sender.send({"event": "stream_message_part", "data": part})
+        received = await eventually(lambda: parts_of(other), "the whole message")
+        assert received == long
+
+
+def parts_of(client: Client) -> str:
+    """The text of a long message, once all of its parts have come."""
+    parts = [json.loads(data["data"]) for data in events(client, "stream_message_part")]
+    if not parts or len(parts) < parts[0]["total_parts"]:
+        return ""
+    return "".join(part["content"] for part in sorted(parts, key=lambda part: part["part_idx"]))
+
+
+async def test_who_does_not_read_is_let_go() -> None:
+    """A bounded number of bytes wait for it; then it has left, and the others miss nothing."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        deaf, other = [await join(stack, engine.accept, uid=uid) for uid in (1, 2)]
+        speaker = engine.create_channel(RtcOptions(channel_name="room", uid=3))
+        await speaker.connect()
+        channel: Any = deaf._channel
+
+        async def ignore(_data: bytes) -> None:
+            """A browser that acknowledges nothing."""
+
+        channel.raw.transport._handle_data = ignore
+        for number in range(200):
+            await speaker.send_stream_message(f"{number:03} " + "x" * 10_000, str(number))
+            await asyncio.sleep(0.002)
+        await eventually(
+            lambda: any(data["uid"] == 1 for data in events(other, "user_left")), "its end"
+        )
+        await eventually(lambda: len(events(other, "stream_message")) == 200, "all messages")
+        numbers = [int(data["data"][:3]) for data in events(other, "stream_message")]
+        assert numbers == [*range(200)]
+        assert sorted(speaker.remote_users) == [2]
+
+
+async def test_who_is_killed_leaves_within_six_seconds() -> None:
+    """A process that ends without a word."""
+    app = FastAPI()
+    engine = RtcEngine("app")
+    engine.mount(app, "/rtc")
+    async with serving(app) as url, AsyncExitStack() as stack:
+        ada = await join(stack, f"{url}/rtc", uid=1)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", CHILD, f"{url}/rtc", stdout=subprocess.PIPE
+        )
+        await eventually(lambda: events(ada, "user_joined"), "the other", 20)
+        process.send_signal(signal.SIGKILL)
+        loop = asyncio.get_running_loop()
+        killed = loop.time()
+        (left,) = await eventually(lambda: events(ada, "user_left"), "its end", 8)
+        assert (left["uid"], left["reason"]) == (66, "lost")
+        assert loop.time() - killed < 6
+        await process.wait()
+        assert process.stdout is not None
+        await process.stdout.read()
+
+
+async def test_a_late_joiner_gets_what_fits() -> None:
+    """The end of a chat that is longer than any message may be."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        writer = engine.create_channel(RtcOptions(channel_name="room", uid=1))
+        await writer.connect()
+        for number in range(150):
+            await writer.send_chat_message(f"{number:03}" + "\u20ac" * 4000)
+        late = await join(stack, engine.accept, uid=2)
+        (welcome,) = events(late, "joined")
+        texts = [message["text"][:3] for message in welcome["chat"]]
+        assert texts[-1] == "149"
+        assert len(texts) >= 5
+        assert texts == sorted(texts)
