@@ -119,7 +119,10 @@ class Bus(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Forget all subscriptions, drop what waits, and end, within 2 s; idempotent."""
+        """Forget all subscriptions and end, within 2 s; idempotent.
+
+        What waits to be published still leaves if it can within 0.5 s.
+        """
 
 
 def check_ttl(ttl: float) -> float:
