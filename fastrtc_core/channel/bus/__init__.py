@@ -3,5 +3,6 @@
 from ...errors import BusError
 from .interface import Bus, BusStatistics
 from .memory import MemoryBus, MemoryHub
+from .redis import RedisBus
 
-__all__ = ["Bus", "BusError", "BusStatistics", "MemoryBus", "MemoryHub"]
+__all__ = ["Bus", "BusError", "BusStatistics", "MemoryBus", "MemoryHub", "RedisBus"]

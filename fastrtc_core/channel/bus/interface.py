@@ -119,9 +119,9 @@ class Bus(ABC):
 
     @abstractmethod
     async def aclose(self) -> None:
-        """Send what waits, if it can be sent, forget all subscriptions, and end, within 2 s.
+        """Forget all subscriptions and end, within 2 s; idempotent.
 
-        Idempotent.
+        What waits to be published still leaves if it can within 0.5 s.
         """
 
 

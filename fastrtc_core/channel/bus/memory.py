@@ -64,7 +64,7 @@ class MemoryBus(Bus):
         max_queued_bytes: int = MAX_BYTES,
     ) -> None:
         self._hub = hub or MemoryHub()
-        self._outbox = Outbox(max_queued, max_queued_bytes)
+        self._outbox: Outbox[str] = Outbox(max_queued, max_queued_bytes)
         self._callbacks: dict[str, Receiver] = {}
         self._note_state: StateListener | None = None
         self._is_cut = False
@@ -98,7 +98,7 @@ class MemoryBus(Bus):
         if not self.connected:
             self._outbox.refuse()
             return False
-        if not self._outbox.push(Message(topic, bytes(data))):
+        if not self._outbox.push(Message(topic, b"" + data)):
             return False
         if self._flush is None:
             self._flush = self._loop.call_soon(self._deliver)
@@ -136,10 +136,8 @@ class MemoryBus(Bus):
         )
 
     async def aclose(self) -> None:
-        """Deliver what waits, and leave the hub; idempotent."""
-        if self._flush is not None:
-            self._flush.cancel()
-            self._deliver()
+        """Leave the hub, once all that waits is delivered; idempotent."""
+        self._deliver()
         self._note_state = None
         self._hub.buses.pop(self, None)
         self._callbacks.clear()
@@ -177,7 +175,7 @@ class MemoryBus(Bus):
                 if bus is not self:
                     bus._receive(message)
 
-    def _receive(self, message: Message) -> None:
+    def _receive(self, message: Message[str]) -> None:
         callback = self._callbacks.get(message.topic)
         if self.connected and callback is not None:
             self._received += 1

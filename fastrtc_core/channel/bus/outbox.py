@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
 
 MAX_MESSAGES = 2048
 """Messages that wait: 20 ms frames of 40 speakers for a second."""
@@ -12,14 +14,14 @@ MAX_BYTES = 8 * 1024 * 1024
 """Bytes of the messages that wait."""
 
 
-class Message(NamedTuple):
+class Message(NamedTuple, Generic[T]):
     """Something to publish."""
 
-    topic: str
+    topic: T
     data: bytes
 
 
-class Outbox:
+class Outbox(Generic[T]):
     """Messages on their way out, in order; when there are too many, the oldest go.
 
     Every message that is offered is at any time waiting, in flight, sent, or dropped.
@@ -38,7 +40,7 @@ class Outbox:
         self.max_messages = max_messages
         self.max_bytes = max_bytes
         self.sent = self.dropped = self.in_flight = 0
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Message[T]] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -48,7 +50,7 @@ class Outbox:
         """Count a message that is not even queued."""
         self.dropped += 1
 
-    def push(self, message: Message) -> bool:
+    def push(self, message: Message[T]) -> bool:
         """Queue a message, at the cost of the oldest; `False` if it alone is too large."""
         if len(message.data) > self.max_bytes:
             self.refuse()
@@ -60,9 +62,9 @@ class Outbox:
             self.dropped += 1
         return True
 
-    def take(self, max_messages: int, max_bytes: int) -> list[Message]:
+    def take(self, max_messages: int, max_bytes: int) -> list[Message[T]]:
         """The oldest, at least one if there is any; to be settled."""
-        taken: list[Message] = []
+        taken: list[Message[T]] = []
         size = 0
         while self._waiting and len(taken) < max_messages:
             size += len(self._waiting[0].data)
@@ -84,7 +86,7 @@ class Outbox:
         self.in_flight = self._bytes = 0
         self._waiting.clear()
 
-    def _pop(self) -> Message:
+    def _pop(self) -> Message[T]:
         message = self._waiting.popleft()
         self._bytes -= len(message.data)
         return message
