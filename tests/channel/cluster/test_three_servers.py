@@ -75,8 +75,9 @@ async def running(redis: str) -> AsyncIterator[ServerProcess]:
 
 
 async def levels(client: Client, frequencies: dict[Any, int]) -> dict[Any, float]:
-    """How loud each tone is, of 1, in the loudest half second of one and a half."""
-    parts = np.split(await hear(client, 1.5), 3)
+    """How loud each tone is, of 1, in the loudest half second of one and a half from now on."""
+    sound = await hear(client, 2.7)  # more than a second may have waited to be read
+    parts = np.split(sound[-RATE * 3 // 2 :], 3)
     return {
         name: max(fit_sine(part, frequency, RATE).amplitude for part in parts) / 32768
         for name, frequency in frequencies.items()
