@@ -20,7 +20,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..webrtc import ice
-from ..webrtc.negotiation import negotiate
+from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Offer, parse_body
 from .browser import BrowserMember
@@ -152,11 +152,11 @@ class RtcEngine:
         offer = parse_body(body)
         if not isinstance(offer, Offer):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
-        negotiate(offer, "audio", "send-receive")
+        flows = negotiate(offer, "audio-video", "send-receive")
         grant = self._admit(offer.params)
         name = str(offer.params.get("name", ""))[:MAX_NAME]
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.own(self._serve(offer, grant, name, answer))
+        self.own(self._serve(offer, flows, grant, name, answer))
         return await answer
 
     def mount(self, app: FastAPI, path: str = "/rtc") -> None:
@@ -249,14 +249,19 @@ class RtcEngine:
         return grant
 
     async def _serve(
-        self, offer: Offer, grant: Grant, name: str, answer: asyncio.Future[dict[str, Any]]
+        self,
+        offer: Offer,
+        flows: Flows,
+        grant: Grant,
+        name: str,
+        answer: asyncio.Future[dict[str, Any]],
     ) -> None:
         """The life of one browser in a channel."""
         peer: Peer | None = None
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 self._check(grant)
-                member = BrowserMember(grant, name, self.room)
+                member = BrowserMember(grant, name, self.room, flows)
                 configuration = await ice.resolve(self._rtc_configuration)
                 peer = Peer(member, ice.for_aiortc(configuration))
                 sdp = await _answer(peer, offer)
