@@ -17,6 +17,10 @@ from ..webrtc.video import PictureEncoder
 
 logger = logging.getLogger(__name__)
 
+REPEAT = 1.0
+"""Time in s after which a picture is sent once more, if no other has come: were its last packet
+lost, nobody would know."""
+
 
 class CameraEncoder:
     """Reads what somebody publishes, and encodes it on a thread, one picture at a time.
@@ -51,11 +55,13 @@ class CameraEncoder:
         self._latest: av.VideoFrame | None = None
         self._fresh = self._keyframe = False
         self._closed = False
+        self._repeat: asyncio.TimerHandle | None = None
         self._requests = KeyframeRequests(self._force)
         track = publication.track
         publication._attach(self)
-        if self._latest is None and track is not None and track._latest is not None:
-            self._push(track._latest)  # what was shown before anybody looked
+        before = None if track is None else track._latest
+        if not self._fresh and before is not None:
+            self._push(before)  # what was shown before anybody looked
 
     def request_keyframe(self) -> None:
         """Encode the next picture, or the latest once more, as a keyframe."""
@@ -64,6 +70,7 @@ class CameraEncoder:
     def close(self) -> None:
         """Encode no more; idempotent."""
         self._closed = True
+        self._stop_repeating()
         self._publication._detach(self)
         self._requests.close()
 
@@ -88,6 +95,7 @@ class CameraEncoder:
             return
         if not self._fresh and not self._keyframe:
             return
+        self._stop_repeating()
         timestamp = round((self._loop.time() - self._begun) * VIDEO_CLOCK_RATE)
         work = partial(self._encoder.encode, self._latest, timestamp, keyframe=self._keyframe)
         self._fresh = self._keyframe = False
@@ -105,4 +113,16 @@ class CameraEncoder:
             if frame.keyframe:
                 self._requests.satisfy()
             self._sink(frame)
+        if self._closed:  # nobody looks any more
+            return
+        self._repeat = self._loop.call_later(REPEAT, self._show_again)
         self._work()
+
+    def _show_again(self) -> None:
+        self._fresh = True
+        self._work()
+
+    def _stop_repeating(self) -> None:
+        if self._repeat is not None:
+            self._repeat.cancel()
+            self._repeat = None

@@ -154,6 +154,7 @@ class VideoRouter:
                 receiver.shown = feed
                 receiver.restart()
                 self._tell_source(receiver)
+                self._encode_what_is_watched()
             if receiver.shown == feed:
                 receiver.forward(frame, now)
             waiting |= receiver.waits_for(feed)
@@ -185,6 +186,9 @@ class VideoRouter:
                 receiver.wanted = feed
                 if feed is not None and feed != receiver.shown:
                     self._cameras.request_keyframe(feed)
+        self._encode_what_is_watched()
+
+    def _encode_what_is_watched(self) -> None:
         watched = {receiver.wanted for receiver in self._receivers.values()}
         watched |= {receiver.shown for receiver in self._receivers.values()}
         encoded = frozenset(feed for feed in watched if feed is not None and self._made(feed))

@@ -64,7 +64,9 @@ class PictureEncoder:
 
     def __init__(self, codec: str, options: VideoOptions) -> None:
         self._codec = codec
-        self._parameters = RTCRtpCodecParameters(codec, VIDEO_CLOCK_RATE, payloadType=96)
+        # aiortc takes the payload apart by the name in capitals.
+        name = f"video/{codec.removeprefix('video/').upper()}"
+        self._parameters = RTCRtpCodecParameters(name, VIDEO_CLOCK_RATE, payloadType=96)
         encoder = make_encoder(self._parameters, options)
         assert encoder is not None, f"there is no encoder for {codec}"
         self._encoder = encoder
