@@ -169,7 +169,7 @@ def test_keyframes_are_known(codec: str) -> None:
         assert encoded.keyframe == keyframe
         assert (frame.pts, frame.width) == (77, 161), "the picture is left as it is"
         assert not is_keyframe(codec, encoded.data[40:])
-        shown += len(decoder.decode(av.Packet(encoded.data)))  # type: ignore[attr-defined]
+        shown += len(decoder.decode(av.Packet(encoded.data)))
     assert shown == len(wanted)
     assert not is_keyframe("video/av1", b"\x00" * 100)
     assert not is_keyframe(codec, b"")
