@@ -22,10 +22,15 @@ COLOURS = {1: (0, 0, 250), 2: (0, 250, 0), 3: (250, 0, 0), 9: (250, 250, 0)}
 FRAME_RATE = 25
 
 
-def picture(uid: int, number: int = 0, width: int = 320, height: int = 240) -> av.VideoFrame:
-    """A picture of the user's colour, with a square that moves."""
+def picture(
+    uid: int, number: int = 0, size: tuple[int, int] = (320, 240), *, noise: bool = False
+) -> av.VideoFrame:
+    """A picture of the user's colour, with a square that moves, and noise that takes many bytes."""
+    width, height = size
     image = np.zeros((height, width, 3), np.uint8)
     image[:] = COLOURS[uid]
+    if noise:
+        image[:90] = np.random.default_rng(number).integers(0, 255, (90, width, 3), np.uint8)
     left = number * 8 % (width - 32)
     image[:32, left : left + 32] = 128
     return av.VideoFrame.from_ndarray(image, "bgr24")
@@ -94,12 +99,12 @@ class Viewer:
 
 
 @contextmanager
-def filming(uid: int, capture: Callable[[av.VideoFrame], None]) -> Iterator[None]:
+def filming(uid: int, capture: Callable[[av.VideoFrame], None], **options: Any) -> Iterator[None]:
     """Show pictures of this user."""
 
     async def film() -> None:
         for number in range(10_000):
-            capture(picture(uid, number))
+            capture(picture(uid, number, **options))
             await asyncio.sleep(1 / FRAME_RATE)
 
     task = asyncio.create_task(film())
@@ -115,14 +120,15 @@ async def join(
     uid: int,
     *,
     camera: bool = True,
-    **params: Any,
+    token: str = "",
+    **options: Any,
 ) -> Viewer:
-    """A client with a camera of its colour."""
+    """A client with a camera of its colour; the options are those of its pictures."""
     client = await stack.enter_async_context(
         Client(
             offer,
             modality="audio-video",
-            params={"channel": "room", "uid": uid, **params},
+            params={"channel": "room", "uid": uid, "token": token},
         )
     )
     viewer = Viewer(client)
@@ -131,6 +137,6 @@ async def join(
         stack.callback(task.cancel)
     if camera:
         assert client.video_source is not None
-        stack.enter_context(filming(uid, client.video_source.capture_frame))
+        stack.enter_context(filming(uid, client.video_source.capture_frame, **options))
     await eventually(lambda: viewer.events("joined"), "the welcome")
     return viewer

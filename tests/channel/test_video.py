@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -19,6 +20,7 @@ from fastrtc_core.channel.browser import BrowserMember
 from fastrtc_core.client import Client
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
 
+from ..webrtc.impairment import impaired_video
 from ..webrtc.support import eventually, make_offer, raw_peer
 from .cameras import filming, join, picture, shown
 
@@ -210,6 +212,26 @@ async def test_a_loss_is_told_to_the_publisher() -> None:
             await eventually(lambda: any(keyframes[seen:]), "the keyframe")
             await asyncio.sleep(0.3)
             assert keyframes[seen:].count(True) == 1, "many requests are one"
+
+
+async def test_losses_on_both_ways() -> None:
+    """A packet of twenty is lost to the server and again from it: it is sent again, or skipped."""
+    chance = random.Random(1)
+    lossy = False
+
+    def fate(packet: Any) -> tuple[float, ...]:
+        return () if lossy and chance.random() < 0.05 else (0,)
+
+    async with impaired_video(fate), RtcEngine("app") as engine, AsyncExitStack() as stack:
+        ada = await join(stack, engine.accept, 1, camera=False)
+        await join(stack, engine.accept, 2, size=(640, 480), noise=True)
+        await ada.sees(2)
+        lossy = True
+        for _ in range(3):
+            seen = len(ada.seen)
+            await eventually(lambda: len(ada.seen) > seen + 25, "pictures", within=10)  # noqa: B023
+        late = await join(stack, engine.accept, 3, camera=False)
+        await late.sees(2, within=8.0)
 
 
 async def test_a_member_of_this_process_is_seen() -> None:
