@@ -69,7 +69,7 @@ class Table:
         self.due.discard(feed)
         data = b"%d %s" % (uid, codec.encode())
         # Each camera counts from a beginning of its own, some near the end of the numbers.
-        timestamp = round(uid * 2**31 + self.now * 90_000) % 2**32
+        timestamp = round(uid * (2**31 + 60_000) + self.now * 90_000) % 2**32
         self.router.push(uid, EncodedVideoFrame(codec, data, timestamp, keyframe), made=made)
 
     def run(self, seconds: float = 0.2) -> None:
@@ -143,6 +143,14 @@ def test_a_choice_goes_before_who_speaks() -> None:
     table.join(3)
     table.run()
     assert table.sees()[1] == 2, "and comes back as anybody"
+    table.router.note_speaker(3)
+    table.router.note_speaker(1)
+    table.router.choose(1, 2)
+    table.run()
+    table.router.choose(1, None)
+    table.run()
+    assert table.sees()[1] == 3, "who spoke last but for itself"
+    table.router.note_speaker(2)
     table.router.choose(1, 1)
     table.run()
     assert table.sees()[1] == 2, "nobody sees itself"
