@@ -25,7 +25,9 @@ from ..errors import (
 from ..messages import build_message, parse_client_message
 from ..session import CloseReason, MessageChannel
 from ..tracks import RemoteAudioTrack
-from ..webrtc.outgoing import EncodedAudio
+from ..webrtc.incoming_video import EncodedRemoteVideo
+from ..webrtc.negotiation import Flows
+from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .assembler import MessageAssembler, split_message
 from .chat import ChatMessage
@@ -58,14 +60,20 @@ class BrowserMember(Member):
         grant: Who it is, and what it may do.
         name: What it is called.
         find_room: Finds the room of a channel, or makes it.
+        flows: Which media its offer has room for.
     """
 
-    def __init__(self, grant: Grant, name: str, find_room: Callable[[str], Room]) -> None:
+    def __init__(
+        self, grant: Grant, name: str, find_room: Callable[[str], Room], flows: Flows
+    ) -> None:
         super().__init__(grant.uid, name, grant.permissions)
-        self.remote_audio = RemoteAudioTrack(SAMPLE_RATE, 1) if self.may("publish_audio") else None
-        self.remote_video = None
-        self.local_audio = EncodedAudio() if self.may("subscribe") else None
-        self.local_video = None
+        speaks = self.may("publish_audio") and "audio" in flows.receives
+        shows = self.may("publish_video") and "video" in flows.receives
+        sends = flows.sends if self.may("subscribe") else frozenset()
+        self.remote_audio = RemoteAudioTrack(SAMPLE_RATE, 1) if speaks else None
+        self.remote_video = EncodedRemoteVideo() if shows else None
+        self.local_audio = EncodedAudio() if "audio" in sends else None
+        self.local_video = EncodedVideo() if "video" in sends else None
         self._channel_name = grant.channel
         self._find_room = find_room
         self._room: Room | None = None
@@ -96,6 +104,11 @@ class BrowserMember(Member):
             if self.remote_audio is not None:
                 self.participant.publish("microphone", self.remote_audio)
                 room.note_track(self, "microphone", published=True)
+            if self.local_video is not None:
+                room.video.add_screen(self.uid, self.local_video)
+            if self.remote_video is not None:
+                self.participant.publish("camera", self.remote_video)
+                room.note_track(self, "camera", published=True)
             async with asyncio.TaskGroup() as tasks:
                 pumps = tasks.create_task(peer.run())
                 await self._stopped.wait()
@@ -106,7 +119,7 @@ class BrowserMember(Member):
             raise
         finally:
             room.leave(self.uid, self._reason)
-            for track in (self.remote_audio, self.local_audio):
+            for track in (self.remote_audio, self.remote_video, self.local_audio, self.local_video):
                 if track is not None:
                     track.end()
         return self._reason
@@ -163,6 +176,8 @@ class BrowserMember(Member):
             room.write(self, room.chat.compose(text, msg_id=data.get("id")))
         elif event == "rpc":
             self._call(room, data.get("to"), text)
+        elif event == "choose_video":
+            self._choose_video(room, text)
         elif event in ("stream_message", "stream_message_part"):
             to, msg_id = data.get("to"), data.get("msg_id", "")
             if not isinstance(msg_id, str) or not (to is None or isinstance(to, int)):
@@ -184,6 +199,14 @@ class BrowserMember(Member):
         except RpcError as error:
             if (failed := failure_of(text, error)) is not None:
                 self._tell("rpc", uid=to, data=failed)
+
+    def _choose_video(self, room: Room, text: str) -> None:
+        others = {str(uid): uid for uid in room.members if uid != self.uid}
+        if text and text not in others:
+            raise MessageError("the data of choose_video is the uid of another user, or empty")
+        if self.local_video is None:
+            raise MessageError("this connection receives no video")
+        room.video.router.choose(self.uid, others.get(text))
 
     def _admit(self) -> None:
         now = self._loop.time()
@@ -241,6 +264,7 @@ _DETAILS = {
     "track_unpublished": ("uid", "source"),
     "stream_message": ("uid", "data", "msg_id"),
     "active_speaker": ("uid",),
+    "video_source": ("uid",),
     "rpc": ("uid", "data"),
 }
 """What the details of each event are called."""

@@ -21,7 +21,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..webrtc import ice
-from ..webrtc.negotiation import negotiate
+from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Offer, parse_body
 from .browser import BrowserMember
@@ -162,11 +162,11 @@ class RtcEngine:
         offer = parse_body(body)
         if not isinstance(offer, Offer):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
-        negotiate(offer, "audio", "send-receive")
+        flows = negotiate(offer, "audio-video", "send-receive")
         grant = self._admit(offer.params)
         name = str(offer.params.get("name", ""))[:MAX_NAME]
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.own(self._serve(offer, grant, name, answer))
+        self.own(self._serve(offer, flows, grant, name, answer))
         return await answer
 
     def mount(self, app: FastAPI, path: str = "/rtc") -> None:
@@ -261,7 +261,12 @@ class RtcEngine:
         return grant
 
     async def _serve(
-        self, offer: Offer, grant: Grant, name: str, answer: asyncio.Future[dict[str, Any]]
+        self,
+        offer: Offer,
+        flows: Flows,
+        grant: Grant,
+        name: str,
+        answer: asyncio.Future[dict[str, Any]],
     ) -> None:
         """The life of one browser in a channel."""
         peer: Peer | None = None
@@ -269,7 +274,7 @@ class RtcEngine:
             async with asyncio.timeout(ANSWER_TIMEOUT):
                 self._check(grant)
                 await self._check_use(grant)
-                member = BrowserMember(grant, name, self.room)
+                member = BrowserMember(grant, name, self.room, flows)
                 configuration = await ice.resolve(self._rtc_configuration)
                 peer = Peer(member, ice.for_aiortc(configuration))
                 sdp = await _answer(peer, offer)

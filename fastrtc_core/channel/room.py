@@ -15,6 +15,7 @@ from .encoding import MixEncoder
 from .mixing import RoomMixer
 from .rpc import RpcErrorCode
 from .tokens import ALL_PERMISSIONS, Permission
+from .video import RoomVideo
 
 
 class Member(ABC):
@@ -93,6 +94,7 @@ class Room:
     Attributes:
         members: By uid.
         mixer: What they hear.
+        video: What they see.
         encoder: Encodes what those hear who say nothing.
         chat: What was written.
         link: The same room on other servers, if there are any.
@@ -101,7 +103,8 @@ class Room:
     def __init__(self, name: str, emptied: Callable[[Room], None]) -> None:
         self.name = name
         self.members: dict[int, Member] = {}
-        self.mixer = RoomMixer(lambda uid: self._tell_all("active_speaker", uid))
+        self.mixer = RoomMixer(self._note_speaker)
+        self.video = RoomVideo(self._tell_source)
         self.encoder = MixEncoder()
         self.chat = Chat()
         self.link: Link | None = None
@@ -149,6 +152,7 @@ class Room:
         if member is None:
             return
         self.mixer.remove(uid)
+        self.video.remove(uid)
         self.chat.forget(uid)
         member.participant.leave()
         self._tell_all("user_left", uid, reason)
@@ -162,6 +166,10 @@ class Room:
 
     def note_track(self, member: Member, source: str, *, published: bool) -> None:
         """Tell the others that somebody publishes a track, or does no longer."""
+        if source == "camera" and published:
+            self.video.add_camera(member.uid, member.participant)
+        elif source == "camera":
+            self.video.remove_camera(member.uid)
         event = "track_published" if published else "track_unpublished"
         self._tell_others(member.uid, event, member.uid, source)
         if self.link is not None and member.is_here:
@@ -230,6 +238,14 @@ class Room:
         """
         for message in self.chat.restore(messages, self.time):
             self._tell_all("chat_message", message)
+
+    def _note_speaker(self, uid: int | None) -> None:
+        self._tell_all("active_speaker", uid)
+        self.video.router.note_speaker(uid)
+
+    def _tell_source(self, uid: int, source: int | None) -> None:
+        if uid in self.members:
+            self.members[uid].tell("video_source", source)
 
     def _check(self, sender: Member) -> None:
         if not sender.may("publish_messages"):

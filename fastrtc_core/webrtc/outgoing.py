@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +13,7 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
 
 from ..errors import EndOfStreamError
 from ..media.libopus import OpusError
+from ..media.video_frames import EncodedVideoFrame
 from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind
 from ..tracks.ring import Ring
 from .internals import EncodedFrame
@@ -22,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 MAX_PACKETS = 10
 """Encoded packets that may wait to be sent: 200 ms."""
+
+MAX_PICTURES = 30
+"""Encoded pictures that may wait to be sent: 1 s. Then all are dropped until the next keyframe."""
 
 _VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
@@ -138,3 +143,67 @@ class OutgoingVideo(MediaStreamTrack):
         frame.pts = round(time * VIDEO_CLOCK_RATE)
         frame.time_base = _VIDEO_TIME_BASE
         return frame
+
+
+class EncodedVideo(Track[EncodedVideoFrame]):
+    """Video that comes encoded: of a camera elsewhere, for example.
+
+    What is not sent in time is dropped up to the next keyframe, which is asked for, and counted.
+
+    Attributes:
+        codecs: MIME types that the other side takes, in lower case, best first; known once the
+            connection was negotiated.
+        keyframe_requested: Called when the other side, or this track, needs a keyframe.
+    """
+
+    kind: TrackKind = "video"
+    published = True
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self.codecs: tuple[str, ...] = ()
+        self.keyframe_requested: Callable[[], None] = lambda: None
+        self._pictures: Ring[EncodedVideoFrame] = Ring(MAX_PICTURES)
+        self._skipping = False
+        self._skipped = 0
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that were dropped."""
+        return self._pictures.dropped + self._skipped
+
+    def push(self, frame: EncodedVideoFrame) -> None:
+        """Send a picture next."""
+        if len(self._pictures) >= MAX_PICTURES:
+            self._pictures.clear()
+            self._skipping = True
+        self._skipping = self._skipping and not frame.keyframe
+        if self._skipping:
+            self._skipped += 1
+            self.keyframe_requested()
+        else:
+            self.frames += 1
+            self._pictures.put(frame)
+
+    async def next_frame(self) -> EncodedVideoFrame:
+        """Wait for the next picture.
+
+        Raises:
+            EndOfStreamError: If the track has ended.
+        """
+        return await self._pictures.get()
+
+    def end(self) -> None:
+        """End the track; idempotent."""
+        super().end()
+        self._pictures.end()
+
+
+class OutgoingPictures(MediaStreamTrack):
+    """What a sender of video that is encoded already is known by."""
+
+    kind = "video"
+
+    async def recv(self) -> av.Packet[Any]:
+        """Nobody calls it: see `internals.send_encoded`."""
+        raise NotImplementedError

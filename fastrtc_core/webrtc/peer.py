@@ -32,10 +32,18 @@ from ..tracks import (
 from . import internals, statistics
 from .datachannel import LABEL, DataChannel
 from .incoming import IncomingAudio
+from .incoming_video import EncodedRemoteVideo, IncomingVideo
 from .liveness import Liveness
 from .options import AudioOptions, VideoOptions
 from .opus import OpusEncoder
-from .outgoing import EncodedAudio, OutgoingAudio, OutgoingPackets, OutgoingVideo
+from .outgoing import (
+    EncodedAudio,
+    EncodedVideo,
+    OutgoingAudio,
+    OutgoingPackets,
+    OutgoingPictures,
+    OutgoingVideo,
+)
 from .video import make_encoder
 
 logger = logging.getLogger(__name__)
@@ -69,7 +77,7 @@ class Endpoint(Protocol):
         """Where outgoing audio comes from."""
 
     @property
-    def local_video(self) -> LocalVideoTrack | None:
+    def local_video(self) -> LocalVideoTrack | EncodedVideo | None:
         """Where outgoing video comes from."""
 
     def open_channel(self, channel: MessageChannel) -> None:
@@ -107,7 +115,7 @@ class Peer:
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
         self._connecting = internals.watch_connecting(self._pc, self._note_failure)
-        self._audio: list[IncomingAudio] = []
+        self._incoming: list[IncomingAudio | IncomingVideo] = []
         self._senders: dict[str, RTCRtpSender] = {}
         """Senders, by the `sid` of what they send."""
         self._encoders: list[tuple[OpusEncoder, RTCRtpSender]] = []
@@ -132,7 +140,11 @@ class Peer:
         """
         for medium in ("audio", "video"):
             if self._remote(medium) is not None or self._local(medium) is not None:
-                _prefer_codecs(self._pc.addTransceiver(medium, direction="recvonly"))
+                transceiver = self._pc.addTransceiver(medium, direction="recvonly")
+                forwarded = isinstance(self._endpoint.local_video, EncodedVideo) or isinstance(
+                    self._endpoint.remote_video, EncodedRemoteVideo
+                )
+                _prefer_codecs(transceiver, forwarded=forwarded)
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
         self._attach_local_tracks()
         for transceiver in self._pc.getTransceivers():
@@ -262,7 +274,7 @@ class Peer:
             await self._channel.flush(FLUSH_TIMEOUT)
         for pump in self._pumps:
             pump.close()
-        for incoming in self._audio:
+        for incoming in self._incoming:
             incoming.close()
         self._pc.remove_all_listeners()
         await internals.close(self._pc, self._connecting)
@@ -286,16 +298,18 @@ class Peer:
 
     def _send(
         self,
-        track: LocalAudioTrack | EncodedAudio | LocalVideoTrack,
+        track: LocalAudioTrack | EncodedAudio | LocalVideoTrack | EncodedVideo,
         transceiver: RTCRtpTransceiver | None = None,
     ) -> None:
         """Send a track, through the first section that has room, or a certain one."""
         track.published = True
-        outgoing: OutgoingAudio | OutgoingPackets | OutgoingVideo
+        outgoing: OutgoingAudio | OutgoingPackets | OutgoingVideo | OutgoingPictures
         if isinstance(track, LocalAudioTrack):
             outgoing = OutgoingAudio(track, self._audio_options)
         elif isinstance(track, EncodedAudio):
             outgoing = OutgoingPackets(track)
+        elif isinstance(track, EncodedVideo):
+            outgoing = OutgoingPictures()
         else:
             outgoing = OutgoingVideo(track)
         if transceiver is None:
@@ -304,7 +318,11 @@ class Peer:
             sender = transceiver.sender
             sender.replaceTrack(outgoing)
             transceiver.direction = "sendonly"
-        if not isinstance(outgoing, OutgoingVideo):
+        if isinstance(track, EncodedVideo):
+            transceiver = next(t for t in self._pc.getTransceivers() if t.sender is sender)
+            track.codecs = internals.negotiated_codecs(transceiver)
+            internals.send_encoded(sender, track.next_frame, lambda: track.keyframe_requested())
+        if isinstance(outgoing, OutgoingAudio | OutgoingPackets):
             internals.send_directly(sender, outgoing.next_frame)
         if isinstance(outgoing, OutgoingAudio):
             self._encoders.append((outgoing.encoder, sender))
@@ -316,7 +334,9 @@ class Peer:
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
 
-    def _local(self, kind: str) -> LocalAudioTrack | EncodedAudio | LocalVideoTrack | None:
+    def _local(
+        self, kind: str
+    ) -> LocalAudioTrack | EncodedAudio | LocalVideoTrack | EncodedVideo | None:
         return self._endpoint.local_audio if kind == "audio" else self._endpoint.local_video
 
     def _note_state(self) -> None:
@@ -370,10 +390,12 @@ class Peer:
         remote = self._remote_for(transceiver)
         if isinstance(remote, RemoteAudioTrack):
             incoming = IncomingAudio(remote)
-            self._audio.append(incoming)
+            self._incoming.append(incoming)
             remote._statistics = statistics.of_incoming_audio(incoming)
             internals.receive_directly(receiver, incoming.take)
             return
+        if isinstance(remote, EncodedRemoteVideo):
+            self._incoming.append(IncomingVideo(remote, receiver, self._run))
         if remote is not None:
             remote._statistics = statistics.of_receiver(receiver)
         self._run(self._pump(track, remote))
@@ -391,8 +413,11 @@ class Peer:
     def _run(self, pump: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None:
             self._pumps.append(pump)
-        else:
+            return
+        try:
             self._tasks.create_task(pump)
+        except RuntimeError:  # the group is ending, and takes no more
+            pump.close()
 
     async def _pump(self, track: MediaStreamTrack, remote: RemoteVideoTrack | None) -> None:
         """Move frames to a track; aiortc's queue has no bound, so it is always drained."""
@@ -406,8 +431,16 @@ class Peer:
                 remote.end()
 
 
-def _prefer_codecs(transceiver: RTCRtpTransceiver) -> None:
-    """Speak Opus alone: every WebRTC client does (RFC 7874), and it is what this side encodes."""
+def _prefer_codecs(transceiver: RTCRtpTransceiver, *, forwarded: bool = False) -> None:
+    """Choose codecs.
+
+    For audio Opus alone: every WebRTC client speaks it (RFC 7874), and it is what this side
+    encodes. For video that is forwarded, VP8 before H.264: every browser speaks both (RFC 7742
+    section 5), so that all speak the same.
+    """
+    codecs = RTCRtpSender.getCapabilities(transceiver.kind).codecs
     if transceiver.kind == "audio":
-        codecs = RTCRtpSender.getCapabilities("audio").codecs
         transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/opus"])
+    elif forwarded:
+        first = [c for c in codecs if c.mimeType == "video/VP8"]
+        transceiver.setCodecPreferences(first + [c for c in codecs if c not in first])

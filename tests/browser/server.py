@@ -23,6 +23,7 @@ from fastrtc_core import (
     VideoStream,
     send_warning,
 )
+from fastrtc_core.channel import RtcEngine
 from fastrtc_core.testing import tone
 from fastrtc_handlers import AudioVideoEcho, Echo
 
@@ -182,6 +183,7 @@ def serve_page(port: int) -> None:
     }
     for path, stream in streams.items():
         stream.mount(app, path)
+    RtcEngine("test").mount(app, "/rtc")
 
     @app.get("/")
     async def page() -> HTMLResponse:

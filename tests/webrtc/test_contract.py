@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
+import queue
 from typing import Any
 
 import pylibsrtp
 from aioice import stun
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
-from aiortc import RTCPeerConnection, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtp import HeaderExtensionsMap
 
 from fastrtc_core import Stream
@@ -105,6 +106,29 @@ async def test_names_of_the_direct_send_path() -> None:
         for name in ("ntp_timestamp", "rtp_timestamp"):
             assert hasattr(private, f"_RTCRtpSender__{name}"), "its reports to the other side"
     await gone(stream)
+
+
+async def test_names_of_the_path_of_encoded_video() -> None:
+    """What a tap reads and feeds, and what a sender of encoded pictures keeps up to date."""
+    async with raw_peer() as pc:
+        transceiver = pc.addTransceiver("video")
+        receiver: Any = transceiver.receiver
+        sender: Any = transceiver.sender
+        assert isinstance(receiver._RTCRtpReceiver__decoder_queue, queue.Queue)
+        assert receiver._RTCRtpReceiver__decoder_thread is None
+        assert receiver._RTCRtpReceiver__codecs == {}
+        mapper = receiver._RTCRtpReceiver__timestamp_mapper
+        assert [mapper.map(time) for time in (5, 8, 2)] == [0, 3, 2**32 - 3]
+        assert inspect.iscoroutinefunction(receiver._send_rtcp_pli)
+        assert list(inspect.signature(receiver._send_rtcp_pli).parameters) == ["media_ssrc"]
+        assert transceiver._codecs == []
+        assert sender._RTCRtpSender__rtp_history == {}
+        assert sender._RTCRtpSender__rtx_payload_type is None
+        assert inspect.signature(sender._send_keyframe).parameters == {}
+        source = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
+        assert "pli_flag, encoded_frame = self.__jitter_buffer.add(packet)" in source
+        assert "packet._data = depayload(codec, packet.payload)" in source
+        assert "self._send_keyframe()" in inspect.getsource(RTCRtpSender._handle_rtcp_packet)
 
 
 def test_names_of_aioice() -> None:

@@ -8,17 +8,22 @@ from .damage import drop_damaged
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
+from .video import VideoPacket, VideoTap, negotiated_codecs, send_encoded
 
 __all__ = [
     "EncodedFrame",
+    "VideoPacket",
+    "VideoTap",
     "close",
     "drop_damaged",
+    "negotiated_codecs",
     "packets_received",
     "probe",
     "receive_directly",
     "reported_loss",
     "restrict_ports",
     "send_directly",
+    "send_encoded",
     "use_encoder",
     "watch_connecting",
 ]

@@ -1,0 +1,79 @@
+"""The video of a room: connects cameras and screens to the router."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..media.video_frames import EncodedVideoFrame
+from ..tracks import Participant
+from ..webrtc.incoming_video import EncodedRemoteVideo
+from ..webrtc.outgoing import EncodedVideo
+from .video_encoder import CameraEncoder
+from .video_router import Feed, VideoRouter
+
+
+class RoomVideo:
+    """Forwards what browsers send as it is, and encodes the rest, as long as somebody looks.
+
+    Args:
+        tell: Called with a member's uid and whom it sees from now on, or `None` for nobody.
+
+    Attributes:
+        router: Decides who sees whom.
+        encoders: What is encoded at the moment.
+    """
+
+    def __init__(self, tell: Callable[[int, int | None], None]) -> None:
+        self.router = VideoRouter(asyncio.get_running_loop().time, self, tell)
+        self.encoders: dict[Feed, CameraEncoder] = {}
+        self._cameras: dict[int, Participant] = {}
+        self._taps: dict[int, EncodedRemoteVideo] = {}
+
+    def add_camera(self, uid: int, participant: Participant) -> None:
+        """Show what somebody publishes as its camera."""
+        track = participant.tracks["camera"]
+        self._cameras[uid] = participant
+        if isinstance(track, EncodedRemoteVideo):
+            self._taps[uid] = track
+            track.tap = lambda frame: self.router.push(uid, frame)
+        self.router.add_publisher(uid, pictures=uid not in self._taps)
+
+    def remove_camera(self, uid: int) -> None:
+        """Show it no longer; idempotent."""
+        self.router.remove_publisher(uid)
+        self._cameras.pop(uid, None)
+        tapped = self._taps.pop(uid, None)
+        if tapped is not None:
+            tapped.tap = None
+
+    def add_screen(self, uid: int, screen: EncodedVideo) -> None:
+        """Have somebody see the others."""
+        screen.keyframe_requested = lambda: self.router.note_loss(uid)
+        self.router.add_receiver(uid, screen.codecs, screen.push)
+
+    def remove(self, uid: int) -> None:
+        """Somebody is gone; idempotent."""
+        self.router.remove_receiver(uid)
+        self.remove_camera(uid)
+
+    # What the router asks for
+
+    def request_keyframe(self, feed: Feed) -> None:
+        """See `Cameras`."""
+        if feed in self.encoders:
+            self.encoders[feed].request_keyframe()
+        elif feed.uid in self._taps:
+            self._taps[feed.uid].request_keyframe()
+
+    def encode(self, feeds: frozenset[Feed]) -> None:
+        """See `Cameras`."""
+        for feed in self.encoders.keys() - feeds:
+            self.encoders.pop(feed).close()
+        for feed in feeds - self.encoders.keys():
+            self.encoders[feed] = CameraEncoder(
+                self._cameras[feed.uid].publication("camera"), feed.codec, self._sink(feed.uid)
+            )
+
+    def _sink(self, uid: int) -> Callable[[EncodedVideoFrame], None]:
+        return lambda frame: self.router.push(uid, frame, made=True)

@@ -1,0 +1,304 @@
+"""Which camera each member of a room sees, picture by picture; nothing is decoded for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, elapsed_ticks
+
+VP8 = "video/vp8"
+
+REPORT_INTERVAL = 1.0
+"""How often in s the losses of one receiver may cost its publisher a keyframe."""
+
+MAX_STEP = 2.0
+"""Time in s by which two timestamps may be further apart than the arrival of their pictures."""
+
+
+class Feed(NamedTuple):
+    """The pictures of one camera in one codec.
+
+    Attributes:
+        uid: Whose camera.
+        codec: MIME type in lower case.
+    """
+
+    uid: int
+    codec: str
+
+
+class Cameras(Protocol):
+    """What a router asks of those who feed it; each is called often, and must be cheap."""
+
+    def request_keyframe(self, feed: Feed) -> None:
+        """Somebody waits for a keyframe of a feed, or still does."""
+
+    def encode(self, feeds: frozenset[Feed]) -> None:
+        """These feeds are to be made from pictures, and no others."""
+
+
+class VideoRouter:
+    """Chooses for each receiver one camera, and forwards its pictures.
+
+    That is the one which it has chosen; else that of the latest speaker, but for itself; else the
+    first one. It goes from one to another with a keyframe, and sees the old one until then. For
+    its decoder it is one video: the time of its pictures goes on evenly.
+
+    It does no I/O.
+
+    Args:
+        time: Tells the time in s.
+        cameras: See there.
+        tell: Called with a receiver's uid and whom it sees from now on, or `None` for nobody.
+    """
+
+    def __init__(
+        self,
+        time: Callable[[], float],
+        cameras: Cameras,
+        tell: Callable[[int, int | None], None],
+    ) -> None:
+        self._time = time
+        self._cameras = cameras
+        self._tell = tell
+        self._publishers: dict[int, _Publisher] = {}
+        self._receivers: dict[int, _Receiver] = {}
+        self._speaker: int | None = None
+        self._encoded: frozenset[Feed] = frozenset()
+
+    # Who takes part
+
+    def add_publisher(self, uid: int, *, pictures: bool) -> None:
+        """Somebody has a camera; it counts once there is something to see.
+
+        Args:
+            uid: Who.
+            pictures: Whether it gives pictures that are to be encoded; else it gives them encoded.
+        """
+        self._publishers[uid] = _Publisher(pictures)
+        self._review()
+
+    def remove_publisher(self, uid: int) -> None:
+        """Somebody has a camera no longer; idempotent."""
+        self._publishers.pop(uid, None)
+        for receiver in self._receivers.values():
+            if receiver.chosen == uid:
+                receiver.chosen = None
+            if receiver.speaker == uid:
+                receiver.speaker = None
+        if self._speaker == uid:
+            self._speaker = None
+        self._review()
+
+    def add_receiver(
+        self, uid: int, codecs: Sequence[str], sink: Callable[[EncodedVideoFrame], None]
+    ) -> None:
+        """Somebody wants to see.
+
+        Args:
+            uid: Who.
+            codecs: What it takes, best first.
+            sink: Gets the pictures.
+        """
+        receiver = self._receivers[uid] = _Receiver(uid, tuple(codecs), sink, self._time())
+        if self._speaker != uid:
+            receiver.speaker = self._speaker
+        self._review()
+
+    def remove_receiver(self, uid: int) -> None:
+        """It wants to see no longer; idempotent."""
+        if self._receivers.pop(uid, None) is not None:
+            self._review()
+
+    def choose(self, uid: int, source: int | None) -> None:
+        """A receiver wants to see somebody, or again whoever speaks."""
+        if uid in self._receivers:
+            self._receivers[uid].chosen = source
+            self._review()
+
+    def note_speaker(self, uid: int | None) -> None:
+        """Somebody speaks now; while nobody does, everybody sees who spoke last."""
+        if uid not in self._publishers:
+            return
+        self._speaker = uid
+        for receiver in self._receivers.values():
+            if receiver.uid != uid:
+                receiver.speaker = uid
+        self._review()
+
+    def source_of(self, uid: int) -> int | None:
+        """Whom a receiver sees now."""
+        receiver = self._receivers.get(uid)
+        return None if receiver is None or receiver.shown is None else receiver.shown.uid
+
+    # What flows
+
+    def push(self, uid: int, frame: EncodedVideoFrame, *, made: bool = False) -> None:
+        """Take a picture of a publisher and forward it to whoever sees it.
+
+        Args:
+            uid: Whose it is.
+            frame: The picture.
+            made: Whether it was encoded here, as `Cameras.encode` asked for.
+        """
+        publisher = self._publishers.get(uid)
+        if publisher is None:
+            return
+        if not made and frame.codec != publisher.codec:
+            publisher.codec = frame.codec
+            self._review()
+        feed, now, waiting = Feed(uid, frame.codec), self._time(), False
+        for receiver in tuple(self._receivers.values()):
+            if receiver.wanted == feed and receiver.shown != feed and frame.keyframe:
+                receiver.shown = feed
+                receiver.restart()
+                self._tell_source(receiver)
+                self._encode_what_is_watched()
+            if receiver.shown == feed:
+                receiver.forward(frame, now)
+            waiting |= receiver.waits_for(feed)
+        if waiting:
+            self._cameras.request_keyframe(feed)
+
+    def note_loss(self, uid: int) -> None:
+        """A receiver has lost something, and needs a keyframe of what it sees."""
+        receiver = self._receivers.get(uid)
+        if receiver is None or receiver.shown is None:
+            return
+        now = self._time()
+        if now >= receiver.next_report:
+            receiver.next_report = now + REPORT_INTERVAL
+            receiver.lost = True
+            self._cameras.request_keyframe(receiver.shown)
+
+    # Who sees whom
+
+    def _review(self) -> None:
+        """Look anew at what each receiver is to see."""
+        for receiver in tuple(self._receivers.values()):
+            feed = self._feed_for(receiver)
+            if receiver.shown is not None and not self._gives(receiver.shown):
+                receiver.shown = None
+                if feed is None:
+                    self._tell_source(receiver)
+            if feed != receiver.wanted:
+                receiver.wanted = feed
+                if feed is not None and feed != receiver.shown:
+                    self._cameras.request_keyframe(feed)
+        self._encode_what_is_watched()
+
+    def _encode_what_is_watched(self) -> None:
+        watched = {receiver.wanted for receiver in self._receivers.values()}
+        watched |= {receiver.shown for receiver in self._receivers.values()}
+        encoded = frozenset(feed for feed in watched if feed is not None and self._made(feed))
+        if encoded != self._encoded:
+            self._encoded = encoded
+            self._cameras.encode(encoded)
+
+    def _feed_for(self, receiver: _Receiver) -> Feed | None:
+        if not receiver.codecs:
+            return None
+        others = [uid for uid, one in self._publishers.items() if one.gives and uid != receiver.uid]
+        seen = receiver.wanted.uid if receiver.wanted is not None else None
+        for uid in (receiver.chosen, receiver.speaker, seen, *others[:1]):
+            if uid in others:
+                codec = self._publishers[uid].codec
+                return Feed(uid, codec if codec in receiver.codecs else _best(receiver.codecs))
+        return None
+
+    def _gives(self, feed: Feed) -> bool:
+        publisher = self._publishers.get(feed.uid)
+        return publisher is not None and publisher.gives
+
+    def _made(self, feed: Feed) -> bool:
+        publisher = self._publishers.get(feed.uid)
+        return publisher is not None and (publisher.pictures or publisher.codec != feed.codec)
+
+    def _tell_source(self, receiver: _Receiver) -> None:
+        source = None if receiver.shown is None else receiver.shown.uid
+        if source != receiver.told:
+            receiver.told = source
+            self._tell(receiver.uid, source)
+
+
+def _best(codecs: Sequence[str]) -> str:
+    return VP8 if VP8 in codecs else codecs[0]
+
+
+class _Publisher:
+    """Somebody with a camera.
+
+    Attributes:
+        pictures: Whether it gives pictures, not yet encoded.
+        codec: In which it gives them encoded, once it has given one.
+    """
+
+    def __init__(self, pictures: bool) -> None:
+        self.pictures = pictures
+        self.codec: str | None = None
+
+    @property
+    def gives(self) -> bool:
+        """Whether there is something to see."""
+        return self.pictures or self.codec is not None
+
+
+class _Receiver:
+    """Somebody who sees one camera at a time.
+
+    Attributes:
+        uid, codecs: See `VideoRouter.add_receiver`.
+        chosen: Whom it has chosen to see.
+        speaker: Who spoke last, but for itself.
+        wanted: What it is to see; differs from `shown` until a keyframe comes.
+        shown: What it sees.
+        told: Whom it was told to see.
+        lost: Whether it waits for a keyframe of what it sees.
+        next_report: When the next loss of it counts.
+    """
+
+    def __init__(
+        self,
+        uid: int,
+        codecs: tuple[str, ...],
+        sink: Callable[[EncodedVideoFrame], None],
+        now: float,
+    ) -> None:
+        self.uid = uid
+        self.codecs = codecs
+        self.chosen: int | None = None
+        self.speaker: int | None = None
+        self.wanted: Feed | None = None
+        self.shown: Feed | None = None
+        self.told: int | None = None
+        self.lost = False
+        self.next_report = 0.0
+        self._sink = sink
+        self._origin: int | None = None
+        """Timestamp of the picture before, as its publisher counts."""
+        self._ticks = 0
+        self._sent_at = now
+
+    def waits_for(self, feed: Feed) -> bool:
+        """Whether it needs a keyframe of a feed."""
+        return (self.wanted == feed != self.shown) or (self.lost and self.shown == feed)
+
+    def restart(self) -> None:
+        """What comes next is of another camera."""
+        self._origin = None
+
+    def forward(self, frame: EncodedVideoFrame, now: float) -> None:
+        """Send a picture, behind the one before."""
+        if frame.keyframe:
+            self.lost = False
+        elapsed = round((now - self._sent_at) * VIDEO_CLOCK_RATE)
+        step = elapsed
+        if self._origin is not None:
+            counted = elapsed_ticks(self._origin, frame.timestamp)
+            if 0 < counted <= elapsed + MAX_STEP * VIDEO_CLOCK_RATE:
+                step = counted
+        self._ticks += max(1, step)
+        self._origin = frame.timestamp
+        self._sent_at = now
+        self._sink(frame._replace(timestamp=self._ticks % (1 << 32)))

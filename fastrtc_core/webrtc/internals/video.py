@@ -1,0 +1,194 @@
+"""Encoded pictures past the codecs of aiortc: as they come, and as they are to be sent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+import av
+from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
+from aiortc.codecs import get_encoder, is_rtx
+from aiortc.codecs.base import Encoder
+from aiortc.jitterbuffer import JitterFrame
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
+from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket
+
+from ...errors import EndOfStreamError
+from ...media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame
+
+logger = logging.getLogger(__name__)
+
+_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
+
+
+class VideoPacket(NamedTuple):
+    """A packet that came in, in whatever way: once more, too, after it was lost.
+
+    Attributes:
+        codec: MIME type in lower case.
+        sequence_number: 16 bits.
+        timestamp: 32 bits.
+        marker: Whether it says that it is the last one of its picture.
+        data: Without the header of the codec.
+    """
+
+    codec: str
+    sequence_number: int
+    timestamp: int
+    marker: bool
+    data: bytes
+
+
+class VideoTap:
+    """Stands where a receiver has its jitter buffer, and never yields a picture by itself.
+
+    Args:
+        receiver: One of video, that has not been started.
+        take: Gets the packets.
+    """
+
+    def __init__(self, receiver: RTCRtpReceiver, take: Callable[[VideoPacket], None]) -> None:
+        private: Any = receiver
+        self._receiver = private
+        self._take = take
+        self._ssrc: int | None = None
+        self._codec: Any = None
+        private._RTCRtpReceiver__jitter_buffer = self
+
+    def add(self, packet: Any) -> tuple[bool, None]:
+        """Take a packet of aiortc."""
+        self._ssrc = packet.ssrc
+        self._codec = codec = self._receiver._RTCRtpReceiver__codecs[packet.payload_type]
+        self._take(
+            VideoPacket(
+                codec.mimeType.lower(),
+                packet.sequence_number,
+                packet.timestamp,
+                bool(packet.marker),
+                packet._data,
+            )
+        )
+        return False, None
+
+    def decode(self, frame: EncodedVideoFrame) -> None:
+        """Decode a picture of the latest packet's codec; it comes out of the receiver's track."""
+        private = self._receiver
+        if private._RTCRtpReceiver__decoder_thread is not None:
+            timestamp = private._RTCRtpReceiver__timestamp_mapper.map(frame.timestamp)
+            waiting = private._RTCRtpReceiver__decoder_queue
+            waiting.put((self._codec, JitterFrame(frame.data, timestamp)))
+
+    @property
+    def waiting(self) -> int:
+        """Pictures that wait to be decoded."""
+        size: int = self._receiver._RTCRtpReceiver__decoder_queue.qsize()
+        return size
+
+    async def request_keyframe(self) -> None:
+        """Ask the other side for a keyframe (RFC 4585 section 6.3.1)."""
+        if self._ssrc is not None:
+            await self._receiver._send_rtcp_pli(self._ssrc)
+
+
+def negotiated_codecs(transceiver: RTCRtpTransceiver) -> tuple[str, ...]:
+    """The MIME types that the other side takes, in lower case, best first."""
+    names = (codec.mimeType.lower() for codec in transceiver._codecs if not is_rtx(codec))
+    return tuple(dict.fromkeys(names))
+
+
+class _Form(NamedTuple):
+    """How pictures of one codec are sent."""
+
+    payload_type: int
+    retransmission: int | None
+    packer: Encoder
+
+
+def send_encoded(
+    sender: RTCRtpSender,
+    next_frame: Callable[[], Awaitable[EncodedVideoFrame]],
+    keyframe_requested: Callable[[], None],
+) -> None:
+    """Send encoded pictures, each in its own codec, if that was negotiated.
+
+    Lost packets are sent again, and reports are made, as aiortc does it.
+
+    Args:
+        sender: One of video, that has not been started.
+        next_frame: Waits for the next picture; ends the sender with `EndOfStreamError`.
+        keyframe_requested: Called when the other side asks for a keyframe.
+    """
+    private: Any = sender
+    original = sender.send
+    forms: dict[str, _Form] = {}
+
+    async def send(parameters: RTCRtpSendParameters) -> None:
+        if not forms:
+            forms.update(_forms(parameters.codecs))
+        await original(parameters)
+
+    async def run(codec: Any) -> None:
+        private._RTCRtpSender__rtp_started.set()
+        # The lower half, because SRTP cannot follow if an early packet is lost at the wrap.
+        sequence_number, origin = random.randrange(1 << 15), random.randrange(1 << 32)
+        try:
+            while True:
+                frame = await next_frame()
+                form = forms.get(frame.codec)
+                if form is None or not private._enabled:
+                    continue
+                private._RTCRtpSender__rtx_payload_type = form.retransmission
+                for packet in _packets(frame, form):
+                    packet.sequence_number = sequence_number
+                    packet.timestamp = (origin + frame.timestamp) & 0xFFFFFFFF
+                    packet.ssrc = private._ssrc
+                    await _send_packet(private, packet)
+                    sequence_number = (sequence_number + 1) & 0xFFFF
+        except (asyncio.CancelledError, ConnectionError, EndOfStreamError):
+            pass
+        except Exception:
+            logger.exception("a sender has failed")
+        finally:
+            private._RTCRtpSender__rtp_exited.set()  # its `stop` waits for this
+
+    private.send = send
+    private._run_rtp = run
+    private._send_keyframe = keyframe_requested
+
+
+def _forms(codecs: Sequence[RTCRtpCodecParameters]) -> dict[str, _Form]:
+    again = {codec.parameters.get("apt"): codec.payloadType for codec in codecs if is_rtx(codec)}
+    forms: dict[str, _Form] = {}
+    for codec in codecs:
+        name = codec.mimeType.lower()
+        if not is_rtx(codec) and name not in forms:
+            number = codec.payloadType or 0
+            forms[name] = _Form(number, again.get(number), get_encoder(codec))
+    return forms
+
+
+def _packets(frame: EncodedVideoFrame, form: _Form) -> list[RtpPacket]:
+    whole = av.Packet(frame.data)
+    whole.pts, whole.time_base = frame.timestamp, _TIME_BASE
+    payloads, _ = form.packer.pack(whole)
+    packets = [RtpPacket(payload_type=form.payload_type, payload=payload) for payload in payloads]
+    if packets:
+        packets[-1].marker = 1
+    return packets
+
+
+async def _send_packet(sender: Any, packet: RtpPacket) -> None:
+    packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0x00FFFFFF
+    packet.extensions.mid = sender._RTCRtpSender__mid
+    sender._RTCRtpSender__rtp_history[packet.sequence_number % RTP_HISTORY_SIZE] = packet
+    await sender.transport._send_rtp(
+        packet.serialize(sender._RTCRtpSender__rtp_header_extensions_map)
+    )
+    sender._RTCRtpSender__ntp_timestamp = clock.current_ntp_time()
+    sender._RTCRtpSender__rtp_timestamp = packet.timestamp
+    sender._RTCRtpSender__octet_count += len(packet.payload)
+    sender._RTCRtpSender__packet_count += 1

@@ -1,0 +1,43 @@
+"""Encoded pictures on their way out of this process."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastrtc_core import EndOfStreamError
+from fastrtc_core.media.video_frames import EncodedVideoFrame
+from fastrtc_core.webrtc.outgoing import MAX_PICTURES, EncodedVideo
+
+
+def picture(number: int, *, keyframe: bool = False) -> EncodedVideoFrame:
+    return EncodedVideoFrame("video/vp8", b"%d" % number, 3000 * number, keyframe)
+
+
+async def test_what_is_not_sent_in_time_is_dropped_up_to_the_next_keyframe() -> None:
+    """Every drop is counted, and a keyframe is asked for; what is left can be decoded."""
+    track = EncodedVideo()
+    asked: list[None] = []
+    track.keyframe_requested = lambda: asked.append(None)
+    for number in range(MAX_PICTURES):
+        track.push(picture(number))
+    assert (track.dropped, len(asked)) == (0, 0)
+    for number in range(MAX_PICTURES, MAX_PICTURES + 5):
+        track.push(picture(number))
+    assert (track.dropped, len(asked)) == (MAX_PICTURES + 5, 5)
+    for number in range(100, 103):
+        track.push(picture(number, keyframe=number == 100))
+    assert (track.dropped, len(asked)) == (MAX_PICTURES + 5, 5)
+    assert [(await track.next_frame()).data for _ in range(3)] == [b"100", b"101", b"102"]
+
+
+async def test_a_keyframe_that_finds_no_room_begins_anew() -> None:
+    track = EncodedVideo()
+    for number in range(MAX_PICTURES):
+        track.push(picture(number))
+    track.push(picture(99, keyframe=True))
+    assert track.dropped == MAX_PICTURES
+    assert (await track.next_frame()).data == b"99"
+    track.end()
+    track.push(picture(100))
+    with pytest.raises(EndOfStreamError):
+        await track.next_frame()

@@ -1,0 +1,169 @@
+"""Encoded pictures on their way in: whole ones to the tap, and to a decoder only for who reads."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Coroutine, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiortc.codecs import CODECS
+from aiortc.rtcrtpreceiver import TimestampMapper
+
+from fastrtc_core.media.video_frames import PATIENCE, EncodedVideoFrame
+from fastrtc_core.tracks import VideoStream
+from fastrtc_core.webrtc.incoming_video import MAX_WAITING, EncodedRemoteVideo, IncomingVideo
+
+pytestmark = pytest.mark.virtual_clock
+VP8 = CODECS["video"][0]
+
+
+def payload(number: int, *, keyframe: bool) -> bytes:
+    """The beginning of a VP8 picture."""
+    start = b"\x00\x00\x00\x9d\x01\x2a" if keyframe else b"\x01\x00\x00"
+    return start + b"%08d" % number
+
+
+class Camera:
+    """Sends packets, one for each picture, to a receiver of which only the parts in use exist."""
+
+    def __init__(self) -> None:
+        self.decoded: queue.Queue[Any] = queue.Queue()
+        self.indications: list[int] = []
+        self.receiver = SimpleNamespace(
+            _RTCRtpReceiver__codecs={97: VP8},
+            _RTCRtpReceiver__decoder_queue=self.decoded,
+            _RTCRtpReceiver__decoder_thread=object(),
+            _RTCRtpReceiver__timestamp_mapper=TimestampMapper(),
+            _send_rtcp_pli=self._indicate,
+        )
+        self.track = EncodedRemoteVideo()
+        self.tapped: list[EncodedVideoFrame] = []
+        self.track.tap = self.tapped.append
+        self.incoming = IncomingVideo(self.track, self.receiver, self._run)  # type: ignore[arg-type]
+        self.keyframes = False
+        """Whether it does what it is asked for."""
+        self._numbers: Iterator[int] = iter(range(10_000))
+        self._asked = True
+
+    async def _indicate(self, ssrc: int) -> None:
+        self.indications.append(ssrc)
+        self._asked = self.keyframes
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+
+    async def send(self, count: int = 1, *, keyframe: bool = False, lost: bool = False) -> None:
+        for _ in range(count):
+            number = next(self._numbers)
+            keyframe = keyframe or self._asked
+            self._asked = False
+            packet = SimpleNamespace(
+                payload_type=97,
+                sequence_number=number,
+                timestamp=3000 * number,
+                marker=1,
+                ssrc=5,
+                _data=payload(number, keyframe=keyframe),
+            )
+            if not lost:
+                buffer: Any = self.receiver._RTCRtpReceiver__jitter_buffer
+                assert buffer.add(packet) == (False, None)
+            keyframe = False
+            await asyncio.sleep(1 / 30)
+
+
+async def test_each_picture_is_tapped_and_none_decoded() -> None:
+    camera = Camera()
+    await camera.send(10)
+    assert [frame.keyframe for frame in camera.tapped] == [True] + [False] * 9
+    assert [frame.timestamp for frame in camera.tapped] == [3000 * n for n in range(10)]
+    assert camera.tapped[3] == EncodedVideoFrame(
+        "video/vp8", payload(3, keyframe=False), 9000, False
+    )
+    assert camera.decoded.empty()
+    assert camera.indications == []
+
+
+async def test_a_beginning_without_a_keyframe() -> None:
+    """Nothing is handed on before one; it is asked for."""
+    camera = Camera()
+    camera._asked = False
+    camera.keyframes = True
+    await camera.send(3)
+    assert camera.indications == [5]
+    assert [frame.keyframe for frame in camera.tapped] == [True, False]
+    assert camera.incoming.incomplete == 1
+
+
+async def test_after_a_loss_nothing_is_handed_on_before_a_keyframe() -> None:
+    """A picture whose forerunner is lost would show rubbish; a request that is lost is repeated."""
+    camera = Camera()
+    await camera.send(5)
+    await camera.send(lost=True)
+    await camera.send(round(PATIENCE * 30) + 60)
+    assert len(camera.tapped) == 5
+    assert len(camera.indications) in (4, 5), "two a second"
+    camera.keyframes = True
+    await camera.send(30)
+    assert camera.tapped[5].keyframe
+    assert len(camera.tapped) > 15
+
+
+async def test_who_reads_begins_with_a_keyframe() -> None:
+    """What comes before it cannot be decoded; the decoder rests when nobody reads."""
+    camera = Camera()
+    await camera.send(5)
+    camera.keyframes = True
+    stream = VideoStream(camera.track)
+    await camera.send(5)
+    codec, first = camera.decoded.get_nowait()
+    assert (codec, first.timestamp) == (VP8, 0)
+    assert first.data[3:6] == b"\x9d\x01\x2a"
+    assert camera.decoded.qsize() == 4
+    await stream.aclose()
+    await camera.send(5)
+    assert camera.decoded.qsize() == 4
+    async with VideoStream(camera.track), VideoStream(camera.track):
+        await camera.send(30)
+        assert camera.decoded.qsize() > 20
+        assert len(camera.indications) == 2, "one for each beginning"
+    assert len(camera.tapped) == 45
+
+
+async def test_a_decoder_that_is_too_slow_is_not_given_more() -> None:
+    """It goes on with a keyframe once it has done what it has."""
+    camera = Camera()
+    camera.keyframes = True
+    async with VideoStream(camera.track):
+        await camera.send(100)
+        assert camera.decoded.qsize() == MAX_WAITING
+        assert camera.incoming.undecoded > 60
+        while not camera.decoded.empty():
+            camera.decoded.get_nowait()
+        await camera.send(30)
+        _, first = camera.decoded.get_nowait()
+        assert first.data[3:6] == b"\x9d\x01\x2a"
+    assert len(camera.tapped) == 130, "who sees it encoded misses nothing"
+
+
+async def test_after_the_end_nothing_is_asked() -> None:
+    camera = Camera()
+    await camera.send(2)
+    camera.incoming.close()
+    camera.track.request_keyframe()
+    await asyncio.sleep(1)
+    assert camera.indications == []
+
+
+async def test_a_keyframe_that_comes_serves_all_who_asked() -> None:
+    camera = Camera()
+    camera.keyframes = True
+    await camera.send(2)
+    camera.track.request_keyframe()
+    camera.track.request_keyframe()
+    await camera.send(60)
+    assert camera.indications == [5]
