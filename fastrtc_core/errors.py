@@ -19,6 +19,7 @@ FastRTCError
 ├── QueueFullError              a bounded queue is full and its producer would not wait
 ├── SourceClosedError           a push to a source that is closed
 ├── SourceError                 an input source cannot be opened or read; the text says which
+├── StreamError                 a stream to or of another participant that failed; the text says why
 ├── RpcError                    a call to another participant that failed; carries a code
 └── EndOfStreamError            a read past the end of a track
 """
@@ -160,6 +161,10 @@ class RpcError(FastRTCError):
         self.code = int(code)
         self.message = message
         self.data = data
+
+
+class StreamError(FastRTCError):
+    """A stream of text or bytes cannot be sent, or read to its end; the text says why."""
 
 
 class EndOfStreamError(FastRTCError):
