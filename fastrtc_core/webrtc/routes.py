@@ -49,9 +49,9 @@ def add_routes(
 
 
 def browser_client() -> str:
-    """The source of the browser client: one module, of two files."""
+    """The source of the browser client: one module, of several files."""
     folder = resources.files("fastrtc_core").joinpath("client")
-    parts = ("browser.js", "publications.js")
+    parts = ("browser.js", "publications.js", "parts.js", "rpc.js", "streams.js", "channel.js")
     return "\n".join(folder.joinpath(part).read_text("utf-8") for part in parts)
 
 
