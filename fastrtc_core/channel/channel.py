@@ -106,7 +106,7 @@ class Channel(StreamMethods, Member):
         self._attachment: Attachment | None = None
         self._emitter = Emitter(EVENTS, engine.call)
         self._rpc = Rpc(self._send_rpc, engine.own)
-        self.data_streams = Streams(self._send_stream, engine.own, engine.call)
+        self._data_streams = Streams(self._send_stream, engine.own, engine.call)
         self.on = self._emitter.on
         self.once = self._emitter.once
         self.off = self._emitter.off
@@ -162,7 +162,7 @@ class Channel(StreamMethods, Member):
         room.leave(self.uid, "left")
         self._engine.note(self, connected=False)
         self._rpc.close()
-        self.data_streams.close()
+        self._data_streams.close()
         for uid in tuple(self._streams):
             await self.unsubscribe_audio(uid)
         await self.source.aclose()
@@ -364,11 +364,11 @@ class Channel(StreamMethods, Member):
             return
         if event == "data_stream":
             self.answering.note(*details)
-            self.data_streams.take(*details)
+            self._data_streams.take(*details)
             return
         if event == "user_left":
             self._rpc.forget(details[0])
-            self.data_streams.forget(details[0])
+            self._data_streams.forget(details[0])
         self._emitter.emit(event, *details)
         if event == "user_joined" and self.options.auto_subscribe_audio and self.may("subscribe"):
             self._subscribe(details[0])

@@ -31,7 +31,7 @@ class StreamMethods:
     for `timeout` s, or leaves, is let go.
     """
 
-    data_streams: Streams
+    _data_streams: Streams
 
     @abstractmethod
     def _stream_receivers(self) -> list[int]:
@@ -86,7 +86,7 @@ class StreamMethods:
         info = TextStreamInfo(
             topic=topic, attributes=dict(attributes or {}), total_size=total_size, **new_stream()
         )
-        return await self.data_streams.begin(
+        return await self._data_streams.begin(
             TextStreamWriter, info, receivers, timeout=timeout, progress=progress
         )
 
@@ -168,7 +168,7 @@ class StreamMethods:
             total_size=total_size,
             **new_stream(),
         )
-        return await self.data_streams.begin(
+        return await self._data_streams.begin(
             ByteStreamWriter, info, receivers, timeout=timeout, progress=progress
         )
 
@@ -183,11 +183,11 @@ class StreamMethods:
         Raises:
             ConfigurationError: If there is a handler for it.
         """
-        self.data_streams.register("text", topic, handler)
+        self._data_streams.register("text", topic, handler)
 
     def unregister_text_stream_handler(self, topic: str) -> None:
         """Take them no longer; idempotent. Those that have begun go on."""
-        self.data_streams.unregister("text", topic)
+        self._data_streams.unregister("text", topic)
 
     def register_byte_stream_handler(self, topic: str, handler: StreamHandler) -> None:
         """Take streams of bytes of a topic; as `register_text_stream_handler`.
@@ -195,15 +195,15 @@ class StreamMethods:
         Raises:
             ConfigurationError: If there is a handler for it.
         """
-        self.data_streams.register("bytes", topic, handler)
+        self._data_streams.register("bytes", topic, handler)
 
     def unregister_byte_stream_handler(self, topic: str) -> None:
         """Take them no longer; idempotent. Those that have begun go on."""
-        self.data_streams.unregister("bytes", topic)
+        self._data_streams.unregister("bytes", topic)
 
     def stream_statistics(self) -> DataStreamStatistics:
         """What became of streams so far."""
-        return self.data_streams.statistics()
+        return self._data_streams.statistics()
 
     def _resolve(self, to: Receivers) -> list[int]:
         others = self._stream_receivers()
