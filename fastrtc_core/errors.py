@@ -20,6 +20,7 @@ FastRTCError
 ├── SourceClosedError           a push to a source that is closed
 ├── SourceError                 an input source cannot be opened or read; the text says which
 ├── BusError                    the bus between servers is away, or refuses what was asked
+├── StreamError                 a stream to or of another participant that failed; the text says why
 ├── RpcError                    a call to another participant that failed; carries a code
 └── EndOfStreamError            a read past the end of a track
 """
@@ -165,6 +166,10 @@ class RpcError(FastRTCError):
         self.code = int(code)
         self.message = message
         self.data = data
+
+
+class StreamError(FastRTCError):
+    """A stream of text or bytes cannot be sent, or read to its end; the text says why."""
 
 
 class EndOfStreamError(FastRTCError):

@@ -7,14 +7,27 @@ from .chat import Chat, ChatMessage
 from .engine import RtcEngine
 from .options import RtcOptions
 from .rpc import RpcErrorCode, RpcInvocation
+from .streams import (
+    ByteStreamInfo,
+    ByteStreamReader,
+    ByteStreamWriter,
+    DataStreamStatistics,
+    TextStreamInfo,
+    TextStreamReader,
+    TextStreamWriter,
+)
 from .tokens import ALL_PERMISSIONS, Grant, Permission, build_token, check_token
 
 __all__ = [
     "ALL_PERMISSIONS",
     "Attachment",
+    "ByteStreamInfo",
+    "ByteStreamReader",
+    "ByteStreamWriter",
     "Channel",
     "Chat",
     "ChatMessage",
+    "DataStreamStatistics",
     "Grant",
     "Permission",
     "RemoteUser",
@@ -22,6 +35,9 @@ __all__ = [
     "RpcInvocation",
     "RtcEngine",
     "RtcOptions",
+    "TextStreamInfo",
+    "TextStreamReader",
+    "TextStreamWriter",
     "TokenError",
     "build_token",
     "check_token",

@@ -21,6 +21,7 @@ from ..errors import (
     OfferError,
     QueueFullError,
     RpcError,
+    StreamError,
 )
 from ..messages import build_message, parse_client_message
 from ..session import CloseReason, MessageChannel
@@ -35,6 +36,8 @@ from .encoding import MixEncoder
 from .mixing import SAMPLE_RATE, Mix
 from .room import Member, Room
 from .rpc import failure_of
+from .streams.lane import Allowance, Lane
+from .streams.packets import refusal_of
 from .tokens import Grant
 
 logger = logging.getLogger(__name__)
@@ -86,6 +89,8 @@ class BrowserMember(Member):
         self._assembler = MessageAssembler()
         self._allowance = BURST
         self._counted = self._loop.time()
+        self._lane = Lane()
+        self._bytes = Allowance(self._counted)
 
     async def run(self, peer: Peer) -> CloseReason:
         """Be in the room until the connection ends; returns why it did."""
@@ -110,9 +115,13 @@ class BrowserMember(Member):
                 self.participant.publish("camera", self.remote_video)
                 room.note_track(self, "camera", published=True)
             async with asyncio.TaskGroup() as tasks:
-                pumps = tasks.create_task(peer.run())
+                pumps = [
+                    tasks.create_task(peer.run()),
+                    tasks.create_task(self._lane.run(lambda: self._channel)),
+                ]
                 await self._stopped.wait()
-                pumps.cancel()
+                for pump in pumps:
+                    pump.cancel()
         except asyncio.CancelledError:
             self._reason = CloseReason.DRAIN
             self._post(build_message("closing", self._reason))
@@ -132,6 +141,11 @@ class BrowserMember(Member):
             uid, text, msg_id = details
             for part in split_message(text, msg_id or secrets.token_hex(8), limit=WHOLE):
                 self._tell("stream_message_part", uid=uid, data=part)
+        elif event == "data_stream":
+            uid, text = details
+            self.answering.note(uid, text)
+            packet = {"event": event, "uid": uid, "data": text}
+            self._lane.push(build_message("message", packet))
         else:
             names = _DETAILS[event]
             self._tell(event, **dict(zip(names, details, strict=True)))
@@ -144,12 +158,16 @@ class BrowserMember(Member):
         for text in self._early:
             self._post(text)
         self._early.clear()
+        self._lane.wake()
 
     def take_message(self, text: str | bytes) -> None:
         """Take a message of the browser; what is wrong with it is answered."""
         try:
-            self._admit()
+            if not self._bytes.take(len(text), self._loop.time()):
+                raise MessageError("too many bytes a second: this message is lost")
             message = parse_client_message(text)
+            if not (isinstance(message.data, dict) and message.data.get("event") == "data_stream"):
+                self._admit()
             if message.type != "message" or not isinstance(message.data, dict):
                 raise MessageError("a member sends messages, each an object with an 'event'")
             self._do(message.data)
@@ -174,6 +192,8 @@ class BrowserMember(Member):
             raise MessageError("the data of a message must be a text")
         if event == "chat_message":
             room.write(self, room.chat.compose(text, msg_id=data.get("id")))
+        elif event == "data_stream":
+            self._carry(room, data.get("to"), text)
         elif event == "rpc":
             self._call(room, data.get("to"), text)
         elif event == "choose_video":
@@ -207,6 +227,15 @@ class BrowserMember(Member):
         if self.local_video is None:
             raise MessageError("this connection receives no video")
         room.video.router.choose(self.uid, others.get(text))
+
+    def _carry(self, room: Room, to: Any, text: str) -> None:
+        if type(to) is not int:
+            raise MessageError("'to' of a data_stream is a uid")
+        try:
+            room.carry_stream(self, text, to)
+        except StreamError as error:
+            if (refusal := refusal_of(text, str(error))) is not None:
+                self._tell("data_stream", uid=to, data=refusal)
 
     def _admit(self) -> None:
         now = self._loop.time()

@@ -8,7 +8,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ChannelClosedError, ConfigurationError, InvalidFrameError, RpcError
+from ..errors import (
+    ChannelClosedError,
+    ConfigurationError,
+    InvalidFrameError,
+    RpcError,
+    StreamError,
+)
 from ..frames import AudioFrame, to_audio_frame
 from ..handler import StreamHandlerBase
 from ..media.converter import Converter
@@ -26,6 +32,8 @@ from .emitter import Emitter
 from .options import RtcOptions
 from .room import Member, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
+from .streams.channel import StreamMethods
+from .streams.service import Streams
 from .tokens import Grant
 
 if TYPE_CHECKING:
@@ -64,7 +72,7 @@ class RemoteUser(NamedTuple):
     tracks: list[str]
 
 
-class Channel(Member):
+class Channel(StreamMethods, Member):
     """A member in this process: it hears each user before mixing, and speaks to all.
 
     Made by `RtcEngine.create_channel`. Callbacks of events get what follows, or as much of it as
@@ -99,6 +107,7 @@ class Channel(Member):
         self._attachment: Attachment | None = None
         self._emitter = Emitter(EVENTS, engine.call)
         self._rpc = Rpc(self._send_rpc, engine.own)
+        self._data_streams = Streams(self._send_stream, engine.own, engine.call)
         self.on = self._emitter.on
         self.once = self._emitter.once
         self.off = self._emitter.off
@@ -156,6 +165,7 @@ class Channel(Member):
         room.leave(self.uid, "left")
         self._engine.note(self, connected=False)
         self._rpc.close()
+        self._data_streams.close()
         for uid in tuple(self._streams):
             await self.unsubscribe_audio(uid)
         await self.source.aclose()
@@ -355,8 +365,13 @@ class Channel(Member):
         if event == "rpc":
             self._rpc.take(*details)
             return
+        if event == "data_stream":
+            self.answering.note(*details)
+            self._data_streams.take(*details)
+            return
         if event == "user_left":
             self._rpc.forget(details[0])
+            self._data_streams.forget(details[0])
         self._emitter.emit(event, *details)
         if event == "user_joined" and self.options.auto_subscribe_audio and self.may("subscribe"):
             self._subscribe(details[0])
@@ -372,6 +387,15 @@ class Channel(Member):
         if self._room is None:
             raise RpcError(RpcErrorCode.SEND_FAILED, "the channel is not connected")
         self._room.call(self, uid, text)
+
+    def _send_stream(self, uid: int, text: str) -> None:
+        if self._room is None:
+            raise StreamError("the channel is not connected")
+        self._room.carry_stream(self, text, uid)
+
+    def _stream_receivers(self) -> list[int]:
+        self._check("publish_messages")
+        return list(self.remote_users)
 
     def _subscribe(self, uid: int) -> AudioStream:
         if uid not in self._streams:

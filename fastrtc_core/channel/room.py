@@ -8,12 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from ..errors import ConfigurationError, DuplicateSessionError, RpcError
+from ..errors import ConfigurationError, DuplicateSessionError, RpcError, StreamError
 from ..tracks import Participant, RemoteAudioTrack
 from .chat import Chat
 from .encoding import MixEncoder
 from .mixing import RoomMixer
 from .rpc import RpcErrorCode
+from .streams.answering import Answering
+from .streams.packets import MAX_PACKET
 from .tokens import ALL_PERMISSIONS, Permission
 from .video import RoomVideo
 
@@ -30,6 +32,7 @@ class Member(ABC):
         uid, name, permissions: As above.
         participant: The tracks that it publishes.
         since: When it joined, as Unix time in s: of two of one uid, the first one stays.
+        answering: The streams that it was sent.
     """
 
     is_here: ClassVar[bool] = True
@@ -46,6 +49,7 @@ class Member(ABC):
         self.permissions = permissions
         self.participant = Participant(str(uid), self.name)
         self.since = time.time()
+        self.answering = Answering()
 
     def may(self, permission: Permission) -> bool:
         """Whether it may do that."""
@@ -207,6 +211,23 @@ class Room:
         if to not in self.members:
             raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
         self.members[to].tell("rpc", sender.uid, text)
+
+    def carry_stream(self, sender: Member, text: str, to: int) -> None:
+        """Carry a packet of a stream to one user; see `streams`.
+
+        Raises:
+            StreamError: If the sender may not, the packet is too large, or there is no such user.
+        """
+        if not sender.may("publish_messages"):
+            answer = sender.answering.answer(to, text)
+            if answer is None:
+                raise StreamError("the token does not allow to send messages")
+            text = answer
+        if len(text) > MAX_PACKET:
+            raise StreamError(f"a packet has up to {MAX_PACKET} characters")
+        if to not in self.members or to == sender.uid:
+            raise StreamError(f"there is no other user {to}")
+        self.members[to].tell("data_stream", sender.uid, text)
 
     def write(self, sender: Member, text: str) -> None:
         """Take a chat message, as `Chat.compose` makes it; everybody gets it, the sender too.

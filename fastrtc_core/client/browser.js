@@ -24,7 +24,8 @@
  * @property {string | URL | AskServer} [offer]  where to post the offer, or a function that answers it
  * @property {Modality} [modality]  default `audio`; `text` opens the data channel alone
  * @property {Mode} [mode]  default `send-receive`
- * @property {object} [trackConstraints]  for `getUserMedia`: `{audio, video}`, or those of the one medium
+ * @property {object} [trackConstraints]  for `getUserMedia`: `{audio, video}`, or those of the one medium;
+ *     a medium that is `false` is received and not sent
  * @property {RTCConfiguration | "server" | (() => Promise<RTCConfiguration>)} [rtcConfiguration]
  *     ICE servers; `"server"` asks the server for them. None are used by default.
  * @property {any[]} [args]  the additional inputs that go with the offer
@@ -228,8 +229,9 @@ export class Connection extends EventTarget {
     addEventListener("pagehide", this.#onPageHide);
     if (kinds.includes("audio")) this.#meters.start();
     const configuration = await this.#rtcConfiguration(signal);
-    const sends = mode !== "receive" && kinds.length > 0;
-    const captured = sends ? await this.#capture(kinds, signal) : new MediaStream();
+    const wanted = (kind) => mode !== "receive" && this.options.trackConstraints?.[kind] !== false;
+    const sent = kinds.filter(wanted);
+    const captured = sent.length > 0 ? await this.#capture(sent, signal) : new MediaStream();
     if (signal.aborted) captured.getTracks().forEach((track) => track.stop());
     signal.throwIfAborted();
 
@@ -248,8 +250,9 @@ export class Connection extends EventTarget {
     };
     this.#channel = pc.createDataChannel("text");
     this.#channel.onmessage = ({ data }) => this.#receive(data);
-    const direction = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" }[mode];
+    const directions = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" };
     for (const kind of kinds) {
+      const direction = wanted(kind) ? directions[mode] : "recvonly";
       const track = captured.getTracks().find((one) => one.kind === kind);
       pc.addTransceiver(track ?? kind, { direction, streams: [captured] });
       if (track) this.#addLocal(track);

@@ -14,6 +14,18 @@ from starlette.requests import ClientDisconnect
 from ..errors import MalformedOfferError, OfferError
 from .signaling import MAX_BODY_BYTES
 
+CLIENT = (
+    "browser.js",
+    "publications.js",
+    "parts.js",
+    "rpc.js",
+    "streams.js",
+    "stream_reader.js",
+    "stream_writer.js",
+    "channel.js",
+)
+"""Files of the browser client, which are one module."""
+
 HandleOffer = Callable[[Any, Mapping[str, str]], Awaitable[dict[str, Any]]]
 ClientConfiguration = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -49,10 +61,9 @@ def add_routes(
 
 
 def browser_client() -> str:
-    """The source of the browser client: one module, of two files."""
+    """The source of the browser client: one module."""
     folder = resources.files("fastrtc_core").joinpath("client")
-    parts = ("browser.js", "publications.js")
-    return "\n".join(folder.joinpath(part).read_text("utf-8") for part in parts)
+    return "\n".join(folder.joinpath(part).read_text("utf-8") for part in CLIENT)
 
 
 async def _read_json(request: Request) -> Any:

@@ -1,9 +1,11 @@
-"""What the browser tests talk to: `python server.py (ui | page) PORT`."""
+"""What the browser tests talk to: `python server.py (ui | page | channel) PORT`."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
@@ -18,12 +20,20 @@ from fastrtc_core import (
     CloseStream,
     HandlerError,
     LocalAudioTrack,
+    RpcError,
     Stream,
     StreamHandler,
     VideoStream,
     send_warning,
 )
-from fastrtc_core.channel import RtcEngine
+from fastrtc_core.channel import (
+    ByteStreamReader,
+    Channel,
+    RpcInvocation,
+    RtcEngine,
+    RtcOptions,
+    TextStreamReader,
+)
 from fastrtc_core.testing import tone
 from fastrtc_handlers import AudioVideoEcho, Echo
 
@@ -36,6 +46,14 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="i
 <script type="module">
   import { Connection } from "/echo/webrtc/client.js";
   window.Connection = Connection;
+</script>"""
+
+
+CHANNEL_PAGE = """<!doctype html><meta charset="utf-8"><title>Channel</title>
+<link rel="icon" href="data:,">
+<script type="module">
+  import * as client from "/rtc/webrtc/client.js";
+  Object.assign(window, client);
 </script>"""
 
 
@@ -200,5 +218,52 @@ def serve_page(port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
+def serve_channel(port: int) -> None:
+    """A page that has the client, and a channel with a bot (uid 9) that answers in kind."""
+    engine = RtcEngine("test")
+    bots: list[Channel] = []
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        bot = engine.create_channel(RtcOptions(channel_name="room", uid=9, name="Bot"))
+        bots.append(bot)
+
+        async def take_text(reader: TextStreamReader, uid: int) -> None:
+            text = await reader.read_all()
+            await bot.send_text(text.upper(), to=uid, topic=reader.info.topic)
+
+        async def take_slowly(reader: ByteStreamReader, uid: int) -> None:
+            async for _ in reader:
+                await asyncio.sleep(0.05)
+
+        async def ask(call: RpcInvocation) -> str:
+            """Call back who calls."""
+            answer = await bot.perform_rpc(call.caller, "name", call.payload)
+            return f"{answer} called"
+
+        def refuse(call: RpcInvocation) -> str:
+            raise RpcError(77, "not today", call.payload)
+
+        bot.register_text_stream_handler("echo", take_text)
+        bot.register_byte_stream_handler("slow", take_slowly)
+        bot.register_rpc_method("ask", ask)
+        bot.register_rpc_method("refuse", refuse)
+        await bot.connect()
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    engine.mount(app, "/rtc")
+
+    @app.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(CHANNEL_PAGE)
+
+    @app.get("/statistics")
+    async def statistics() -> list[int]:
+        return list(bots[0].stream_statistics())
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
 if __name__ == "__main__":
-    {"ui": serve_ui, "page": serve_page}[sys.argv[1]](int(sys.argv[2]))
+    {"ui": serve_ui, "page": serve_page, "channel": serve_channel}[sys.argv[1]](int(sys.argv[2]))

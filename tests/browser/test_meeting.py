@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from .conftest import OpenPage, Screenshot
 from .support import ROOT, Server, record
@@ -55,6 +55,25 @@ def write(page: Page, text: str) -> None:
     page.keyboard.press("Enter")
 
 
+def send_file(pages: dict[str, Page]) -> None:
+    """Bob sends a file; the others find it in the chat, with its size, and get its bytes."""
+    data = bytes(range(256)) * 1000
+    file = FilePayload(name="plan.bin", mimeType="application/octet-stream", buffer=data)
+    with pages["Bob"].expect_file_chooser() as chooser:
+        pages["Bob"].get_by_role("button", name="Send a file to everybody").click()
+    chooser.value.set_files(file)
+    for name in ("Ada", "Cleo"):
+        item = pages[name].get_by_role("list", name="Chat").get_by_role("listitem").last
+        expect(item).to_have_text("Bobplan.bin (256 kB)")
+        with pages[name].expect_download() as download:
+            item.get_by_role("link", name="plan.bin").click()
+        assert download.value.suggested_filename == "plan.bin"
+        assert download.value.path().read_bytes() == data
+    own = pages["Bob"].get_by_role("list", name="Chat").get_by_role("listitem").last
+    expect(own).to_have_text("Bobplan.bin (256 kB)")
+    expect(own.get_by_role("progressbar")).to_have_count(0)
+
+
 def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot) -> None:
     """Everybody hears the others and not itself, reads in order, and sees who comes and goes."""
     pages = {name: enter(open_page, meeting, name) for name in ("Ada", "Bob")}
@@ -67,7 +86,7 @@ def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot)
         assert sorted(people(page)) == ["Ada", "Bob", "Cleo"]
     pages["Ada"].wait_for_timeout(1500)
     for name, page in pages.items():
-        (sound,) = record(page, "[connection.remoteStream]", 1.0, rate=48000)
+        (sound,) = record(page, "[channel.connection.remoteStream]", 1.0, rate=48000)
         sound = sound[-24000:]
         spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
         loudness = {one: spectrum[frequency // 2] for one, frequency in FREQUENCIES.items()}
@@ -78,6 +97,7 @@ def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot)
         write(pages["Bob"], f"line {number}")
     chat = pages["Cleo"].get_by_role("list", name="Chat")
     expect(chat).to_contain_text(re.compile("line 0.*line 1.*line 2.*line 3.*line 4", re.DOTALL))
+    send_file(pages)
     screenshot(pages["Ada"], "demo-meeting")
     pages["Bob"].get_by_role("button", name="Leave").click()
     expect(pages["Bob"].get_by_role("status")).to_have_text("You have left")

@@ -37,6 +37,7 @@ HISTORY_PIECE = 20
 _TOLD = {
     "stream_message": (int, str, str),
     "rpc": (int, str),
+    "data_stream": (int, str),
 }
 """What members on other servers are told, and of which types the details are."""
 

@@ -1,0 +1,311 @@
+/**
+ * A member of a channel, in a page; served as a part of `browser.js`:
+ *
+ *     import { Channel } from "/rtc/webrtc/client.js";
+ *
+ *     const channel = new Channel({ channel: "lobby", name: "Ada" });
+ *     channel.addEventListener("user_joined", ({ detail }) => console.log(detail.user.name));
+ *     channel.addEventListener("chat_message", ({ detail }) => console.log(detail.text));
+ *     joinButton.onclick = () => channel.connect();
+ *
+ * @typedef {{name: string, tracks: string[]}} User
+ * @typedef {{id: string, uid: number, text: string, time: number, final: boolean}} ChatMessage
+ * @typedef {number | number[] | null} Receivers  a uid, several, or everybody who is there
+ * @typedef {(sent: number, total: number | null) => void} OnProgress  in bytes that all of them have read
+ *
+ * Events (each a `CustomEvent`; its `detail` in brackets):
+ * - `connection_state_changed` `{state, reason}`: see `state`;
+ * - `joined` `{uid, channel, users, chat}`: this page is in the channel;
+ * - `user_joined` `{uid, user}`, `user_left` `{uid, user, reason}`;
+ * - `track_published`, `track_unpublished` `{uid, source}`;
+ * - `stream_message` `{uid, data, msg_id}`: a text that somebody sent;
+ * - `chat_message`: a `ChatMessage`; one with an id that its writer has used before replaces it;
+ * - `active_speaker` `{uid}`: who speaks, or `null`;
+ * - `video_source` `{uid}`: whose camera is shown by `connection.remoteStream`, or `null`;
+ * - `error`, `warning`, `closing`, `track`, `untrack`, `level`: as of `Connection`.
+ */
+
+const CHAT_HISTORY = 200;
+const PASSED_ON = ["error", "warning", "closing", "track", "untrack", "level"];
+
+export class Channel extends EventTarget {
+  #calls = new Calls((to, data) => this.connection.send({ event: "rpc", to, data }));
+  #streams = new Streams((to, data) => this.connection.send({ event: "data_stream", to, data }));
+  #parts = new Parts();
+  /** @type {Promise<boolean>} */ #joining = Promise.resolve(false);
+  #entered = (joined) => {};
+  /** Whether members on other servers are reached: "connected", or "reconnecting". */ #reach = "connected";
+
+  /**
+   * @param {{channel: string, name?: string, uid?: number, token?: string}} options  who joins, and
+   *     what; the rest are options of `Connection`
+   */
+  constructor({ channel, name = "", uid, token, ...options }) {
+    super();
+    /** Microphone, devices, further tracks: all of what a `Connection` does. */
+    this.connection = new Connection({
+      modality: "audio",
+      ...options,
+      params: { ...options.params, channel, name, uid, token },
+    });
+    /** Who this page is, while it is in the channel; else 0. */
+    this.uid = 0;
+    /** Everybody else. @type {Map<number, User>} */
+    this.users = new Map();
+    /** What was written, the latest last. @type {ChatMessage[]} */
+    this.chat = [];
+    for (const type of PASSED_ON) {
+      this.connection.addEventListener(type, ({ detail }) => this.#emit(type, detail));
+    }
+    this.connection.addEventListener("state", ({ detail }) => this.#changed(detail));
+    this.connection.addEventListener("message", ({ detail }) => this.#take(detail));
+  }
+
+  /**
+   * That of the `Connection`; or "reconnecting" while only those on the same server are reached.
+   *
+   * @returns {State | "reconnecting"}
+   */
+  get state() {
+    const { state } = this.connection;
+    return state === "connected" ? this.#reach : state;
+  }
+
+  /**
+   * Enter the channel. Call it from a click, so that the browser lets audio play.
+   *
+   * @returns {Promise<boolean>} true once it is in, false if that failed: see the `error` event
+   */
+  connect() {
+    if (["connecting", "connected"].includes(this.connection.state)) return this.#joining;
+    const entered = new Promise((resolve) => {
+      this.#entered = resolve;
+    });
+    this.#joining = this.connection.connect().then((connected) => connected && entered);
+    return this.#joining;
+  }
+
+  /** Leave it. */
+  disconnect() {
+    this.connection.close();
+  }
+
+  // --- messages --------------------------------------------------------------------------------
+
+  /**
+   * Send a text of up to 256 KiB to everybody else, or to one.
+   *
+   * @param {string} text  @param {{to?: number | null, msgId?: string}} [options]
+   * @returns {boolean} false if not connected
+   */
+  sendStreamMessage(text, { to = null, msgId = "" } = {}) {
+    const whole = wellFormed(text);
+    const message = { event: "stream_message", data: whole, to, msg_id: msgId };
+    if (sizeInside(whole) <= PACKET_BYTES) return this.connection.send(message);
+    const parts = splitMessage(whole, msgId || newId());
+    return parts.every((data) => this.connection.send({ event: "stream_message_part", data, to }));
+  }
+
+  /**
+   * Write to the chat. @param {string} text
+   * @param {{id?: string}} [options]  that of an earlier message, to replace it
+   * @returns {boolean} false if not connected
+   */
+  sendChatMessage(text, { id } = {}) {
+    return this.connection.send({ event: "chat_message", data: wellFormed(text), id });
+  }
+
+  // --- video -----------------------------------------------------------------------------------
+
+  /**
+   * See the camera of one user, where it has one; by default that of whoever speaks.
+   *
+   * @param {number | null} uid
+   * @returns {boolean} false if not connected
+   */
+  chooseVideo(uid = null) {
+    return this.connection.send({ event: "choose_video", data: uid === null ? "" : String(uid) });
+  }
+
+  // --- calls -----------------------------------------------------------------------------------
+
+  /**
+   * Call a function of another user, and wait for what it returns.
+   *
+   * @param {number} uid  @param {string} method  @param {string} [payload]
+   * @param {{responseTimeout?: number}} [options]  how long to wait, in s
+   * @returns {Promise<string>} rejects with an `RpcError`
+   */
+  performRpc(uid, method, payload = "", { responseTimeout = 10 } = {}) {
+    return this.#calls.call(uid, method, payload, responseTimeout);
+  }
+
+  /**
+   * Let others call a function.
+   *
+   * @param {string} method
+   * @param {(call: {requestId: string, caller: number, payload: string, responseTimeout: number})
+   *     => Promise<string>} handler  what it throws as `RpcError` reaches the caller
+   */
+  registerRpcMethod(method, handler) {
+    this.#calls.register(method, handler);
+  }
+
+  /** @param {string} method */
+  unregisterRpcMethod(method) {
+    this.#calls.unregister(method);
+  }
+
+  // --- streams ---------------------------------------------------------------------------------
+
+  /**
+   * Send a text of any length, and wait until it was read.
+   *
+   * @param {string} text
+   * @param {{to?: Receivers, topic?: string, attributes?: object, onProgress?: OnProgress, timeout?: number}} [options]
+   * @returns {Promise<StreamInfo>} rejects with a `StreamError` if nobody has read it to its end
+   */
+  async sendText(text, options = {}) {
+    const whole = wellFormed(text);
+    const writer = await this.streamText({ ...options, totalSize: utf8Size(whole) });
+    if (whole) await writer.write(whole);
+    await writer.close();
+    return writer.info;
+  }
+
+  /**
+   * Send a file, and wait until it was read.
+   *
+   * @param {Blob} blob
+   * @param {{name?: string, to?: Receivers, topic?: string, mimeType?: string, attributes?: object,
+   *     onProgress?: OnProgress, timeout?: number}} [options]
+   * @returns {Promise<StreamInfo>} rejects with a `StreamError` if nobody has read it to its end
+   */
+  async sendFile(blob, { name = blob.name ?? "", mimeType = blob.type, ...options } = {}) {
+    const writer = await this.streamBytes(name, { mimeType, ...options, totalSize: blob.size });
+    try {
+      for (let start = 0; start < blob.size; start += WINDOW) {
+        await writer.write(await blob.slice(start, start + WINDOW).arrayBuffer());
+      }
+    } catch (error) {
+      writer.abort("the sender has failed");
+      throw error;
+    }
+    await writer.close();
+    return writer.info;
+  }
+
+  /** Begin to send a text bit by bit; `close` the writer at its end. @returns {Promise<StreamWriter>} */
+  streamText({ topic = "", attributes = {}, totalSize = null, to = null, ...options } = {}) {
+    const info = { kind: "text", topic, attributes, totalSize, mimeType: "text/plain", name: "" };
+    return this.#begin(info, to, options);
+  }
+
+  /** Begin to send bytes bit by bit; `close` the writer at their end. @returns {Promise<StreamWriter>} */
+  streamBytes(name, { topic = "", attributes = {}, totalSize = null, mimeType = "", to = null, ...options } = {}) {
+    const type = mimeType || "application/octet-stream";
+    const info = { kind: "bytes", topic, attributes, totalSize, mimeType: type, name: wellFormed(name) };
+    return this.#begin(info, to, options);
+  }
+
+  /**
+   * Take streams of text of a topic. One that was not read when the handler is done is refused.
+   *
+   * @param {string} topic  @param {(reader: StreamReader, uid: number) => Promise<void>} handler
+   */
+  registerTextStreamHandler(topic, handler) {
+    this.#streams.register("text", topic, handler);
+  }
+
+  /** @param {string} topic */
+  unregisterTextStreamHandler(topic) {
+    this.#streams.unregister("text", topic);
+  }
+
+  /** Take streams of bytes of a topic. @param {string} topic  @param {(reader: StreamReader, uid: number) => Promise<void>} handler */
+  registerByteStreamHandler(topic, handler) {
+    this.#streams.register("bytes", topic, handler);
+  }
+
+  /** @param {string} topic */
+  unregisterByteStreamHandler(topic) {
+    this.#streams.unregister("bytes", topic);
+  }
+
+  async #begin(info, to, options) {
+    if (!this.uid) throw new StreamError("the channel is not connected");
+    const uids = to === null ? [...this.users.keys()] : [...new Set([to].flat())];
+    const unknown = uids.find((uid) => !this.users.has(uid));
+    if (unknown !== undefined) throw new StreamError(`there is no other user ${unknown}`);
+    return this.#streams.begin(info, uids, options);
+  }
+
+  // --- what the server says --------------------------------------------------------------------
+
+  #changed({ state, reason }) {
+    if (state === "closed" || state === "failed") {
+      this.#streams.close();
+      this.#calls.close();
+      this.#parts.clear();
+      this.uid = 0;
+      this.users.clear();
+      this.#entered(false);
+      this.#reach = "connected";
+    }
+    this.#emit("connection_state_changed", { state, reason });
+  }
+
+  #take(message) {
+    if (typeof message?.event !== "string") return;
+    const { event, ...detail } = message;
+    const { uid, data } = detail;
+    if (event === "rpc") this.#calls.take(uid, data);
+    else if (event === "data_stream") this.#streams.take(uid, data);
+    else if (event === "stream_message_part") {
+      const whole = this.#parts.take(uid, data);
+      if (whole) this.#emit("stream_message", { uid, ...whole });
+    } else {
+      this.#follow(event, detail);
+      this.#emit(event, detail);
+      if (event === "joined") this.#entered(true);
+    }
+  }
+
+  /** Keep `uid`, `users` and `chat` as they are. */
+  #follow(event, detail) {
+    const { uid, source } = detail;
+    const user = this.users.get(uid);
+    if (event === "joined") {
+      this.uid = uid;
+      this.#reach = detail.state;
+      this.users = new Map(detail.users.map(({ uid: one, name, tracks }) => [one, { name, tracks }]));
+      this.chat = detail.chat;
+    } else if (event === "connection_state_changed") {
+      this.#reach = detail.state;
+    } else if (event === "user_joined") {
+      this.users.set(uid, { name: detail.user.name, tracks: detail.user.tracks });
+    } else if (event === "user_left") {
+      detail.user = user;
+      this.users.delete(uid);
+      this.#calls.forget(uid);
+      this.#streams.forget(uid);
+      this.#parts.forget(uid);
+    } else if (event === "track_published" && user) {
+      user.tracks = [...new Set([...user.tracks, source])].sort();
+    } else if (event === "track_unpublished" && user) {
+      user.tracks = user.tracks.filter((one) => one !== source);
+    } else if (event === "chat_message") {
+      const index = this.chat.findIndex((one) => one.id === detail.id && one.uid === uid);
+      if (index >= 0) this.chat[index] = detail;
+      else this.chat = [...this.chat, detail].slice(-CHAT_HISTORY);
+    }
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+function newId() {
+  return crypto.getRandomValues(new Uint32Array(2)).join("-");
+}

@@ -1,0 +1,142 @@
+/** Calls between the members of a channel; served as a part of `browser.js`, see `channel/rpc.py`. */
+
+const RPC_BYTES = 15 * 1024; // of a payload
+const RPC_RUNNING = 64; // calls that may run for others at once
+
+/** Why a call failed; the application's own codes lie outside 1400 to 1599. */
+export const RpcErrorCode = Object.freeze({
+  UNSUPPORTED_METHOD: 1400,
+  RECIPIENT_NOT_FOUND: 1401,
+  REQUEST_PAYLOAD_TOO_LARGE: 1402,
+  APPLICATION_ERROR: 1500,
+  RESPONSE_TIMEOUT: 1502,
+  RECIPIENT_DISCONNECTED: 1503,
+  RESPONSE_PAYLOAD_TOO_LARGE: 1504,
+  SEND_FAILED: 1505,
+});
+
+/** A call that failed. Throw it in a method to have the caller see code, text and data. */
+export class RpcError extends Error {
+  /** @param {number} code  @param {string} message  @param {string} [data] */
+  constructor(code, message, data = "") {
+    super(message);
+    this.name = "RpcError";
+    this.code = code;
+    this.data = data;
+  }
+}
+
+/** The calls of one member, both ways. */
+class Calls {
+  #send;
+  /** @type {Map<string, Function>} */ #methods = new Map();
+  /** @type {Map<string, {uid: number, resolve: Function, reject: Function}>} */ #pending = new Map();
+  #count = 0;
+  #running = 0;
+
+  /** @param {(uid: number, text: string) => boolean} send  whether it could */
+  constructor(send) {
+    this.#send = send;
+  }
+
+  register(method, handler) {
+    if (!method || utf8Size(method) > 64) throw new TypeError("The name of a method has 1 to 64 bytes.");
+    if (this.#methods.has(method)) throw new TypeError(`There is a method ${method} already.`);
+    this.#methods.set(method, handler);
+  }
+
+  unregister(method) {
+    this.#methods.delete(method);
+  }
+
+  async call(uid, method, payload, timeout) {
+    if (utf8Size(payload) > RPC_BYTES) {
+      const code = RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE;
+      throw new RpcError(code, `A payload has up to ${RPC_BYTES} bytes.`);
+    }
+    const id = String(++this.#count);
+    let timer = 0;
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#pending.set(id, { uid, resolve, reject });
+        const silent = new RpcError(RpcErrorCode.RESPONSE_TIMEOUT, `No answer in ${timeout} s.`);
+        timer = setTimeout(reject, timeout * 1000, silent);
+        if (this.#send(uid, JSON.stringify({ id, method, payload, timeout }))) return;
+        reject(new RpcError(RpcErrorCode.SEND_FAILED, "The channel is not connected."));
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#pending.delete(id);
+    }
+  }
+
+  /** Take a request or a response; what cannot be read is dropped. */
+  take(sender, text) {
+    const message = parsedObject(text);
+    if (typeof message?.id !== "string") return;
+    if ("method" in message) this.#answer(sender, message);
+    else this.#answered(sender, message);
+  }
+
+  /** A user has left: what it was asked for will not come. */
+  forget(uid) {
+    const left = new RpcError(RpcErrorCode.RECIPIENT_DISCONNECTED, `User ${uid} has left.`);
+    for (const pending of this.#pending.values()) if (pending.uid === uid) pending.reject(left);
+  }
+
+  close() {
+    for (const { uid } of [...this.#pending.values()]) this.forget(uid);
+  }
+
+  async #answer(caller, { id, method, payload = "", timeout = 10 }) {
+    const reply = (fields) => this.#send(caller, JSON.stringify({ id, ...fields }));
+    this.#running += 1;
+    try {
+      reply({ payload: await this.#invoke(caller, id, method, payload, timeout) });
+    } catch (error) {
+      const known = error instanceof RpcError;
+      if (!known) console.error("A method failed.", error);
+      const code = known ? error.code : RpcErrorCode.APPLICATION_ERROR;
+      const message = known ? error.message : "the method failed";
+      reply({ error: { code, message, data: known ? error.data : "" } });
+    } finally {
+      this.#running -= 1;
+    }
+  }
+
+  async #invoke(caller, requestId, method, payload, timeout) {
+    const handler = this.#methods.get(method);
+    if (typeof payload !== "string" || !(timeout > 0 && timeout <= 3600)) {
+      throw new RpcError(RpcErrorCode.APPLICATION_ERROR, "the request cannot be read");
+    }
+    if (utf8Size(payload) > RPC_BYTES) {
+      throw new RpcError(RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, "the payload is too large");
+    }
+    if (!handler) {
+      const name = String(method).slice(0, 64);
+      throw new RpcError(RpcErrorCode.UNSUPPORTED_METHOD, `no method '${name}'`);
+    }
+    if (this.#running > RPC_RUNNING) {
+      throw new RpcError(RpcErrorCode.APPLICATION_ERROR, "too many calls at once");
+    }
+    const result = await handler({ requestId, caller, payload, responseTimeout: timeout });
+    if (typeof result !== "string") throw new TypeError(`A method returns a text, not ${typeof result}.`);
+    if (utf8Size(result) > RPC_BYTES) {
+      const code = RpcErrorCode.RESPONSE_PAYLOAD_TOO_LARGE;
+      throw new RpcError(code, `a payload has up to ${RPC_BYTES} bytes`);
+    }
+    return result;
+  }
+
+  #answered(sender, { id, payload, error }) {
+    const pending = this.#pending.get(id);
+    if (pending?.uid !== sender) return; // too late, or from somebody who was not asked
+    if (typeof payload === "string" && !error) {
+      pending.resolve(payload);
+      return;
+    }
+    const code = Number.isInteger(error?.code) ? error.code : RpcErrorCode.APPLICATION_ERROR;
+    const message = String(error?.message ?? "the answer cannot be read");
+    pending.reject(new RpcError(code, message, String(error?.data ?? "")));
+  }
+}

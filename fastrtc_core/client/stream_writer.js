@@ -1,0 +1,222 @@
+/** Sending a stream; served as a part of `browser.js`, see `channel/streams/outgoing.py`. */
+
+/** Sends a stream, no faster than the slowest of its receivers reads. */
+export class StreamWriter {
+  /** @type {Map<number, {unread: number[], used: number, read: number, chunks: number, since: number}>} */
+  #receivers = new Map();
+  #dropped = new Map();
+  #served = 0;
+  #timeout;
+  #post;
+  #done;
+  #onProgress;
+  #news = new News();
+  #turn = Promise.resolve();
+  #nobody;
+  #written = 0;
+  #chunks = 0;
+  #reported = 0;
+  #error = "";
+  #closed = false;
+  #failed = false;
+  #finished = false;
+
+  /** Made by `Channel.streamText` and `streamBytes`. */
+  constructor(info, receivers, { timeout = STREAM_TIMEOUT, onProgress = () => {} }, post, done) {
+    /** What is said of it. @type {StreamInfo} */
+    this.info = info;
+    for (const uid of receivers) {
+      this.#receivers.set(uid, { unread: [], used: 0, read: 0, chunks: 0, since: 0 });
+    }
+    this.#nobody = this.#receivers.size === 0;
+    this.#timeout = timeout * 1000;
+    this.#onProgress = onProgress;
+    this.#post = post;
+    this.#done = done;
+  }
+
+  /** Who does not receive any longer, and why. @type {Map<number, string>} */
+  get dropped() {
+    return new Map(this.#dropped);
+  }
+
+  /**
+   * Send a piece; resolves when there is room for the next one.
+   *
+   * @param {string | ArrayBuffer | Uint8Array} content
+   */
+  write(content) {
+    return this.#inTurn(() => this.#write(content));
+  }
+
+  /** End it, and wait until it was read; with a reason, it ends before its time. @param {string} [reason] */
+  async close(reason = "") {
+    if (reason) this.abort(reason);
+    else await this.#inTurn(() => this.#end());
+  }
+
+  /** End it before its time, at once. @param {string} reason */
+  abort(reason) {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#error = `the stream was ended: ${reason}`;
+    this.#tell({ packet: "trailer", reason: reason.slice(0, 200) });
+    this.#news.tell();
+    this.#done();
+  }
+
+  /** It can be sent no longer. */
+  fail(reason) {
+    this.#failed = !this.#closed;
+    this.abort(reason);
+  }
+
+  begin() {
+    const { kind, topic, attributes, totalSize, mimeType, name, timestamp } = this.info;
+    const named = kind === "bytes" ? { name } : {};
+    const said = { kind, topic, attributes, total_size: totalSize, mime_type: mimeType, timestamp };
+    this.#tell({ packet: "header", ...said, ...named });
+  }
+
+  /** Take the answer of a receiver. */
+  take(uid, { packet, chunks, reason }) {
+    const one = this.#receivers.get(uid);
+    if (!one) return;
+    if (packet === "refusal") {
+      this.#drop(uid, String(reason));
+    } else if (chunks > one.chunks && chunks <= one.chunks + one.unread.length) {
+      for (; one.chunks < chunks; one.chunks += 1) {
+        const size = one.unread.shift();
+        one.used -= size + CHUNK_OVERHEAD;
+        one.read += size;
+      }
+      one.since = performance.now();
+    }
+    this.#notice();
+  }
+
+  forget(uid) {
+    if (this.#receivers.has(uid)) this.#drop(uid, "has left");
+    this.#notice();
+  }
+
+  async #write(content) {
+    this.#check();
+    const text = this.info.kind === "text";
+    if (text !== (typeof content === "string")) throw new TypeError(`Write ${this.info.kind}.`);
+    const whole = text ? wellFormed(content) : asBytes(content);
+    const size = text ? utf8Size(whole) : whole.length;
+    const { totalSize } = this.info;
+    if (totalSize !== null && this.#written + size > totalSize) {
+      throw new RangeError(`More than the total size of ${totalSize} bytes was written.`);
+    }
+    if (this.#nobody) {
+      this.#written += size;
+      return;
+    }
+    for (const piece of text ? cutText(whole, PACKET_BYTES - 200) : cutBytes(whole)) {
+      const bytes = text ? utf8Size(piece) : piece.length;
+      await this.#until(() => this.#hasRoom(bytes));
+      this.#check();
+      for (const one of this.#receivers.values()) {
+        if (!one.unread.length) one.since = performance.now();
+        one.unread.push(bytes);
+        one.used += bytes + CHUNK_OVERHEAD;
+      }
+      const content64 = text ? piece : btoa(String.fromCharCode(...piece));
+      const index = this.#chunks++;
+      this.#written += bytes;
+      await this.#tell({ packet: "chunk", index, content: content64 });
+    }
+  }
+
+  async #end() {
+    if (this.#closed && !this.#failed) return;
+    try {
+      const { totalSize } = this.info;
+      this.#check();
+      if (totalSize !== null && this.#written < totalSize) {
+        throw new StreamError(`${this.#written} bytes were written, not ${totalSize}`);
+      }
+      this.#finished = true;
+      this.#tell({ packet: "trailer", reason: "" });
+      await this.#until(() => [...this.#receivers.values()].every(({ unread }) => !unread.length));
+      this.#check();
+    } catch (error) {
+      this.abort("the sender has failed");
+      throw error;
+    }
+    if (!this.#closed) this.#done();
+    this.#closed = true;
+  }
+
+  #inTurn(action) {
+    const turn = this.#turn.then(action);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  #hasRoom(size) {
+    const taken = size + CHUNK_OVERHEAD;
+    return [...this.#receivers.values()].every(({ unread, used }) => !unread.length || used + taken <= WINDOW);
+  }
+
+  async #until(holds) {
+    for (;;) {
+      const waiting = [...this.#receivers].filter(([, { unread }]) => unread.length);
+      for (const [uid, { since }] of waiting) {
+        if (performance.now() - since < this.#timeout) continue;
+        this.#drop(uid, `acknowledged nothing for ${this.#timeout / 1000} s`);
+      }
+      if (this.#error || holds() || this.#deserted) return;
+      const alive = waiting.filter(([uid]) => this.#receivers.has(uid));
+      await this.#news.wait(Math.min(...alive.map(([, { since }]) => since + this.#timeout)));
+    }
+  }
+
+  #drop(uid, reason) {
+    const one = this.#receivers.get(uid);
+    this.#receivers.delete(uid);
+    if (this.#finished && !one.unread.length) this.#served += 1;
+    else this.#dropped.set(uid, reason);
+  }
+
+  #notice() {
+    const read = Math.min(...[...this.#receivers.values()].map((one) => one.read));
+    if (read > this.#reported && read < Infinity) {
+      this.#reported = read;
+      callBack(this.#onProgress, read, this.info.totalSize);
+    }
+    this.#news.tell();
+  }
+
+  get #deserted() {
+    return !this.#nobody && !this.#receivers.size && !this.#served;
+  }
+
+  #check() {
+    if (this.#error) throw new StreamError(this.#error);
+    if (this.#closed) throw new StreamError("the stream was closed");
+    if (!this.#deserted) return;
+    const why = [...this.#dropped].map(([uid, reason]) => `user ${uid}: ${reason}`);
+    throw new StreamError(`nobody receives the stream: ${why.join("; ").slice(0, 500)}`);
+  }
+
+  #tell(fields) {
+    return this.#post([...this.#receivers.keys()], JSON.stringify({ stream: this.info.streamId, ...fields }));
+  }
+}
+
+/** @param {ArrayBuffer | ArrayBufferView} content */
+function asBytes(content) {
+  if (content instanceof ArrayBuffer) return new Uint8Array(content);
+  return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
+}
+
+function* cutBytes(bytes) {
+  let start = 0;
+  do {
+    yield bytes.subarray(start, start + CHUNK_BYTES);
+    start += CHUNK_BYTES;
+  } while (start < bytes.length);
+}

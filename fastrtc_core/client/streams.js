@@ -1,0 +1,189 @@
+/**
+ * Streams of text and bytes between the members of a channel; served as a part of `browser.js`. The
+ * packets and the flow control are those of `channel/streams/`.
+ *
+ * @typedef {object} StreamInfo
+ * @property {string} streamId
+ * @property {"text" | "bytes"} kind
+ * @property {string} topic
+ * @property {Object<string, string>} attributes
+ * @property {number | null} totalSize  in bytes, if that is known
+ * @property {string} mimeType
+ * @property {string} name  of a file, as a stranger says: no path to trust
+ * @property {number} timestamp  ms since 1970
+ */
+
+const WINDOW = 65_536; // bytes that a receiver was sent and has not read
+const CHUNK_OVERHEAD = 256; // bytes that a chunk counts for beside its content
+const CHUNK_BYTES = 10_000;
+const STREAM_TIMEOUT = 10; // s
+const STREAM_IDLE = 30_000; // ms
+const STREAMS_PER_SENDER = 16;
+const STREAMS_OPEN = 64;
+const READ_LIMIT = 64 << 20; // bytes that readAll holds
+const PACE = 3_000; // bytes that go out in a ms; the server takes 4000
+const PACE_BURST = 500_000;
+
+/** A stream that could not be sent, or read to its end; the message says why. */
+export class StreamError extends Error {
+  constructor(message) {
+    super(message);
+    this.name = "StreamError";
+  }
+}
+
+/** All streams of one member, both ways. */
+class Streams {
+  #send;
+  #handlers = new Map();
+  /** @type {Map<string, StreamWriter>} */ #writers = new Map();
+  /** By sender and id. @type {Map<string, {uid: number, reader: StreamReader}>} */ #readings = new Map();
+  #slots = [];
+  #credit = PACE_BURST;
+  #counted = performance.now();
+
+  /** @param {(uid: number, text: string) => boolean} send */
+  constructor(send) {
+    this.#send = send;
+  }
+
+  register(kind, topic, handler) {
+    const key = JSON.stringify([kind, topic]);
+    if (this.#handlers.has(key)) throw new TypeError(`There is a handler for the topic "${topic}" already.`);
+    this.#handlers.set(key, handler);
+  }
+
+  unregister(kind, topic) {
+    this.#handlers.delete(JSON.stringify([kind, topic]));
+  }
+
+  /** Begin to send; waits while as many streams as one receiver takes are being sent. */
+  async begin(info, receivers, options) {
+    while (this.#writers.size >= STREAMS_PER_SENDER) {
+      await new Promise((resolve) => this.#slots.push(resolve));
+    }
+    const whole = { streamId: newId(), ...info };
+    const writer = new StreamWriter(
+      { timestamp: Date.now(), ...whole },
+      receivers,
+      options,
+      (uids, text) => this.#post(uids, text),
+      () => {
+        this.#writers.delete(whole.streamId);
+        this.#slots.shift()?.();
+      },
+    );
+    this.#writers.set(whole.streamId, writer);
+    writer.begin();
+    return writer;
+  }
+
+  /** Take a packet; what cannot be read is dropped. */
+  take(uid, text) {
+    const packet = parsedObject(text);
+    if (typeof packet?.stream !== "string") return;
+    if (packet.packet === "header") this.#open(uid, packet);
+    else if (packet.packet === "chunk" || packet.packet === "trailer") this.#goOn(uid, packet);
+    else this.#writers.get(packet.stream)?.take(uid, packet);
+  }
+
+  forget(uid) {
+    for (const writer of [...this.#writers.values()]) writer.forget(uid);
+    for (const one of this.#readings.values()) if (one.uid === uid) one.reader.fail(`user ${uid} has left`);
+  }
+
+  close() {
+    for (const writer of [...this.#writers.values()]) writer.fail("the channel was left");
+    for (const { reader } of this.#readings.values()) reader.fail("the channel was left");
+  }
+
+  #open(uid, header) {
+    const { stream, kind, topic, attributes, total_size: totalSize = null } = header;
+    const readable =
+      (kind === "text" || kind === "bytes") &&
+      typeof topic === "string" &&
+      (totalSize === null || Number.isSafeInteger(totalSize));
+    const key = `${uid} ${stream}`;
+    if (!readable || this.#readings.has(key)) return;
+    const handler = this.#handlers.get(JSON.stringify([kind, topic]));
+    const readings = [...this.#readings.values()];
+    const unread = readings.filter((one) => one.uid === uid && !one.reader.drained);
+    if (!handler) {
+      this.#refuse(uid, stream, `nobody takes ${kind} of the topic '${topic.slice(0, 64)}'`);
+    } else if (readings.length >= STREAMS_OPEN || unread.length >= STREAMS_PER_SENDER) {
+      this.#refuse(uid, stream, "too many streams at once");
+    } else {
+      const info = {
+        streamId: stream,
+        kind,
+        topic,
+        attributes: { ...attributes },
+        totalSize,
+        mimeType: String(header.mime_type ?? ""),
+        name: String(header.name ?? ""),
+        timestamp: Number(header.timestamp) || 0,
+      };
+      const reader = new StreamReader(info, (chunks) => this.#answer(uid, { stream, packet: "ack", chunks }));
+      this.#readings.set(key, { uid, reader });
+      this.#handle(handler, key, uid, stream, reader);
+    }
+  }
+
+  #goOn(uid, packet) {
+    const reading = this.#readings.get(`${uid} ${packet.stream}`);
+    if (!reading) {
+      if (packet.packet === "chunk") this.#refuse(uid, packet.stream, "no such stream is open");
+      return;
+    }
+    const { reader } = reading;
+    if (!reader.open) return;
+    if (packet.packet === "chunk" && typeof packet.content !== "string") return;
+    const wrong = packet.packet === "chunk" ? reader.takeChunk(packet) : reader.takeTrailer(packet);
+    if (wrong) this.#refuse(uid, packet.stream, wrong);
+  }
+
+  async #handle(handler, key, uid, stream, reader) {
+    let reason = "its handler has ended";
+    try {
+      await handler(reader, uid);
+    } catch (error) {
+      reason = error instanceof StreamError ? error.message : "its handler has failed";
+      console.error("A stream was not read to its end.", error);
+    }
+    this.#readings.delete(key);
+    if (!reader.drained && !reader.failed) this.#refuse(uid, stream, reason);
+    reader.fail(reason);
+  }
+
+  #refuse(uid, stream, reason) {
+    this.#answer(uid, { stream, packet: "refusal", reason: reason.slice(0, 200) });
+  }
+
+  #answer(uid, packet) {
+    this.#send(uid, JSON.stringify(packet));
+  }
+
+  /** Send a packet to some, no faster than the server takes it. */
+  async #post(uids, text) {
+    for (const uid of uids) this.#send(uid, text);
+    const now = performance.now();
+    const cost = (sizeInside(text) + 1000) * uids.length;
+    this.#credit = Math.min(PACE_BURST, this.#credit + (now - this.#counted) * PACE) - cost;
+    this.#counted = now;
+    if (this.#credit < 0) await new Promise((resolve) => setTimeout(resolve, -this.#credit / PACE));
+  }
+}
+
+/** Call a function of the page; what it throws is its own. */
+function callBack(callback, ...args) {
+  try {
+    callback(...args);
+  } catch (error) {
+    reportError(error);
+  }
+}
+
+/** A text without halves of characters, which no other language can read. @param {string} text */
+function wellFormed(text) {
+  return text.toWellFormed?.() ?? text;
+}
