@@ -63,14 +63,12 @@ async def test_a_browser_sends_and_is_sent_streams() -> None:
         await eventually(lambda: packets(browser) == [Ack("s", 1)], "the ack")
 
         sending = asyncio.create_task(desk.send_text("x" * 20_000, to=1, timeout=5))
-        received = await eventually(lambda: packets(browser)[1:4], "the stream")
         await eventually(lambda: len(packets(browser)) == 5, "its end")
         header, first, second, trailer = packets(browser)[1:]
         assert isinstance(header, Header)
         assert isinstance(first, Chunk)
         assert isinstance(second, Chunk)
         assert isinstance(trailer, Trailer)
-        assert len(received) == 3
         assert first.content + second.content == "x" * 20_000
         assert not sending.done()
         await send(browser, 9, Ack(header.stream, 2))
