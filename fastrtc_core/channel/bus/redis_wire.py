@@ -76,10 +76,15 @@ class Target:
             self.name = f"{parts.scheme}://{host}:{port}/{options.get('db', 0)}"
         self._options = options
         try:
-            self._make(**options)
+            trial = self._make(**options)
+            # Reading the certificates of all authorities takes long enough to be heard, so it is
+            # done once, and not at each attempt to connect.
+            self._tls = getattr(trial, "ssl_context", None)
+            if self._tls is not None:
+                self._tls.get()
         except Exception as error:
             raise ConfigurationError(
-                f"the url of {self.name} asks for something that redis-py does not know "
+                f"the url of {self.name} asks for something that redis-py cannot do "
                 f"({type(error).__name__}); look at what stands behind its ?"
             ) from None
 
@@ -88,17 +93,19 @@ class Target:
 
     def wire(self) -> Wire:
         """A socket to it, to be opened."""
-        return Wire(self._make, self._options)
+        return Wire(self._make, self._options, self._tls)
 
 
 class Wire:
     """One socket to a server, from `open` to `close`."""
 
-    def __init__(self, make: Any, options: dict[str, Any]) -> None:
+    def __init__(self, make: Any, options: dict[str, Any], tls: Any = None) -> None:
         from redis import exceptions
 
         self._errors = exceptions
         self._connection: Any = make(**options, redis_connect_func=self._shake_hands)
+        if tls is not None:
+            self._connection.ssl_context = tls
         self._transport: asyncio.WriteTransport | None = None
 
     async def open(self) -> None:

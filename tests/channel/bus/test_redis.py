@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
+import ipaddress
 import logging
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from fastrtc_core import BusError, ConfigurationError
 from fastrtc_core.channel.bus import RedisBus
@@ -111,6 +118,56 @@ async def commands_processed(bus: RedisBus) -> int:
         if line.startswith(b"total_commands_processed:"):
             return int(line.partition(b":")[2])
     raise AssertionError("no such line")
+
+
+async def test_tls(tmp_path: Path) -> None:
+    """`rediss://` with an authority of one's own; and a frozen end leaves no socket (conftest)."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    certificate, key = self_signed(tmp_path)
+    options = ["--tls-port", f"{port}", "--tls-auth-clients", "no"]
+    options += ["--tls-cert-file", certificate, "--tls-key-file", key]
+    server = RedisServer(tmp_path, *options, "--tls-ca-cert-file", certificate)
+    url = f"rediss://127.0.0.1:{port}/0"
+    got: list[bytes] = []
+    try:
+        server.start()
+        with pytest.raises(ConfigurationError, match="FileNotFoundError"):
+            RedisBus(f"{url}?ssl_ca_certs={tmp_path}/missing.pem")
+        async with two_buses(f"{url}?ssl_ca_certs={certificate}") as (one, two):
+            await two.subscribe("room", got.append)
+            one.publish("room", b"1")
+            await until(lambda: got == [b"1"])
+            assert repr(one) == f"<RedisBus {url} connected>"
+            server.freeze()
+    finally:
+        server.thaw()
+        server.kill()
+
+
+def self_signed(folder: Path) -> tuple[str, str]:
+    """A certificate for the loopback address, and its key, as files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "certificate.pem").write_bytes(certificate.public_bytes(pem))
+    form = serialization.PrivateFormat.PKCS8
+    secret = key.private_bytes(pem, form, serialization.NoEncryption())
+    (folder / "key.pem").write_bytes(secret)
+    return f"{folder}/certificate.pem", f"{folder}/key.pem"
 
 
 # Who is let in
