@@ -107,3 +107,65 @@ def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot)
     expect(pages["Ada"].get_by_text("Cleo has left.")).to_be_visible(timeout=6_500)
     pages["Ada"].get_by_role("button", name="Leave").click()
     expect(pages["Ada"].get_by_role("status")).to_have_text("You have left")
+
+
+# A camera that shows one colour.
+CAMERA = """(colour) => {
+  const microphone = navigator.mediaDevices.getUserMedia;
+  navigator.mediaDevices.getUserMedia = async (constraints) => {
+    const stream = await microphone(constraints);
+    if (!constraints.video) return stream;
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [640, 480];
+    const pen = canvas.getContext("2d");
+    let step = 0;
+    setInterval(() => {
+      pen.fillStyle = colour;
+      pen.fillRect(0, 0, 640, 480);
+      pen.fillStyle = "white";
+      pen.fillRect((step += 4) % 640, 20, 40, 40);
+    }, 40);
+    stream.addTrack(canvas.captureStream(25).getVideoTracks()[0]);
+    return stream;
+  };
+}"""
+
+SHOWN = """() => {
+  const video = document.getElementById("shown");
+  if (video.hidden || !video.videoWidth) return null;
+  const pen = new OffscreenCanvas(1, 1).getContext("2d");
+  pen.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
+  const [red, green, blue] = pen.getImageData(0, 0, 1, 1).data;
+  return red > blue + 60 ? "red" : blue > red + 60 ? "blue" : "neither";
+}"""
+
+
+def test_cameras(meeting: Server, open_page: OpenPage, screenshot: Screenshot) -> None:
+    """Who speaks is shown, to those without a camera too; a click chooses; one can be added."""
+    pages: dict[str, Page] = {}
+    for name, colour in (("Ada", "#d02020"), ("Bob", "#2020d0"), ("Cleo", None)):
+        page = pages[name] = open_page(f"{meeting.url}/?room=cameras")
+        page.evaluate(TONE, FREQUENCIES[name])
+        if colour is not None:
+            page.evaluate(CAMERA, colour)
+            page.get_by_role("button", name="Camera").click()
+        page.get_by_label("Your name").fill(name)
+        page.get_by_role("button", name="Join").click()
+        expect(page.get_by_role("status")).to_have_text("You are in the meeting")
+    pages["Ada"].wait_for_function(f"({SHOWN})() === 'blue'")
+    pages["Bob"].wait_for_function(f"({SHOWN})() === 'red'")
+    cleo = pages["Cleo"]
+    for name, colour in (("Ada", "red"), ("Bob", "blue")):
+        cleo.get_by_role("list", name="People").get_by_text(name).click()
+        cleo.wait_for_function(f"({SHOWN})() === '{colour}'")
+        expect(cleo.locator("figcaption")).to_have_text(name)
+    expect(cleo.get_by_label("Your camera")).to_be_hidden()
+    screenshot(pages["Ada"], "demo-meeting-cameras")
+    cleo.evaluate(CAMERA, "#20a020")
+    cleo.get_by_role("button", name="Camera").click()
+    expect(cleo.get_by_label("Your camera")).to_be_visible()
+    expect(pages["Ada"].get_by_title("Show Cleo")).to_be_visible()
+    for page in pages.values():
+        page.get_by_role("button", name="Leave").click()
+        expect(page.get_by_role("status")).to_have_text("You have left")
+        expect(page.locator("figure")).to_be_hidden()

@@ -17,7 +17,13 @@ from fastrtc_core import (
     RpcError,
     UnavailableError,
 )
-from fastrtc_core.channel import ChatMessage, RtcOptions
+from fastrtc_core.channel import (
+    ByteStreamReader,
+    Channel,
+    ChatMessage,
+    RtcOptions,
+    TextStreamReader,
+)
 from fastrtc_core.channel.cluster import link as link_module
 from fastrtc_core.channel.cluster.member import RemoteMember
 from fastrtc_core.channel.cluster.wire import pack_note
@@ -347,3 +353,34 @@ async def test_a_token_serves_once_on_all_servers() -> None:
         two.buses[1].mend()
         await two[0]._check_use(grants[1])
         await two[1]._check_use(grants[2])
+
+
+async def test_streams_cross() -> None:
+    """Texts and bytes, to one and to all, at the pace of who reads; a dead server is let go."""
+    async with servers(3) as three:
+        one, two, other = [await three.join(server, server + 1) for server in range(3)]
+        await settle()
+        texts: list[tuple[int, str]] = []
+        files: dict[int, bytes] = {}
+
+        async def read(reader: TextStreamReader, uid: int) -> None:
+            texts.append((uid, await reader.read_all()))
+
+        two.register_text_stream_handler("notes", read)
+        for member in (two, other):
+
+            async def keep(reader: ByteStreamReader, _uid: int, member: Channel = member) -> None:
+                files[member.uid] = await reader.read_all()
+
+            member.register_byte_stream_handler("files", keep)
+        await one.send_text("ä" * 50_000, to=2, topic="notes")
+        assert texts == [(1, "ä" * 50_000)]
+        content = bytes(range(256)) * 2000
+        async with await one.stream_bytes("all", topic="files", total_size=len(content)) as writer:
+            await writer.write(content)
+        assert files == {2: content, 3: content}
+        three.buses[2].cut()
+        async with asyncio.timeout(12):
+            async with await one.stream_bytes("rest", topic="files") as writer:
+                await writer.write(content)
+        assert writer.dropped == {3: "has left"}
