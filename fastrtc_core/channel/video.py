@@ -22,11 +22,15 @@ class RoomVideo:
     Attributes:
         router: Decides who sees whom.
         encoders: What is encoded at the moment.
+        watched: Whose cameras are seen, or are to be seen.
+        watched_changed: Called when these are others.
     """
 
     def __init__(self, tell: Callable[[int, int | None], None]) -> None:
         self.router = VideoRouter(asyncio.get_running_loop().time, self, tell)
         self.encoders: dict[Feed, CameraEncoder] = {}
+        self.watched: frozenset[int] = frozenset()
+        self.watched_changed: Callable[[], None] = lambda: None
         self._cameras: dict[int, Participant] = {}
         self._taps: dict[int, EncodedRemoteVideo] = {}
 
@@ -74,6 +78,11 @@ class RoomVideo:
             self.encoders[feed] = CameraEncoder(
                 self._cameras[feed.uid].publication("camera"), feed.codec, self._sink(feed.uid)
             )
+
+    def note_watched(self, uids: frozenset[int]) -> None:
+        """See `Cameras`."""
+        self.watched = uids
+        self.watched_changed()
 
     def _sink(self, uid: int) -> Callable[[EncodedVideoFrame], None]:
         return lambda frame: self.router.push(uid, frame, made=True)

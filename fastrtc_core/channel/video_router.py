@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, elapsed_ticks
 
 VP8 = "video/vp8"
+CODECS = (VP8, "video/h264")
+"""What can be forwarded."""
 
 REPORT_INTERVAL = 1.0
 """How often in s the losses of one receiver may cost its publisher a keyframe."""
@@ -36,6 +38,9 @@ class Cameras(Protocol):
 
     def encode(self, feeds: frozenset[Feed]) -> None:
         """These feeds are to be made from pictures, and no others."""
+
+    def note_watched(self, uids: frozenset[int]) -> None:
+        """These cameras are seen, or are to be seen, by anybody, and no others."""
 
 
 class VideoRouter:
@@ -66,6 +71,7 @@ class VideoRouter:
         self._receivers: dict[int, _Receiver] = {}
         self._speaker: int | None = None
         self._encoded: frozenset[Feed] = frozenset()
+        self._watched: frozenset[int] = frozenset()
 
     # Who takes part
 
@@ -91,8 +97,27 @@ class VideoRouter:
             self._speaker = None
         self._review()
 
+    def announce(self, uid: int, codec: str) -> None:
+        """A camera that sends nothing until it is watched will send pictures in this codec."""
+        publisher = self._publishers.get(uid)
+        if publisher is not None and codec != publisher.codec:
+            publisher.codec = codec
+            self._review()
+
+    def codec_of(self, uid: int) -> str | None:
+        """In which codec a camera can be had without being transcoded; `None` before it gives."""
+        publisher = self._publishers.get(uid)
+        if publisher is None or not publisher.gives:
+            return None
+        return publisher.codec or VP8
+
     def add_receiver(
-        self, uid: int, codecs: Sequence[str], sink: Callable[[EncodedVideoFrame], None]
+        self,
+        uid: int,
+        codecs: Sequence[str],
+        sink: Callable[[EncodedVideoFrame], None],
+        *,
+        only: int | None = None,
     ) -> None:
         """Somebody wants to see.
 
@@ -100,8 +125,10 @@ class VideoRouter:
             uid: Who.
             codecs: What it takes, best first.
             sink: Gets the pictures.
+            only: Whose camera it sees, if it is to see no other.
         """
-        receiver = self._receivers[uid] = _Receiver(uid, tuple(codecs), sink, self._time())
+        receiver = _Receiver(uid, tuple(codecs), sink, self._time(), only)
+        self._receivers[uid] = receiver
         if self._speaker != uid:
             receiver.speaker = self._speaker
         self._review()
@@ -189,9 +216,14 @@ class VideoRouter:
         self._encode_what_is_watched()
 
     def _encode_what_is_watched(self) -> None:
-        watched = {receiver.wanted for receiver in self._receivers.values()}
-        watched |= {receiver.shown for receiver in self._receivers.values()}
-        encoded = frozenset(feed for feed in watched if feed is not None and self._made(feed))
+        wanted = {receiver.wanted for receiver in self._receivers.values()}
+        shown = {receiver.shown for receiver in self._receivers.values()}
+        feeds = [feed for feed in wanted | shown if feed is not None]
+        watched = frozenset(feed.uid for feed in feeds)
+        if watched != self._watched:
+            self._watched = watched
+            self._cameras.note_watched(watched)
+        encoded = frozenset(feed for feed in feeds if self._made(feed))
         if encoded != self._encoded:
             self._encoded = encoded
             self._cameras.encode(encoded)
@@ -200,6 +232,8 @@ class VideoRouter:
         if not receiver.codecs:
             return None
         others = [uid for uid, one in self._publishers.items() if one.gives and uid != receiver.uid]
+        if receiver.only is not None:
+            others = [uid for uid in others if uid == receiver.only]
         seen = receiver.wanted.uid if receiver.wanted is not None else None
         for uid in (receiver.chosen, receiver.speaker, seen, *others[:1]):
             if uid in others:
@@ -248,7 +282,7 @@ class _Receiver:
     """Somebody who sees one camera at a time.
 
     Attributes:
-        uid, codecs: See `VideoRouter.add_receiver`.
+        uid, codecs, only: See `VideoRouter.add_receiver`.
         chosen: Whom it has chosen to see.
         speaker: Who spoke last, but for itself.
         wanted: What it is to see; differs from `shown` until a keyframe comes.
@@ -264,9 +298,11 @@ class _Receiver:
         codecs: tuple[str, ...],
         sink: Callable[[EncodedVideoFrame], None],
         now: float,
+        only: int | None,
     ) -> None:
         self.uid = uid
         self.codecs = codecs
+        self.only = only
         self.chosen: int | None = None
         self.speaker: int | None = None
         self.wanted: Feed | None = None

@@ -27,6 +27,7 @@ class Table:
         self.asked: Counter[Feed] = Counter()
         self.due: set[Feed] = set()
         self.encoded: frozenset[Feed] = frozenset()
+        self.watched: frozenset[int] = frozenset()
         self.told: list[tuple[int, int | None]] = []
         self.seen: dict[int, list[EncodedVideoFrame]] = {}
         self.counts: Counter[int] = Counter()
@@ -38,6 +39,9 @@ class Table:
     def encode(self, feeds: frozenset[Feed]) -> None:
         self.due |= feeds - self.encoded  # an encoder begins with a keyframe
         self.encoded = feeds
+
+    def note_watched(self, uids: frozenset[int]) -> None:
+        self.watched = uids
 
     def tell(self, uid: int, source: int | None) -> None:
         self.told.append((uid, source))

@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 HEARTBEAT = 1.0
 """Time in s between two states of a room that a server sends."""
 
+LONGEST_CLAIM = 365 * 86400.0
+"""Time in s for which it is remembered that a token was used."""
+
 
 class Cluster:
     """Links the rooms of this server with those of others.
@@ -61,7 +64,7 @@ class Cluster:
         Raises:
             BusError: If that cannot be said now.
         """
-        ttl = max(1.0, grant.expires - time.time())
+        ttl = min(max(1.0, grant.expires - time.time()), LONGEST_CLAIM)
         return await self._bus.claim(f"{self._appid}/token/{grant.id}", ttl)
 
     def link(self, room: Room) -> RoomLink:

@@ -3,8 +3,10 @@
 The notes, by `type`:
 
 - `state`: who is here, all of it, every second and at each change; so nothing that is lost matters
-  for long. `age` is that of the room, `listens` whether anybody here would hear others.
+  for long. `age` is that of the room, `listens` whether anybody here would hear others, `watches`
+  whose cameras somebody here looks at.
 - `who`: asks the others for theirs. One of them answers with the chat so far, too: `history`.
+- `keyframe`: asks for a keyframe of a camera.
 - `gone`: nobody is here any longer.
 - `tell`: something that members are to be told: one (`to`), or all who are there.
 - `chat`: a chat message.
@@ -20,11 +22,14 @@ from typing import Any, NamedTuple
 
 from ...errors import FastRTCError, MessageError
 from ...media.rtp import RtpPacket
+from ...media.video_frames import EncodedVideoFrame
 from ..bus import Bus
 from ..room import Member, Room
+from ..video_router import CODECS
 from .encoding import encode_voice
 from .member import RemoteMember
-from .wire import Voice, pack_note, pack_voice, unpack
+from .video import Showing
+from .wire import Picture, Voice, pack_note, pack_picture, pack_voice, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +75,8 @@ class RoomLink:
         self._own = own
         self._loop = asyncio.get_running_loop()
         self._others: dict[bytes, _Server] = {}
+        self._showing = Showing(room.video, self._send_picture)
+        room.video.watched_changed = self.changed
         self._listened = False
         """Whether anybody on another server would hear what is said here."""
         self._due = False
@@ -133,6 +140,8 @@ class RoomLink:
                 return
             if isinstance(content, Voice):
                 self._take_voice(server, content)
+            elif isinstance(content, Picture):
+                self._take_picture(server, content)
             else:
                 self._take_note(server, content)
         except FastRTCError as error:
@@ -157,13 +166,27 @@ class RoomLink:
         if self._closed:
             return
         here = self._room.here
-        users = [{**member.describe(), "since": member.since} for member in here]
-        listens = any(member.may("subscribe") for member in here)
-        self._note("state", age=self._room.time, listens=listens, users=users)
+        codec_of = self._room.video.router.codec_of
+        users = [
+            {**member.describe(), "since": member.since, "codec": codec_of(member.uid)}
+            for member in here
+        ]
+        self._note(
+            "state",
+            age=self._room.time,
+            users=users,
+            listens=any(member.may("subscribe") for member in here),
+            watches=sorted(self._room.video.watched - {member.uid for member in here}),
+        )
 
     def _send_voice(self, uid: int, packet: RtpPacket) -> None:
         if self._listened and not self._closed:
             self._bus.publish(self._topic, pack_voice(self._server, Voice(uid, packet)))
+
+    def _send_picture(self, uid: int, number: int, frame: EncodedVideoFrame) -> None:
+        if not self._closed:
+            picture = pack_picture(self._server, Picture(uid, number, frame))
+            self._bus.publish(self._topic, picture)
 
     def _send_history(self) -> None:
         written = self._room.chat.export(self._room.time)
@@ -181,17 +204,25 @@ class RoomLink:
         ):
             member.take(voice.packet)
 
+    def _take_picture(self, server: bytes, picture: Picture) -> None:
+        member = self._room.members.get(picture.uid)
+        if isinstance(member, RemoteMember) and member.server == server:
+            member.camera.take(picture.number, picture.frame)
+
     def _take_note(self, server: bytes, note: dict[str, Any]) -> None:
         match note:
             case {"type": "state", "age": float() | int() as age, "users": list() as users}:
                 self._room.begin_earlier(float(age))
-                self._follow(
-                    server, [_read_user(user) for user in users], bool(note.get("listens"))
-                )
+                state = [_read_user(user) for user in users]
+                self._others[server] = _read_server(note, self._loop.time())
+                self._note_others()
+                self._follow(server, state)
             case {"type": "who"}:
                 self.changed()
                 if self._server == min({self._server, *self._others} - {server}):
                     self._send_history()
+            case {"type": "keyframe", "uid": int() as uid}:
+                self._showing.request_keyframe(uid)
             case {"type": "gone"}:
                 self._drop(server, "left")
             case {"type": "tell", "event": str() as event, "details": list() as details}:
@@ -212,10 +243,8 @@ class RoomLink:
 
     # Who is elsewhere
 
-    def _follow(self, server: bytes, users: list[_User], listens: bool) -> None:
+    def _follow(self, server: bytes, users: list[_User]) -> None:
         """Have those there in the room whom the server has named, and no others."""
-        self._others[server] = _Server(self._loop.time(), listens)
-        self._note_listeners()
         named = {user.uid for user in users}
         for there in self._members_of(server):
             if there.uid not in named:
@@ -227,6 +256,8 @@ class RoomLink:
             if isinstance(member, RemoteMember) and member.server == server:
                 for source, published in member.follow(user.tracks):
                     self._room.note_track(member, source, published=published)
+                if user.codec in CODECS:
+                    self._room.video.router.announce(user.uid, user.codec)
 
     def _admit(self, server: bytes, user: _User, here: Member | None) -> Member:
         """Let somebody in who is there; of two of the same uid, who came first stays."""
@@ -236,7 +267,9 @@ class RoomLink:
             logger.info("user %d of %r was elsewhere before", user.uid, self._room.name)
             here.expel()
             return here  # until it is gone; the next state tells again
-        member = RemoteMember(user.uid, user.name, server, partial(self._forward, user.uid))
+        forward = partial(self._forward, user.uid)
+        ask = partial(self._note, "keyframe", uid=user.uid)
+        member = RemoteMember(user.uid, user.name, server, forward, ask)
         member.since = user.since
         self._room.join(member)
         return member
@@ -246,7 +279,7 @@ class RoomLink:
 
     def _drop(self, server: bytes, reason: str) -> None:
         self._others.pop(server, None)
-        self._note_listeners()
+        self._note_others()
         for member in self._members_of(server):
             self._remove(member, reason)
 
@@ -258,15 +291,19 @@ class RoomLink:
         members = self._room.members.values()
         return [one for one in members if isinstance(one, RemoteMember) and one.server == server]
 
-    def _note_listeners(self) -> None:
+    def _note_others(self) -> None:
+        """Note what is heard and seen elsewhere."""
         self._listened = any(other.listens for other in self._others.values())
+        watched = {uid for other in self._others.values() for uid in other.watches}
+        self._showing.show(member.uid for member in self._room.here if member.uid in watched)
 
 
 class _Server(NamedTuple):
-    """Another server: when it was heard, and whether anybody there would hear others."""
+    """Another server: when it was heard, whether anybody there would hear others, whom they see."""
 
     heard: float
     listens: bool
+    watches: frozenset[int]
 
 
 class _User(NamedTuple):
@@ -276,6 +313,14 @@ class _User(NamedTuple):
     name: str
     tracks: list[str]
     since: float
+    codec: Any
+
+
+def _read_server(note: dict[str, Any], now: float) -> _Server:
+    watches = note.get("watches")
+    watched = watches if isinstance(watches, list) else []
+    uids = frozenset(uid for uid in watched if isinstance(uid, int))
+    return _Server(now, bool(note.get("listens")), uids)
 
 
 def _read_user(user: Any) -> _User:
@@ -286,5 +331,6 @@ def _read_user(user: Any) -> _User:
             "tracks": list() as tracks,
             "since": float() | int() as since,
         }:
-            return _User(uid, name, [str(track) for track in tracks], float(since))
+            sources = [str(track) for track in tracks]
+            return _User(uid, name, sources, float(since), user.get("codec"))
     raise MessageError("a user of another server cannot be read")

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from ...media.rtp import RtpPacket
-from ...tracks import RemoteAudioTrack
+from ...tracks import RemoteAudioTrack, Track, TrackSource
 from ...webrtc.incoming import IncomingAudio
 from ..mixing import SAMPLE_RATE
 from ..room import Member
+from .video import RelayedVideo
 
 
 class RemoteMember(Member):
@@ -20,16 +21,28 @@ class RemoteMember(Member):
         name: What it is called.
         server: Where it is connected.
         forward: Sends what it is told to there: the event and its details.
+        ask: Asks for a keyframe of its camera.
+
+    Attributes:
+        camera: Its pictures, while somebody here looks.
     """
 
     is_here = False
 
-    def __init__(self, uid: int, name: str, server: bytes, forward: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        uid: int,
+        name: str,
+        server: bytes,
+        forward: Callable[..., None],
+        ask: Callable[[], None],
+    ) -> None:
         super().__init__(uid, name)
         self.server = server
         self._forward = forward
         self._voice = RemoteAudioTrack(SAMPLE_RATE, 1)
         self._incoming: IncomingAudio | None = None
+        self.camera = RelayedVideo(ask)
 
     def tell(self, event: str, *details: Any) -> None:
         """Have it told there."""
@@ -45,22 +58,27 @@ class RemoteMember(Member):
         self._incoming.take(packet)
 
     def follow(self, sources: list[str]) -> list[tuple[str, bool]]:
-        """It publishes these tracks now; of them its voice is carried to here.
+        """It publishes these tracks now; of them its voice and its camera are carried to here.
 
         Returns:
             What is published here now that was not before, and the other way round.
         """
-        speaks = "microphone" in sources
-        if speaks == ("microphone" in self.participant.tracks):
-            return []
-        if speaks:
-            self.participant.publish("microphone", self._voice)
-        else:
-            self.participant.unpublish("microphone")
-        return [("microphone", speaks)]
+        changed: list[tuple[str, bool]] = []
+        tracks: dict[TrackSource, Track[Any]] = {"microphone": self._voice, "camera": self.camera}
+        for source, track in tracks.items():
+            published = source in sources
+            if published == (source in self.participant.tracks):
+                continue
+            if published:
+                self.participant.publish(source, track)
+            else:
+                self.participant.unpublish(source)
+            changed.append((source, published))
+        return changed
 
     def close(self) -> None:
         """It is gone."""
         if self._incoming is not None:
             self._incoming.close()
         self._voice.end()
+        self.camera.close()

@@ -136,6 +136,7 @@ async def test_three_servers(redis_server: RedisServer) -> None:
         assert heard[4] > 0.1, "who is on the same server is heard still"
         assert heard[2] < 0.02
         await eventually(lambda: len(events(one, "user_left")) == 2, "the end of user 2", 8)
+        await eventually(lambda: len(events(two, "user_left")) == 3, "the end of users 1 and 4", 8)
         redis_server.start()
         await eventually(lambda: len(events(one, "connection_state_changed")) == 2, "it is back")
         await eventually(lambda: [d["uid"] for d in events(one, "user_joined")].count(2) == 2)
