@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ..frames import AudioFrame
@@ -50,4 +52,5 @@ class NoiseGate:
 def level_of(frame: AudioFrame) -> float:
     """Root mean square of all samples, of 1."""
     samples = frame.data.astype(np.float32)
-    return float(np.vdot(samples, samples) / max(1, samples.size)) ** 0.5 / 32768
+    power = float(np.vdot(samples, samples)) / max(1, samples.size)
+    return math.sqrt(power) / 32768
