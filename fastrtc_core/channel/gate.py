@@ -42,7 +42,7 @@ class NoiseGate:
             return (frame,)
         if level < OPEN:
             # A copy, for whoever made the frame may use its array again.
-            self._latest = frame._replace(data=frame.data.copy())
+            self._latest = AudioFrame(frame.sample_rate, frame.data.copy())
             return ()
         self._open, self._silent = True, 0.0
         latest, self._latest = self._latest, None
