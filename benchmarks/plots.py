@@ -118,7 +118,7 @@ def channel_panels(channels: Any) -> str:
     """What channels cost: against participants of one room, and against rooms."""
     title = "CPU time of a second of channels"
     panels = [
-        ("participants of one room, 4 speaking", channel_points(channels, "members")),
+        ("participants of one room, up to 4 speaking", channel_points(channels, "members")),
         ("rooms of 4, 2 speaking", channel_points(channels, "rooms")),
     ]
     left, top, width, height = 60, 60, (WIDTH - 140) / 2, 200
