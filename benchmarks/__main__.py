@@ -1,6 +1,7 @@
 """Measure this package beside its peers.
 
     python -m benchmarks --peers fastrtc,aiortc,pipecat [--quick] [--json FILE]
+    python -m benchmarks --only channels
 
 Servers run on the first core, one after the other; the load runs on the second. Each peer gets an
 environment of its own, made on first use; one that cannot be installed is skipped.
@@ -14,12 +15,13 @@ import json
 import os
 import platform
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from . import floor, measures, sockets, tracks
+from . import channels, floor, measures, sockets, tracks
 from .peers import (
     OURS,
     PEERS,
@@ -36,6 +38,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "benchmarks" / "results.json"
 PAGE = DOCS / "performance.md"
 SERVER_CORE, LOAD_CORE = 0, 1
+PARTS = ("peers", "tracks", "channels")
+"""Of a run: the echo servers, tracks without a network, channels."""
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -76,20 +80,31 @@ def run(name: str, environments: Path, times: measures.Times) -> dict[str, Any]:
         return {"skipped": str(error)}
 
 
-def measure_all(peers: list[str], environments: Path, times: measures.Times) -> dict[str, Any]:
-    """One run: ours first, then each peer."""
+def measure_all(
+    peers: list[str],
+    environments: Path,
+    times: measures.Times,
+    parts: Collection[str] = PARTS,
+) -> dict[str, Any]:
+    """One run of all parts, or of some: ours first, then each peer."""
     os.sched_setaffinity(0, {LOAD_CORE})
-    results: dict[str, Any] = {
-        "python": platform.python_version(),
-        "floor": floor.on_core(SERVER_CORE),
-        "peers": {},
-    }
-    for name in (OURS, *peers):
-        started = time.monotonic()
-        print(f"measuring {PEERS[name].title} …", end=" ", flush=True)
-        results["peers"][name] = run(name, environments, times)
-        print(f"{time.monotonic() - started:.0f} s", flush=True)
-    results["tracks"] = asyncio.run(measure_tracks(environments))
+    results: dict[str, Any] = {}
+    if "peers" in parts:
+        results |= {
+            "python": platform.python_version(),
+            "floor": floor.on_core(SERVER_CORE),
+            "peers": {},
+        }
+        for name in (OURS, *peers):
+            started = time.monotonic()
+            print(f"measuring {PEERS[name].title} …", end=" ", flush=True)
+            results["peers"][name] = run(name, environments, times)
+            print(f"{time.monotonic() - started:.0f} s", flush=True)
+    if "tracks" in parts:
+        results["tracks"] = asyncio.run(measure_tracks(environments))
+    if "channels" in parts:
+        print("measuring channels …", flush=True)
+        results["channels"] = channels.run(SERVER_CORE, times)
     return results
 
 
@@ -108,7 +123,12 @@ async def measure_tracks(environments: Path) -> dict[str, Any]:
 
 
 def write_docs(results: dict[str, Any]) -> None:
-    """Put the results, their plots and their tables into the documentation."""
+    """Put the results, their plots and their tables into the documentation.
+
+    Parts that were not run stay as they are there.
+    """
+    if RESULTS.exists() and not set(PARTS) <= results.keys():
+        results = json.loads(RESULTS.read_text()) | results
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")
     for name, svg in all_plots(results).items():
         (RESULTS.parent / name).write_text(svg)
@@ -129,6 +149,9 @@ def main() -> None:
     parser.add_argument(
         "--peers", default=",".join(others), help=f"to compare with, of {', '.join(others)}"
     )
+    parser.add_argument(
+        "--only", default=",".join(PARTS), help=f"parts to run, of {', '.join(PARTS)}"
+    )
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--docs", action="store_true", help="renew docs/performance.md")
@@ -143,11 +166,14 @@ def main() -> None:
     names = [name for name in options.peers.split(",") if name and name != OURS]
     if unknown := set(names) - set(others):
         parser.error(f"unknown peers: {', '.join(sorted(unknown))}")
+    parts = options.only.split(",")
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown parts: {', '.join(sorted(unknown))}")
     if options.source is not None:
         results = json.loads(options.source.read_text())
     else:
         times = measures.QUICK if options.quick else measures.Times()
-        results = measure_all(names, options.environments, times)
+        results = measure_all(names, options.environments, times, parts)
     print(plain(results))
     if options.json is not None:
         options.json.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""One connection to an echo server, as cheap as it can be made.
+"""One connection to a server, as cheap as it can be made.
 
 Signalling, ICE and DTLS are aiortc's. What flows then does not go through aiortc: packets are made
 from a template, protected, and given to the socket, and what comes back is taken from the socket.
@@ -50,10 +50,15 @@ class Connection:
     Args:
         url: Where the server is.
         script: What is said on it.
+        params: What the offer says beside the SDP.
+
+    Attributes:
+        source: Whose markers are heard on it: its own, that come back, or those of another one.
     """
 
-    def __init__(self, url: str, script: Script) -> None:
+    def __init__(self, url: str, script: Script, params: dict[str, Any] | None = None) -> None:
         self.id = uuid.uuid4().hex
+        self.source = self
         self.loss: Loss = NoLoss()
         self.sent: list[float] = []
         self.received: list[float] = []
@@ -62,6 +67,7 @@ class Connection:
         self.offered = 0.0
         self._url = url
         self._script = script
+        self._params = params or {}
         self._pc = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._listener = Listener()
         self._connected = asyncio.Event()
@@ -115,7 +121,11 @@ class Connection:
 
     def delivered(self, start: float, end: float) -> float:
         """Packets that came back for each one sent between two times."""
-        return _within(self.received, start, end) / max(1, _within(self.sent, start, end))
+        return self.heard(start, end) / max(1, _within(self.sent, start, end))
+
+    def heard(self, start: float, end: float) -> int:
+        """Packets that came between two times."""
+        return _within(self.received, start, end)
 
     def latencies(self, start: float, end: float) -> tuple[list[float], int]:
         """Latencies in s of the markers sent between two times; and how many did not come back.
@@ -123,11 +133,12 @@ class Connection:
         A marker that the network lost on its way to the server counts in neither.
         """
         latencies = [echo.latency for echo in self.echoes if start <= echo.sent < end]
-        arrived = sum(start <= sent.time < end and not sent.lost for sent in self.markers)
+        markers = self.source.markers
+        arrived = sum(start <= sent.time < end and not sent.lost for sent in markers)
         return latencies, max(0, arrived - len(latencies))
 
     def _post(self, sdp: str) -> str:
-        body = {"sdp": sdp, "type": "offer", "webrtc_id": self.id}
+        body = {"sdp": sdp, "type": "offer", "webrtc_id": self.id, "params": self._params}
         request = urllib.request.Request(
             f"{self._url}/webrtc/offer",
             json.dumps(body).encode(),
@@ -196,8 +207,11 @@ class Connection:
         heard = self._listener.hear(packet[start:], arrival) if len(packet) > start else None
         if heard is None:
             return
-        onset = self._script.onsets[heard.marker]
-        for sent in reversed(self.markers):
+        source = self.source
+        if heard.marker >= len(source._script.onsets):
+            return
+        onset = source._script.onsets[heard.marker]
+        for sent in reversed(source.markers):
             if sent.marker == heard.marker and sent.time <= heard.time:
                 self.echoes.append(Echo(sent.time, heard.time - sent.time - onset))
                 break

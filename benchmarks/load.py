@@ -58,13 +58,17 @@ class Load:
         fresh = []
         for _ in range(count):
             connection = Connection(self._url, script())
-            await connection.open()
-            if talk:
-                # Places that are far from each other come one after the other: 7 is prime to 20.
-                self._talkers[len(self.connections) * 7 % _PLACES].append(connection)
-            self.connections.append(connection)
+            await self.add(connection, talk=talk)
             fresh.append(connection)
         return fresh
+
+    async def add(self, connection: Connection, *, talk: bool = True) -> None:
+        """Open one more connection; otherwise as `connect`."""
+        await connection.open()
+        if talk:
+            # Places that are far from each other come one after the other: 7 is prime to 20.
+            self._talkers[len(self.connections) * 7 % _PLACES].append(connection)
+        self.connections.append(connection)
 
     async def _pace(self) -> None:
         """Send at each place what is due there; where one was missed, at once."""

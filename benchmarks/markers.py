@@ -35,7 +35,8 @@ LISTENING_RATE = 8000
 AMPLITUDE = 16000
 THRESHOLD = 0.35 * AMPLITUDE
 NOISE = 300
-"""Of the tone, of where it begins, and of the noise (standard deviation)."""
+VOICE = 1000
+"""Of the tone, of where it begins, of the noise and of the murmur (standard deviations)."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Script:
 
     Attributes:
         packets: Opus, 20 ms each; each of those at multiples of `MARKER_EVERY` holds a marker.
-        onsets: For each marker, after how long in s its tone begins in the decoded packet.
+        onsets: For each marker, after how long in s its tone begins in the decoded packet; empty if
+            there are no markers.
     """
 
     packets: list[bytes]
@@ -53,7 +55,7 @@ class Script:
     def marker_in(self, packet: int) -> int | None:
         """Which marker a packet holds, if any."""
         number, rest = divmod(packet % len(self.packets), MARKER_EVERY)
-        return None if rest else number
+        return None if rest or number >= len(self.onsets) else number
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,19 @@ def script() -> Script:
                 packets.append(encoder.encode(sound.astype(np.int16)[np.newaxis]))
     packets = packets[len(packets) // 2 :]
     return Script(packets, _onsets(packets))
+
+
+@cache
+def murmur() -> Script:
+    """Noise as loud as a voice, without markers: what others say beside who speaks the script."""
+    random = np.random.default_rng(2)
+    encoder = OpusEncoder(RATE, 1, bit_rate=48_000, application="audio", complexity=10)
+    sound = random.normal(0, VOICE, (200, 1, round(FRAME * RATE))).astype(np.int16)
+    return Script([encoder.encode(frame) for frame in sound][100:], [])
+
+
+SILENCE = Script([b"\xf8\xff\xfe"], [])
+"""Digital silence: what Chromium sends, every 20 ms, while its microphone is muted."""
 
 
 def _onsets(packets: list[bytes]) -> list[float]:

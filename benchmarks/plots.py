@@ -6,12 +6,13 @@ Text and axes have a grey that can be read on a light page and on a dark one.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 from xml.sax.saxutils import escape
 
 from .peers import OURS, PEERS
-from .report import Results, measured, path
+from .report import Results, channel_points, measured, path
 
 WIDTH = 640
 BAR = 26
@@ -23,7 +24,10 @@ TEXT_COLOUR = "#7a8594"
 
 def all_plots(results: Results) -> dict[str, str]:
     """The SVG of every plot, by its file name."""
-    return {
+    plots = {"channels.svg": channel_panels(results["channels"])} if "channels" in results else {}
+    if "peers" not in results:
+        return plots
+    return plots | {
         "latency.svg": bars(results, "Added latency of an echo, p50", "ms", path("alone", "p50")),
         "connections.svg": bars(
             results, "Connections on one core", "", path("capacity", "connections")
@@ -110,6 +114,47 @@ def lines(results: Results) -> str:
     return _svg(top + height + 40, title, draw())
 
 
+def channel_panels(channels: Any) -> str:
+    """What channels cost: against participants of one room, and against rooms."""
+    title = "CPU time of a second of channels"
+    panels = [
+        ("participants of one room, up to 4 speaking", channel_points(channels, "members")),
+        ("rooms of 4, 2 speaking", channel_points(channels, "rooms")),
+    ]
+    left, top, width, height = 60, 60, (WIDTH - 140) / 2, 200
+    values = [cost for _, points in panels for _, cost in points]
+    step = _step(max(values, default=1.0))
+    most = step * math.ceil(max(values, default=1.0) / step)
+
+    def draw() -> Iterator[str]:
+        yield _text(0, 18, title, size=15, weight="bold")
+        for number, (name, points) in enumerate(panels):
+            x0 = left + number * (width + 60)
+            last = max((x for x, _ in points), default=1)
+            yield _text(x0, 44, name)
+            for tick in range(round(most / step) + 1):
+                y = top + height * (1 - tick * step / most)
+                yield _line(x0, y, x0 + width, y, TEXT_COLOUR, 0.4)
+                if number == 0:
+                    yield _text(x0 - 8, y + 4, f"{tick * step:.0f} ms", anchor="end")
+            places = [
+                (x0 + width * x / last, top + height * (1 - cost / most)) for x, cost in points
+            ]
+            for (x1, y1), (x2, y2) in itertools.pairwise(places):
+                yield _line(x1, y1, x2, y2, OUR_COLOUR, 2.5)
+            for (x, y), (count, _) in zip(places, points, strict=True):
+                yield _dot(x, y, OUR_COLOUR)
+                yield _text(x, top + height + 20, str(count), anchor="middle")
+
+    return _svg(top + height + 40, title, draw())
+
+
+def _step(most: float) -> float:
+    """Between two lines of a grid: 1, 2 or 5 times a power of ten, so that there are 3 to 7."""
+    power: float = 10 ** math.floor(math.log10(most / 3)) if most > 0 else 1.0
+    return next(power * factor for factor in (1, 2, 5, 10) if most / (power * factor) <= 7)
+
+
 def _svg(height: float, title: str, content: Iterator[str]) -> str:
     return "\n".join(
         [
@@ -136,6 +181,10 @@ def _line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float)
         f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
         f'stroke="{colour}" stroke-width="{width}"/>'
     )
+
+
+def _dot(x: float, y: float, colour: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
 
 
 def _bar(x: float, y: float, width: float, colour: str) -> str:

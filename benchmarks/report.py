@@ -88,7 +88,7 @@ LOSS_FIGURES = [
 
 def measured(results: Results) -> list[str]:
     """The names of the peers that were measured, ours first."""
-    return [name for name, peer in results["peers"].items() if "skipped" not in peer]
+    return [name for name, peer in results.get("peers", {}).items() if "skipped" not in peer]
 
 
 def rows(results: Results) -> list[list[str]]:
@@ -142,7 +142,68 @@ def track_rows(results: Results) -> list[list[str]]:
     return table
 
 
-TABLES = (rows, loss_rows, track_rows)
+def channel_rows(results: Results) -> list[list[str]]:
+    """Meetings in channels."""
+    table = [
+        [
+            "channels",
+            "CPU per second (ms)",
+            "packets of who got least (%)",
+            "latency p50 (ms)",
+            "latency p95 (ms)",
+        ]
+    ]
+    figures = [
+        Figure("", path("cpu"), "{:.1f}"),
+        Figure("", percent(path("delivered")), "{:.1f}"),
+        Figure("", path("p50"), "{:.0f}"),
+        Figure("", path("p95"), "{:.0f}"),
+    ]
+    for sample in results["channels"]["samples"]:
+        values = [_number(figure.read(sample), figure.format) for figure in figures]
+        table.append([_meeting(sample), *values])
+    return table
+
+
+def _meeting(sample: Any) -> str:
+    rooms = "one room" if sample["rooms"] == 1 else f"{sample['rooms']} rooms"
+    others = "" if sample["muted"] else ", the others send nothing"
+    return f"{rooms} of {sample['members']}, {sample['speaking']} speaking{others}"
+
+
+def channel_points(channels: Any, field: str) -> list[tuple[int, float]]:
+    """Cost against `members` of one room in which 4 speak at most, or against `rooms` of 4.
+
+    The cost is in ms of CPU a second.
+    """
+    points = []
+    for sample in channels["samples"]:
+        if "cpu" not in sample or not sample["muted"]:
+            continue
+        speaking = min(4, sample["members"]) if field == "members" else 2
+        alike = sample["rooms"] == 1 if field == "members" else sample["members"] == 4
+        if alike and sample["speaking"] == speaking:
+            points.append((sample[field], sample["cpu"]))
+    return sorted(points)
+
+
+TABLES: dict[str, tuple[Callable[[Results], list[list[str]]], ...]] = {
+    "peers": (rows, loss_rows),
+    "tracks": (track_rows,),
+    "channels": (channel_rows,),
+}
+"""The tables of each part of a run."""
+
+
+def channels_line(results: Results) -> str:
+    """What one more participant costs."""
+    silent, speaking, share = (
+        _number(path(key)(results["channels"]), "{:.2f}") for key in ("silent", "speaking", "ratio")
+    )
+    return (
+        f"One more participant of a channel costs {speaking} ms of CPU a second if it speaks, and "
+        f"{silent} ms if it does not: {share} of it."
+    )
 
 
 def floor_line(results: Results) -> str:
@@ -165,14 +226,22 @@ def skipped_lines(results: Results) -> list[str]:
 
 def plain(results: Results) -> str:
     """For a terminal."""
-    parts = [_aligned(table(results)) for table in TABLES]
-    return "\n\n".join([*parts, floor_line(results), *skipped_lines(results)])
+    return _report(results, _aligned)
 
 
 def markdown(results: Results) -> str:
     """For the documentation."""
-    parts = [_piped(table(results)) for table in TABLES]
-    return "\n\n".join([*parts, floor_line(results), *skipped_lines(results)])
+    return _report(results, _piped)
+
+
+def _report(results: Results, write: Callable[[list[list[str]]], str]) -> str:
+    """The tables of the parts that were measured, and what is to be said beside them."""
+    parts = [write(table(results)) for part in TABLES if part in results for table in TABLES[part]]
+    if "channels" in results:
+        parts.append(channels_line(results))
+    if "peers" in results:
+        parts += [floor_line(results), *skipped_lines(results)]
+    return "\n\n".join(parts)
 
 
 def _title(results: Results, name: str) -> str:

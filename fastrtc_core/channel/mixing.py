@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..frames import FRAME_DURATION
+from ..frames import FRAME_DURATION, AudioFrame
 from ..media.limiter import Limiter
 from ..tracks import Participant
 from ..tracks.mixer_input import MixerInput
+from .gate import NoiseGate, level_of
 
 SAMPLE_RATE = 48000
 """Of all mixes, in Hz; they are mono."""
@@ -46,7 +47,8 @@ class Mix(NamedTuple):
 class RoomMixer:
     """Mixes the voices of a room, and finds who speaks.
 
-    Nothing is done while nobody says anything. It belongs to the event loop on which it is made.
+    Nothing is done while nobody says anything, be it that silence comes in. It belongs to the event
+    loop on which it is made.
 
     Args:
         active_speaker: Called with the uid of whoever speaks now, or `None`.
@@ -153,13 +155,14 @@ class RoomMixer:
 
 
 class _Speaker:
-    """The voice of one member, and how loud it is."""
+    """The voice of one member, and how loud it is; it reads the track of the microphone."""
 
     def __init__(self, participant: Participant, wake: Callable[[], None]) -> None:
         self.loudness = 0.0
         self._publication = participant.publication("microphone")
+        self._gate = NoiseGate()
         self._input = MixerInput(SAMPLE_RATE, 1, wake)
-        self._publication._attach(self._input)
+        self._publication._attach(self)
 
     @property
     def busy(self) -> bool:
@@ -169,13 +172,22 @@ class _Speaker:
     def take(self) -> NDArray[np.int16] | None:
         """The next 20 ms; `None` if it says nothing."""
         data = self._input.take()
-        level = 0.0 if data is None else float(np.sqrt(np.mean(np.square(data, dtype=float))))
-        self.loudness += _SMOOTH * (level / 32768 - self.loudness)
+        level = 0.0 if data is None else level_of(AudioFrame(SAMPLE_RATE, data))
+        self.loudness += _SMOOTH * (level - self.loudness)
         return data
 
     def close(self) -> None:
         """Listen no more."""
-        self._publication._detach(self._input)
+        self._publication._detach(self)
+
+    # The side of the track
+
+    def _push(self, frame: AudioFrame) -> None:
+        for heard in self._gate.push(frame):
+            self._input._push(heard)
+
+    def _end(self) -> None:
+        self._input._end()
 
 
 class _Listener(NamedTuple):

@@ -31,6 +31,12 @@ _SET_INBAND_FEC = 4012
 _SET_PACKET_LOSS_PERC = 4014
 _RESET_STATE = 4028
 
+_CELT = 0x80
+_COUNT = 0x03
+_SILENCE = b"\xff\xfe"
+"""In the first byte of a packet: it is CELT alone; how many frames it has, 0 for one. And what
+follows it in a packet of silence."""
+
 
 class OpusError(Exception):
     """libopus refused a packet or a setting."""
@@ -87,7 +93,23 @@ def samples_in(payload: bytes, sample_rate: int) -> int:
     Raises:
         OpusError: If it is no Opus packet.
     """
+    if payload and payload[0] & _COUNT == 0:
+        return _samples_of(payload[0], sample_rate)
     return _check(_library().opus_packet_get_nb_samples(payload, len(payload), sample_rate))
+
+
+@functools.cache
+def _samples_of(first: int, sample_rate: int) -> int:
+    """The same for packets of one frame: their first byte says it all (RFC 6716 section 3.1)."""
+    return _check(_library().opus_packet_get_nb_samples(bytes([first]), 1, sample_rate))
+
+
+def is_digital_silence(payload: bytes) -> bool:
+    """Whether a packet is what an encoder makes of samples that are all 0: CELT's flag of silence.
+
+    So is every packet of a browser whose microphone is muted (RFC 6716 sections 3.1 and 4.3).
+    """
+    return len(payload) == 3 and payload[0] & (_CELT | _COUNT) == _CELT and payload[1:] == _SILENCE
 
 
 class OpusDecoder:
@@ -113,14 +135,22 @@ class OpusDecoder:
         # 120 ms, the longest packet there is (RFC 6716 section 2.1.4).
         self._buffer = np.empty(sample_rate * 120 // 1000 * num_channels, np.int16)
         self._address = self._buffer.ctypes.data
+        self._silence: bytes | None = None
+        """The packet that came last, if it and what was before it have faded to silence."""
 
     def decode(self, payload: bytes) -> NDArray[np.int16]:
-        """Decode a packet.
+        """Decode a packet. Silence that goes on is not decoded: it would change nothing.
 
         Raises:
             OpusError: If it is damaged.
         """
-        return self._decode(payload, len(self._buffer) // self.num_channels, fec=0)
+        if payload == self._silence:
+            samples = samples_in(payload, self.sample_rate)
+            return np.zeros((self.num_channels, samples), np.int16)
+        data = self._decode(payload, len(self._buffer) // self.num_channels, fec=0)
+        if is_digital_silence(payload) and np.abs(data).max() <= 1:
+            self._silence = payload
+        return data
 
     def recover(self, following: bytes, samples: int) -> NDArray[np.int16]:
         """Decode the packet before `following` from the FEC data in it, or conceal it.
@@ -136,9 +166,11 @@ class OpusDecoder:
 
     def reset(self) -> None:
         """Forget the stream so far, for one that starts anew."""
+        self._silence = None
         _check(self._library.opus_decoder_ctl(self._state, _RESET_STATE))
 
     def _decode(self, payload: bytes | None, samples: int, fec: int) -> NDArray[np.int16]:
+        self._silence = None
         size = len(payload) if payload is not None else 0
         count = _check(
             self._library.opus_decode(self._state, payload, size, self._address, samples, fec)

@@ -12,12 +12,28 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import measures, tracks
+from benchmarks import channels, measures, tracks
 from benchmarks.peers import OURS, PEERS, Peer, UnavailableError, python_of, running
 from benchmarks.plots import all_plots
 from benchmarks.report import markdown, plain
 
 SHORT = measures.Times(settle=0.5, listen=1.0, after_loss=1.0)
+
+
+def channel_samples() -> list[dict[str, Any]]:
+    """In which a participant costs 4 ms a second, and 8 ms more if it speaks; one failed."""
+    samples = [
+        {
+            **meeting._asdict(),
+            "delivered": 0.995,
+            "cpu": meeting.rooms * (10.0 + 4 * meeting.members + 8 * meeting.speaking),
+            "p50": 35.2,
+            "p95": None,
+        }
+        for meeting in channels.plan()
+    ]
+    samples[8] = {**channels.plan()[8]._asdict(), "refused": "full", "delivered": 0.0}
+    return samples
 
 
 def some_results() -> dict[str, Any]:
@@ -29,6 +45,7 @@ def some_results() -> dict[str, Any]:
             "ours": {"version": "1.0", "pairs": 100, "delivery": {"p50": 0.2, "p99": 0.3}},
             "livekit": {"skipped": "no network"},
         },
+        "channels": {"samples": channel_samples(), **channels.costs(channel_samples())},
         "peers": {
             OURS: {
                 "version": "1.0",
@@ -61,6 +78,16 @@ async def test_a_server_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sample["delivered"] > 0.9
     assert 0 < sample["p50"] <= sample["p95"] < 200
     assert loss["10 %"]["concealed"] > 0.02
+
+
+async def test_channels_are_measured() -> None:
+    """Two rooms of two who speak and one who is muted, or sends nothing: all hear, and soon."""
+    with running(channels.SERVER, sys.executable, 0) as server:
+        for muted in (True, False):
+            sample = await channels.sample(server, channels.Meeting(3, 2, 2, muted), SHORT)
+            assert sample["delivered"] > 0.9
+            assert 0 < sample["p50"] <= sample["p95"] < 200
+            assert sample["cpu"] > 0
 
 
 def test_a_server_that_does_not_start_is_named(tmp_path: Path) -> None:
@@ -107,6 +134,56 @@ def test_plots_are_well_formed() -> None:
     widths = [float(bar.attrib["width"]) for bar in bars]
     assert len(widths) == 3, "ours, FastRTC, the floor"
     assert widths[0] / widths[1] == pytest.approx(9.9 / 39.6, rel=0.01)
+
+
+def test_what_a_participant_costs() -> None:
+    """By differences; without the meetings that they need, there is no figure."""
+    found = channels.costs(channel_samples())
+    assert found == {"silent": 4.0, "speaking": 12.0, "ratio": 0.333}
+    without = [one for one in channel_samples() if one["speaking"] != channels.MORE_SPEAK.speaking]
+    assert channels.costs(without) == {"silent": 4.0, "speaking": None, "ratio": None}
+    assert channels.costs([]) == {"silent": None, "speaking": None, "ratio": None}
+    assert channels.slope([(1, 3), (2, 5), (3, 7)]) == 2
+    assert channels.slope([(1, 3), (1, 5)]) is None
+
+
+def test_the_median_of_meetings() -> None:
+    """Of each figure; what never came is the most; a meeting that failed once has none."""
+    one = {**channels.MORE_SPEAK._asdict(), "cpu": 5.0, "p50": None}
+    passes = [one, one | {"cpu": 1.0, "p50": 3.0}, one | {"cpu": 9.0, "p50": 4.0}]
+    assert channels.middle(passes) == one | {"cpu": 5.0, "p50": 4.0}
+    refused = {**channels.MORE_SPEAK._asdict(), "refused": "full", "delivered": 0.0}
+    assert channels.middle([*passes, refused]) == refused
+
+
+def test_channels_in_the_report_and_the_plot() -> None:
+    """A line for each meeting; a dot for each that did not fail, in two panels."""
+    text = plain({"channels": some_results()["channels"]})
+    assert "echo latency" not in text
+    (line,) = (
+        line for line in text.splitlines() if line.startswith("one room of 32, 4 speaking  ")
+    )
+    assert line.split()[-4:] == ["170", "99.5", "35", "–"]
+    assert "12.00 ms of CPU a second if it speaks, and 4.00 ms if it does not: 0.33" in text
+    (svg,) = all_plots({"channels": some_results()["channels"]}).values()
+    dots = list(ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(dots) == len(channels.SIZES) + len(channels.ROOMS) - 1
+    heights = [float(dot.attrib["cy"]) for dot in dots[: len(channels.SIZES)]]
+    assert heights == sorted(heights, reverse=True)
+
+
+def test_a_part_is_renewed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The results of the others stay."""
+    page = tmp_path / "page.md"
+    page.write_text(f"{command.START}{command.END}")
+    monkeypatch.setattr(command, "PAGE", page)
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "results.json")
+    command.write_docs(some_results())
+    before = page.read_text()
+    fresh = some_results()["channels"] | {"silent": 1.25}
+    command.write_docs({"channels": fresh})
+    assert page.read_text() == before.replace("4.00 ms", "1.25 ms")
+    assert json.loads((tmp_path / "results.json").read_text())["channels"]["silent"] == 1.25
 
 
 def test_the_page_is_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,23 @@ async def test_members_who_are_silent_share_one_mix() -> None:
     table.mixer.close()
 
 
+async def test_who_is_muted_shares_the_mix_and_wakes_nobody() -> None:
+    """Two send silence without end: they hear the same as who sends nothing; alone, no mix runs."""
+    table = Table(4)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(table.speak(0, 500, 1.0))
+        tasks.create_task(table.speak(1, 900, 3.0, 0.0))
+        tasks.create_task(table.speak(2, 900, 3.0, 0.0))
+        await asyncio.sleep(2.0)
+        assert table.mixer._timer is None
+    assert [id(mix) for mix in table.heard[1]] == [id(mix) for mix in table.heard[3]]
+    assert [id(mix) for mix in table.heard[2]] == [id(mix) for mix in table.heard[3]]
+    assert len(table.heard[3]) >= 49
+    assert table.heard[0] == []
+    assert table.spoke == [0, None]
+    table.mixer.close()
+
+
 async def test_silence_costs_nothing_and_time_goes_on() -> None:
     """No mix and no timer; afterwards the position has moved on."""
     table = Table(2)

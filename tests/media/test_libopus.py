@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from fastrtc_core.media import libopus
 from fastrtc_core.media.libopus import (
     MAX_PACKET,
     NATIVE_RATES,
     OpusDecoder,
     OpusEncoder,
     OpusError,
+    is_digital_silence,
     samples_in,
 )
 from fastrtc_core.testing import fit_sine, speech_like, tone
@@ -166,3 +168,48 @@ def test_any_bytes_are_decoded_or_refused(payload: bytes) -> None:
         count = 480
     assert data.shape == (2, count)
     assert count <= 24000 * 120 // 1000
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_silence_that_goes_on_is_not_decoded(channels: int) -> None:
+    """And what follows sounds as if it had been: speech, ten muted seconds, speech, one lost."""
+    encoder = OpusEncoder(48000, channels, application="audio")
+    speech = np.repeat(speech_like(1.0, 48000).data, channels, axis=0)
+    silence = np.zeros((channels, 480_000), np.int16)
+    packets = packets_of(encoder, np.concatenate([speech, silence, speech], axis=1))
+    muted = [number for number, packet in enumerate(packets) if is_digital_silence(packet)]
+    assert muted[-1] - muted[0] == len(muted) - 1 > 450
+    assert len(packets) == 50 + 500 + 50
+    ours, whole = OpusDecoder(48000, channels), OpusDecoder(48000, channels)
+    skipped = 0
+    for number, packet in enumerate(packets):
+        if number == 580:
+            heard, expected = ours.conceal(960), whole.conceal(960)
+        else:
+            skipped += packet == ours._silence
+            heard, expected = ours.decode(packet), whole._decode(packet, 5760, fec=0)
+        assert heard.shape == expected.shape == (channels, 960)
+        assert np.abs(heard.astype(int) - expected).max() <= 1
+        heard[:] = 7  # what is given is the taker's own
+    assert skipped > 440
+
+
+def test_silence_is_told_from_other_packets() -> None:
+    """What Chromium sends muted, mono or stereo; and neither SILK nor several frames."""
+    assert is_digital_silence(bytes.fromhex("f8fffe"))
+    assert is_digital_silence(bytes.fromhex("fcfffe"))
+    for other in ("", "f8", "f8ff", "f8ffff", "f8fffe00", "78fffe", "fbfffe", "f9fffe"):
+        assert not is_digital_silence(bytes.fromhex(other))
+
+
+@given(st.binary(max_size=8))
+def test_the_length_is_that_of_the_library(payload: bytes) -> None:
+    """For packets of one frame it is remembered; it is the same, or refused in the same way."""
+    library = libopus._library()
+    for rate in (8000, 48000):
+        expected = library.opus_packet_get_nb_samples(payload, len(payload), rate)
+        if expected < 0:
+            with pytest.raises(OpusError):
+                samples_in(payload, rate)
+        else:
+            assert samples_in(payload, rate) == expected
