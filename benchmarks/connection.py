@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import pylibsrtp
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
-from .markers import Listener, Script
+from .markers import REST, SILENCE, Listener, Script
 from .network import Loss, NoLoss
 
 CONNECT_TIMEOUT = 20.0
@@ -73,7 +73,7 @@ class Connection:
         self._connected = asyncio.Event()
         self._send: Callable[[bytes], None] | None = None
         self._header = b""
-        self._number = 0
+        self._number = self._sequence = 0
 
     async def open(self) -> None:
         """Connect.
@@ -107,12 +107,15 @@ class Connection:
         if self._send is None:
             return
         number, self._number = self._number, self._number + 1
+        payload = self._script.packets[number % len(self._script.packets)]
+        if not payload:
+            return
+        sequence, self._sequence = self._sequence, self._sequence + 1
         lost = self.loss.drops()
         now = time.perf_counter()
         if not lost:
             # The header of RFC 3550 section 5.1 and, in the rest, what does not change.
-            header = struct.pack("!BBHI", 0x90, self._kind, number & 0xFFFF, number * 960)
-            payload = self._script.packets[number % len(self._script.packets)]
+            header = struct.pack("!BBHI", 0x90, self._kind, sequence & 0xFFFF, number * 960)
             self._send(header + self._header + payload)
         self.sent.append(now)
         marker = self._script.marker_in(number)
@@ -165,6 +168,8 @@ class Connection:
         self._send = lambda packet: transport.sendto(protect(packet), address)
         audio = answer[answer.index("m=audio") :]
         self._kind = int(audio.split()[3])
+        if self._script is SILENCE and "usedtx=1" in audio:
+            self._script = REST
         mid = re.search(r"a=mid:(\S+)", audio)
         extension = re.search(rf"a=extmap:(\d+)\S* {_MID_EXTENSION}", audio)
         # The header extension that names the track, as browsers send it (RFC 8285, RFC 8843).

@@ -137,7 +137,12 @@ def murmur() -> Script:
 
 
 SILENCE = Script([b"\xf8\xff\xfe"], [])
-"""Digital silence: what Chromium sends, every 20 ms, while its microphone is muted."""
+"""Digital silence: what a client may send, every 20 ms, while its microphone is muted."""
+
+_CALM = "6807c979c8c957c0a21223fa599e539f0d9da79eecba38cab69fb8a0f360f340"
+REST = Script([bytes.fromhex(_CALM), b"\x68", *[b""] * 19], [])
+"""What Chromium sends while its microphone is muted, where the server has asked for pauses to be
+left out (`usedtx`, RFC 7587 section 6.1): two packets each 420 ms. An empty one is not sent."""
 
 
 def _onsets(packets: list[bytes]) -> list[float]:

@@ -73,7 +73,7 @@ class BrowserMember(Member):
         speaks = self.may("publish_audio") and "audio" in flows.receives
         shows = self.may("publish_video") and "video" in flows.receives
         sends = flows.sends if self.may("subscribe") else frozenset()
-        self.remote_audio = RemoteAudioTrack(SAMPLE_RATE, 1) if speaks else None
+        self.remote_audio = RemoteAudioTrack(SAMPLE_RATE, 1, sparse=True) if speaks else None
         self.remote_video = EncodedRemoteVideo() if shows else None
         self.local_audio = EncodedAudio() if "audio" in sends else None
         self.local_video = EncodedVideo() if "video" in sends else None

@@ -20,6 +20,8 @@ class RemoteAudioTrack(Track[AudioFrame]):
         sample_rate: Rate in Hz that suits its readers best; a transport that can choose uses it.
         num_channels: The same for the layout.
         name: What its publisher calls it.
+        sparse: Whether pauses in which its publisher sends nothing are pauses here, too. Otherwise
+            frames keep coming at the rate of the publisher.
 
     Attributes:
         network: What the network did to the packets, where the transport knows.
@@ -28,8 +30,16 @@ class RemoteAudioTrack(Track[AudioFrame]):
 
     kind: TrackKind = "audio"
 
-    def __init__(self, sample_rate: int = 48000, num_channels: int = 2, name: str = "") -> None:
+    def __init__(
+        self,
+        sample_rate: int = 48000,
+        num_channels: int = 2,
+        name: str = "",
+        *,
+        sparse: bool = False,
+    ) -> None:
         super().__init__(name)
+        self.sparse = sparse
         self.sample_rate = sample_rate
         self.num_channels = num_channels
         self.network: JitterStatistics | None = None

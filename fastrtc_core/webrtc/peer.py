@@ -44,6 +44,7 @@ from .outgoing import (
     OutgoingPictures,
     OutgoingVideo,
 )
+from .signaling import describe_opus
 from .video import make_encoder
 
 logger = logging.getLogger(__name__)
@@ -285,7 +286,10 @@ class Peer:
         # Created by the call without an argument: an offer or an answer, whichever is due.
         await self._pc.setLocalDescription()
         internals.drop_damaged(self._pc)
-        return self._pc.localDescription.sdp
+        remote = self._endpoint.remote_audio
+        return describe_opus(
+            self._pc.localDescription.sdp, dtx=remote is not None and remote.sparse
+        )
 
     def _attach_local_tracks(self) -> set[str]:
         """Add a sender for each local track; returns their kinds."""

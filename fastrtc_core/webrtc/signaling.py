@@ -150,6 +150,25 @@ def parse_candidate(text: str) -> RTCIceCandidate | None:
     return candidate
 
 
+def describe_opus(sdp: str, *, dtx: bool) -> str:
+    """Say how this side likes to be sent Opus (RFC 7587 section 7).
+
+    Args:
+        sdp: Of this side.
+        dtx: Whether pauses are to be left out; otherwise packets keep coming.
+
+    Returns:
+        The SDP, in which this side takes forward error correction, too.
+    """
+    wish = "useinbandfec=1;usedtx=1" if dtx else "useinbandfec=1"
+    described = set(re.findall(r"^a=fmtp:(\d+) ", sdp, re.MULTILINE))
+
+    def describe(line: re.Match[str]) -> str:
+        return line[0] if line[1] in described else f"{line[0]}\r\na=fmtp:{line[1]} {wish}"
+
+    return re.sub(r"^a=rtpmap:(\d+) opus/48000/2(?=\r?$)", describe, sdp, flags=re.MULTILINE)
+
+
 def force_stereo(sdp: str) -> str:
     """Ask the other side to send Opus in stereo and say that it may expect it (RFC 7587 §7)."""
     opus = re.findall(r"^a=rtpmap:(\d+) opus/48000/2\s*$", sdp, re.IGNORECASE | re.MULTILINE)

@@ -72,6 +72,7 @@ STATISTICS = """async () => {
   for (const report of (await peer.getStats()).values()) {
     if (report.type === "codec" && report.mimeType.startsWith("video"))
       found.codec = report.mimeType;
+    if (report.type === "outbound-rtp" && report.kind === "audio") found.voice = report;
     if (report.kind !== "video") continue;
     if (report.type === "inbound-rtp") found.in = report;
     if (report.type === "outbound-rtp") found.out = report;
@@ -146,6 +147,8 @@ def test_browsers_see_who_speaks(
     assert after["codec"] == "video/VP8"
     assert after["in"]["framesDecoded"] - before["in"]["framesDecoded"] > 20
     assert after["in"]["packetsLost"] == 0
+    sent = after["voice"]["packetsSent"] - before["voice"]["packetsSent"]
+    assert sent < 30, "who says nothing sends next to nothing"
     assert after["in"]["frameWidth"] == 640
     assert after["out"]["keyFramesEncoded"] < 15, "keyframes are asked for where they are needed"
     bob.evaluate("connection.close()")

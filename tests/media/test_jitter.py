@@ -16,6 +16,7 @@ from fastrtc_core.media.jitter import (
     MIN_DEPTH,
     PAUSE,
     JitterBuffer,
+    Slot,
 )
 
 from .arrivals import FRAME, RATE, SECOND, Packet, on_time, receive
@@ -240,3 +241,42 @@ def test_nonsense_neither_hangs_nor_overflows(
         out += len(slots)
         assert len(buffer._packets) <= MAX_PACKETS
     assert out <= 3 * now * 400 + 2 * len(packets) + 1000
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_a_pause_that_was_announced(rests: bool) -> None:
+    """It is left out, or made up for; what comes after it is released at once either way."""
+    buffer = JitterBuffer(RATE, rests=rests)
+    slots: list[Slot] = []
+    # As Chromium does it: speech, one packet of a single byte, and a word of life each 400 ms.
+    packets = [(0, 0, 40), (1, 1, 32), (2, 2, 1), (3, 22, 32), (4, 23, 1), (5, 60, 80), (6, 61, 80)]
+    for sequence, number, size in packets:
+        at = 10 + number * 0.02
+        while (due := buffer.deadline) is not None and due < at:
+            slots += buffer.pop(due)
+        buffer.push(1, sequence, number * FRAME, FRAME, bytes(size), at)
+        released = buffer.pop(at)
+        assert released[-1].payload == bytes(size)
+        slots += released
+        if size == 1 and rests:
+            assert buffer.deadline is None
+    statistics = buffer.statistics
+    assert (statistics.received, statistics.lost, statistics.late) == (len(packets), 0, 0)
+    assert not any(slot.restarted for slot in slots[1:])
+    if rests:
+        assert len(slots) == len(packets)
+        assert statistics.concealed == 0
+    else:
+        assert len(slots) == 62
+        assert statistics.concealed == 62 - len(packets)
+
+
+def test_a_pause_of_which_packets_were_lost() -> None:
+    """The first packet that comes ends it; what was lost in it is not made up for."""
+    buffer = JitterBuffer(RATE, rests=True)
+    for sequence, number, size in [(0, 0, 40), (1, 1, 1), (4, 42, 80)]:
+        buffer.push(1, sequence, number * FRAME, FRAME, bytes(size), 10 + number * 0.02)
+        slots = buffer.pop(10 + number * 0.02)
+        assert [slot.payload for slot in slots] == [bytes(size)]
+    assert buffer.statistics.lost == 2
+    assert buffer.pop(10.9)[0].payload is None, "now it goes on, and what is missing is missing"

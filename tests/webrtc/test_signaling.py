@@ -20,6 +20,7 @@ from fastrtc_core.webrtc.signaling import (
     TrickledCandidate,
     advertise_address,
     clean_sdp,
+    describe_opus,
     force_stereo,
     parse_body,
     parse_candidate,
@@ -353,10 +354,23 @@ def test_stereo_is_asked_for_without_parameters_too() -> None:
     }
 
 
+def test_opus_is_described() -> None:
+    """Once, where the other parameters are nobody's yet; the SDP still reads."""
+    bare = without("a=fmtp:111")
+    for dtx, wish in ((False, "useinbandfec=1"), (True, "useinbandfec=1;usedtx=1")):
+        sdp = describe_opus(bare, dtx=dtx)
+        assert f"a=rtpmap:111 opus/48000/2\r\na=fmtp:111 {wish}\r\n" in sdp
+        assert describe_opus(sdp, dtx=dtx) == sdp
+        (opus,) = [c for c in SessionDescription.parse(sdp).media[0].rtp.codecs if c.name == "opus"]
+        assert str(opus.parameters["useinbandfec"]) == "1"
+    assert describe_opus(CHROMIUM, dtx=True) == CHROMIUM
+
+
 def test_an_answer_without_opus_stays_as_it_is() -> None:
     """Without audio there is nothing to ask for."""
     sdp = chromium_offer("video", "application")
     assert force_stereo(sdp) == sdp
+    assert describe_opus(sdp, dtx=True) == sdp
 
 
 HOSTS = (

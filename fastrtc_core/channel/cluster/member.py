@@ -40,7 +40,7 @@ class RemoteMember(Member):
         super().__init__(uid, name)
         self.server = server
         self._forward = forward
-        self._voice = RemoteAudioTrack(SAMPLE_RATE, 1)
+        self._voice = RemoteAudioTrack(SAMPLE_RATE, 1, sparse=True)
         self._incoming: IncomingAudio | None = None
         self.camera = RelayedVideo(ask)
 
