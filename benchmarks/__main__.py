@@ -38,7 +38,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "benchmarks" / "results.json"
 PAGE = DOCS / "performance.md"
 SERVER_CORE, LOAD_CORE = 0, 1
-PARTS = ("peers", "tracks", "channels")
+PARTS = ("peers", "websocket", "tracks", "channels")
 """Of a run: the echo servers, tracks without a network, channels."""
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -70,12 +70,22 @@ def run(name: str, environments: Path, times: measures.Times) -> dict[str, Any]:
                 results = runner.run(measure(server, times))
             with running(peer, python, SERVER_CORE, "--listen") as server:
                 results["listening"] = runner.run(measures.cost(server, times, talk=True))
-            results["websocket"] = {}
+        return {"version": version_of(peer.package, python), **results}
+    except (UnavailableError, ConnectionError) as error:
+        return {"skipped": str(error)}
+
+
+def run_sockets(name: str, environments: Path, times: measures.Times) -> dict[str, Any]:
+    """The same over WebSockets, in each encoding that the peer speaks."""
+    peer = PEERS[name]
+    try:
+        python = python_of(name, environments)
+        results: dict[str, Any] = {"version": version_of(peer.package, python)}
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             for encoding in peer.encodings:
                 with running(peer, python, SERVER_CORE) as server:
-                    found = runner.run(sockets.capacity(server, encoding, times))
-                    results["websocket"][encoding] = found
-        return {"version": version_of(peer.package, python), **results}
+                    results[encoding] = runner.run(sockets.capacity(server, encoding, times))
+        return results
     except (UnavailableError, ConnectionError) as error:
         return {"skipped": str(error)}
 
@@ -100,6 +110,12 @@ def measure_all(
             print(f"measuring {PEERS[name].title} …", end=" ", flush=True)
             results["peers"][name] = run(name, environments, times)
             print(f"{time.monotonic() - started:.0f} s", flush=True)
+    if "websocket" in parts:
+        results["websocket"] = {}
+        for name in (OURS, *peers):
+            if PEERS[name].encodings:
+                print(f"measuring {PEERS[name].title} over WebSockets …", flush=True)
+                results["websocket"][name] = run_sockets(name, environments, times)
     if "tracks" in parts:
         results["tracks"] = asyncio.run(measure_tracks(environments))
     if "channels" in parts:

@@ -61,20 +61,13 @@ FIGURES = [
     Figure("latency 2 s after it (ms)", path("freeze", "after")),
     Figure("connected, nothing sent either way (% of a core)", path("idle"), "{:.2f}"),
     Figure("listening only (% of a core)", path("listening"), "{:.2f}"),
-    Figure("WebSocket, JSON: latency p50 (ms)", path("websocket", "mulaw", "alone", "p50")),
-    Figure(
-        "WebSocket, JSON: growth of latency (ms/s)",
-        path("websocket", "mulaw", "alone", "drift"),
-        "{:.2f}",
-    ),
-    Figure(
-        "WebSocket, JSON: sessions on one core", path("websocket", "mulaw", "connections"), "{:.0f}"
-    ),
-    Figure(
-        "WebSocket, binary: sessions on one core",
-        path("websocket", "pcm16", "connections"),
-        "{:.0f}",
-    ),
+]
+
+WEBSOCKET_FIGURES = [
+    Figure("JSON: latency p50 (ms)", path("mulaw", "alone", "p50")),
+    Figure("JSON: growth of latency (ms/s)", path("mulaw", "alone", "drift"), "{:.2f}"),
+    Figure("JSON: sessions on one core", path("mulaw", "connections"), "{:.0f}"),
+    Figure("binary: sessions on one core", path("pcm16", "connections"), "{:.0f}"),
 ]
 
 LOSS_FIGURES = [
@@ -125,9 +118,14 @@ def loss_rows(results: Results) -> list[list[str]]:
     return table
 
 
+def websocket_rows(results: Results) -> list[list[str]]:
+    """Sessions over WebSockets."""
+    titles = {name: peer.title for name, peer in PEERS.items()}
+    return _columns("WebSocket", results.get("websocket", {}), titles, WEBSOCKET_FIGURES)
+
+
 def track_rows(results: Results) -> list[list[str]]:
     """Tracks without a network."""
-    found = {name: one for name, one in results.get("tracks", {}).items() if "skipped" not in one}
     figures = [
         Figure("duplex pairs on one core", path("pairs"), "{:.0f}"),
         Figure("CPU per frame of 10 ms (µs)", path("us_per_frame"), "{:.0f}"),
@@ -135,7 +133,15 @@ def track_rows(results: Results) -> list[list[str]]:
         Figure("delivery p99 (ms)", path("delivery", "p99"), "{:.2f}"),
     ]
     titles = {"ours": PEERS[OURS].title, "livekit": "LiveKit"}
-    table = [["tracks", *(f"{titles[name]} {one['version']}" for name, one in found.items())]]
+    return _columns("tracks", results.get("tracks", {}), titles, figures)
+
+
+def _columns(
+    head: str, measured: dict[str, Any], titles: dict[str, str], figures: list[Figure]
+) -> list[list[str]]:
+    """A column for each of those that were measured."""
+    found = {name: one for name, one in measured.items() if "skipped" not in one}
+    table = [[head, *(f"{titles[name]} {one['version']}" for name, one in found.items())]]
     for figure in figures:
         values = [_number(figure.read(one), figure.format) for one in found.values()]
         table.append([figure.title, *values])
@@ -189,6 +195,7 @@ def channel_points(channels: Any, field: str) -> list[tuple[int, float]]:
 
 TABLES: dict[str, tuple[Callable[[Results], list[list[str]]], ...]] = {
     "peers": (rows, loss_rows),
+    "websocket": (websocket_rows,),
     "tracks": (track_rows,),
     "channels": (channel_rows,),
 }

@@ -146,12 +146,15 @@ class RtcEngine:
         grant = Grant(options.channel_name, uid, ALL_PERMISSIONS, float("inf"), "")
         return Channel(self, options, grant)
 
-    async def accept(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def accept(
+        self, body: Any, headers: Mapping[str, str] | None = None, **params: Any
+    ) -> dict[str, Any]:
         """Let a browser in; what `mount` does for each request.
 
         Args:
             body: An offer whose `params` have `channel`, and may have `uid`, `name` and `token`.
             headers: Of the request.
+            params: Such parameters in place of those of the offer: `uid=7, token=token`.
 
         Returns:
             The answer.
@@ -163,8 +166,9 @@ class RtcEngine:
         if not isinstance(offer, Offer):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
         flows = negotiate(offer, "audio-video", "send-receive")
-        grant = self._admit(offer.params)
-        name = str(offer.params.get("name", ""))[:MAX_NAME]
+        asked = {**offer.params, **params}
+        grant = self._admit(asked)
+        name = str(asked.get("name", ""))[:MAX_NAME]
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.own(self._serve(offer, flows, grant, name, answer))
         return await answer

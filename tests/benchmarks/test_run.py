@@ -41,6 +41,14 @@ def some_results() -> dict[str, Any]:
     return {
         "python": "3.11",
         "floor": 3.3,
+        "websocket": {
+            OURS: {
+                "version": "1.0",
+                "mulaw": {"alone": {"p50": 2.5, "drift": 0.01}, "connections": 160},
+                "pcm16": {"connections": 136},
+            },
+            "fastrtc": {"skipped": "no network"},
+        },
         "tracks": {
             "ours": {"version": "1.0", "pairs": 100, "delivery": {"p50": 0.2, "p99": 0.3}},
             "livekit": {"skipped": "no network"},
@@ -120,6 +128,8 @@ def test_the_report_has_every_figure() -> None:
     assert line.split()[-3:] == ["3.2", "32", "0.1"]
     assert "Pipecat was skipped: No matching distribution found." in text
     assert "uses 3.00 times as much" in text
+    assert "JSON: sessions on one core" in text
+    assert "160" in text
     table = [line for line in markdown(some_results()).splitlines() if line.startswith("|")]
     assert len({line.count("|") for line in table[:10]}) == 1
     assert any("–" in line for line in table)

@@ -187,6 +187,19 @@ async def test_only_who_has_a_token_comes_in() -> None:
         assert np.abs(await hear(listener, 0.8)).max() > 1000
 
 
+async def test_an_application_says_who_it_is() -> None:
+    """What it gives goes before what the browser says of itself."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+
+        async def accept(body: Any) -> dict[str, Any]:
+            return await engine.accept(body, channel="other", uid=7, name="Ada")
+
+        client = await join(stack, accept, uid=8, name="Eve")
+        (welcome,) = events(client, "joined")
+        assert (welcome["channel"], welcome["uid"]) == ("other", 7)
+        assert engine._rooms["other"].members[7].name == "Ada"
+
+
 async def test_offers_that_cannot_be_served() -> None:
     """They leave nothing behind."""
     async with RtcEngine("app") as engine:
