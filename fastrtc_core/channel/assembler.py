@@ -17,6 +17,10 @@ from ..messages import MAX_MESSAGE_BYTES
 CHUNK_LIMIT = 1024
 """Largest chunk that is sent, in bytes: Agora's limit for a stream message."""
 
+WHOLE = 16_384
+"""Characters of a message that a browser is sent whole, and otherwise in parts; every browser takes
+as many bytes (RFC 8831 section 6.6)."""
+
 MAX_MESSAGE = 1 << 18
 """Longest message, in bytes of UTF-8."""
 

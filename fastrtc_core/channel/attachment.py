@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..context import Context, current_context
 from ..errors import ChannelClosedError, ConfigurationError
@@ -14,13 +14,20 @@ from ..messages import build_message, parse_server_message
 from ..session import CloseReason, Medium, Session, copy_handler
 from ..tracks import AudioMixer, AudioStream
 from .mixing import SAMPLE_RATE, Mix
-from .room import Room
+from .room import Member, Room
 
 if TYPE_CHECKING:
     from .channel import Channel
     from .engine import RtcEngine
 
 AUDIO: frozenset[Medium] = frozenset({"audio"})
+
+
+class _Copy(NamedTuple):
+    """A copy of the handler, and whom it hears; `None` if it hears all."""
+
+    session: Session
+    member: Member | None
 
 
 class Attachment:
@@ -49,7 +56,10 @@ class Attachment:
         self._prototype = handler
         self._per_user = per_user
         self._voices = AudioMixer(SAMPLE_RATE)
-        self._sessions: dict[int | None, tuple[Session, asyncio.Task[Any]]] = {}
+        self._sessions: dict[int | None, _Copy] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+        self._turn = asyncio.Lock()
+        """Who comes and goes is followed one after the other."""
         self._closed = False
 
     async def start(self) -> None:
@@ -58,46 +68,59 @@ class Attachment:
         if channel.may("publish_audio"):
             channel.participant.publish("microphone", self._voices.track)
         channel.on("stream_message", self._hand_on)
-        if not self._per_user:
-            session = await self._begin(None)
+        if self._per_user:
+            channel.on("user_joined", self._follow)
+            channel.on("user_left", self._follow)
+            await self._follow()
+            return
+        async with self._turn:
+            session = await self._begin(None, None)
             remote = session.remote_audio
             assert remote is not None
 
             def hear(mix: Mix) -> None:
                 remote.push(AudioFrame(SAMPLE_RATE, mix.data))
 
-            self._room.mixer.add_listener(channel.uid, hear)
-            return
-        channel.on("user_joined", self._serve)
-        channel.on("user_left", self._end)
-        for uid in channel.remote_users:
-            await self._serve(uid)
+            if not self._closed and channel.state != "disconnected":
+                self._room.mixer.add_listener(channel.uid, hear)
 
     async def aclose(self) -> None:
-        """End all sessions; idempotent."""
+        """End all sessions; idempotent. Then another handler may be attached."""
+        if self._closed:
+            return
         self._closed = True
         for event, callback in (
             ("stream_message", self._hand_on),
-            ("user_joined", self._serve),
-            ("user_left", self._end),
+            ("user_joined", self._follow),
+            ("user_left", self._follow),
         ):
             self._channel.off(event, callback)
-        self._room.mixer.remove_listener(self._channel.uid)
-        for uid in tuple(self._sessions):
-            await self._end(uid)
-        await self._voices.aclose()
+        try:
+            async with self._turn:  # who is just being served is ended, too
+                self._room.mixer.remove_listener(self._channel.uid)
+                for uid in tuple(self._sessions):
+                    self._end(uid)
+            if self._running:
+                await asyncio.wait(self._running)
+        finally:
+            await self._voices.aclose()
+            self._channel.note_detached()
 
-    async def _serve(self, uid: int) -> None:
-        """Let a copy hear one user."""
-        if self._closed or uid in self._sessions:
-            return
-        session = await self._begin(uid)
-        self._engine.own(self._feed(session, uid))
+    async def _follow(self) -> None:
+        """Have a copy for each user who is there, and for nobody else."""
+        async with self._turn:
+            members = self._room.members
+            for uid, copy in tuple(self._sessions.items()):
+                if uid is None or members.get(uid) is not copy.member:
+                    self._end(uid)
+            for uid in self._channel.remote_users:
+                if uid not in self._sessions and uid in members and not self._closed:
+                    member = members[uid]
+                    session = await self._begin(uid, member)
+                    self._engine.own(self._feed(session, member))
 
-    async def _feed(self, session: Session, uid: int) -> None:
-        member = self._room.members.get(uid)
-        if member is None or session.remote_audio is None:
-            return
+    async def _feed(self, session: Session, member: Member) -> None:
+        assert session.remote_audio is not None
         rate = session.remote_audio.sample_rate
         async with AudioStream.from_participant(
             participant=member.participant, sample_rate=rate
@@ -105,7 +128,7 @@ class Attachment:
             async for event in stream:
                 session.remote_audio.push(event.frame)
 
-    async def _begin(self, uid: int | None) -> Session:
+    async def _begin(self, uid: int | None, member: Member | None) -> Session:
         identity = f"{self._room.name}/{self._channel.uid}" + ("" if uid is None else f"/{uid}")
         params = {"channel": self._room.name, "uid": uid}
         context = Context(identity, "channel", params)
@@ -119,22 +142,22 @@ class Attachment:
         session.local_audio.published = False  # it is pulled for the mix of all voices
         self._voices.add(session.local_audio)
         session.open_channel(_Messages(self._channel, self._engine, uid))
-        self._sessions[uid] = session, self._engine.own(session.run())
+        running = self._engine.own(session.run())
+        self._running.add(running)
+        running.add_done_callback(self._running.discard)
+        self._sessions[uid] = _Copy(session, member)
         return session
 
-    async def _end(self, uid: int | None) -> None:
-        session, running = self._sessions.pop(uid, (None, None))
-        if session is not None and running is not None:
-            session.stop(CloseReason.CLOSED)
-            await asyncio.wait({running})
+    def _end(self, uid: int | None) -> None:
+        self._sessions.pop(uid).session.stop(CloseReason.CLOSED)
 
     def _hand_on(self, uid: int, text: str, msg_id: str) -> None:
         """Give a message to the handler."""
-        session, _ = self._sessions.get(uid if self._per_user else None, (None, None))
-        if session is not None:
+        copy = self._sessions.get(uid if self._per_user else None)
+        if copy is not None:
             data = {"uid": uid, "data": text, "msg_id": msg_id}
             self._engine.loop.call_soon_threadsafe(
-                session.take_message, build_message("message", data)
+                copy.session.take_message, build_message("message", data)
             )
 
 

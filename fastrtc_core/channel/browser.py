@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from ..errors import (
@@ -30,7 +30,7 @@ from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
-from .assembler import MessageAssembler, split_message
+from .assembler import WHOLE, MessageAssembler, split_message
 from .chat import ChatMessage
 from .encoding import MixEncoder
 from .mixing import SAMPLE_RATE, Mix
@@ -44,9 +44,6 @@ logger = logging.getLogger(__name__)
 
 MAX_EARLY = 256
 """Messages that wait for the data channel to open; then it is let go."""
-
-WHOLE = 16_384
-"""Characters of a message that is sent whole; every browser takes as many bytes (RFC 8831 §6.6)."""
 
 WELCOME = 1 << 17
 """Bytes of the chat so far that who joins is sent; a data channel takes twice as many at once."""
@@ -89,7 +86,10 @@ class BrowserMember(Member):
         self._assembler = MessageAssembler()
         self._allowance = BURST
         self._counted = self._loop.time()
-        self._lane = Lane()
+        self._words = Lane(self._give_up)
+        """Messages of others."""
+        self._streams = Lane(self._give_up)
+        """Packets of their streams."""
         self._bytes = Allowance(self._counted)
 
     async def run(self, peer: Peer) -> CloseReason:
@@ -115,10 +115,9 @@ class BrowserMember(Member):
                 self.participant.publish("camera", self.remote_video)
                 room.note_track(self, "camera", published=True)
             async with asyncio.TaskGroup() as tasks:
-                pumps = [
-                    tasks.create_task(peer.run()),
-                    tasks.create_task(self._lane.run(lambda: self._channel)),
-                ]
+                pumps = [tasks.create_task(peer.run())]
+                for lane in (self._words, self._streams):
+                    pumps.append(tasks.create_task(lane.run(lambda: self._channel)))
                 await self._stopped.wait()
                 for pump in pumps:
                     pump.cancel()
@@ -127,6 +126,7 @@ class BrowserMember(Member):
             self._post(build_message("closing", self._reason))
             raise
         finally:
+            self._room = None
             room.leave(self.uid, self._reason)
             for track in (self.remote_audio, self.remote_video, self.local_audio, self.local_video):
                 if track is not None:
@@ -136,16 +136,18 @@ class BrowserMember(Member):
     def tell(self, event: str, *details: Any) -> None:
         """Send what has happened."""
         if event == "chat_message":
-            self._tell(event, **_written(details[0]))
-        elif event == "stream_message" and len(details[1]) > WHOLE:
-            uid, text, msg_id = details
-            for part in split_message(text, msg_id or secrets.token_hex(8), limit=WHOLE):
-                self._tell("stream_message_part", uid=uid, data=part)
+            self._words.push(details[0].sender, _chat_text(details[0]))
+        elif event == "stream_message":
+            for text in _message_texts(*details):
+                self._words.push(details[0], text)
         elif event == "data_stream":
-            uid, text = details
-            self.answering.note(uid, text)
-            packet = {"event": event, "uid": uid, "data": text}
-            self._lane.push(build_message("message", packet))
+            uid, packet = details
+            if not self.may("publish_messages"):
+                self.answering.note(uid, packet)
+            self._streams.push(uid, _text_of(event, uid=uid, data=packet))
+        elif event == "rpc":
+            uid, call = details
+            self._words.push(uid, _text_of(event, uid=uid, data=call))
         else:
             names = _DETAILS[event]
             self._tell(event, **dict(zip(names, details, strict=True)))
@@ -158,12 +160,14 @@ class BrowserMember(Member):
         for text in self._early:
             self._post(text)
         self._early.clear()
-        self._lane.wake()
+        self._words.wake()
+        self._streams.wake()
 
     def take_message(self, text: str | bytes) -> None:
         """Take a message of the browser; what is wrong with it is answered."""
         try:
-            if not self._bytes.take(len(text), self._loop.time()):
+            size = len(text.encode(errors="replace") if isinstance(text, str) else text)
+            if not self._bytes.take(size, self._loop.time()):
                 raise MessageError("too many bytes a second: this message is lost")
             message = parse_client_message(text)
             if not (isinstance(message.data, dict) and message.data.get("event") == "data_stream"):
@@ -173,6 +177,9 @@ class BrowserMember(Member):
             self._do(message.data)
         except FastRTCError as error:
             self._post(build_message("error", str(error)))
+        except Exception:
+            logger.exception("a message of user %d of %r failed", self.uid, self._channel_name)
+            self._post(build_message("error", "the message could not be handled"))
 
     def stop(self, reason: CloseReason) -> None:
         """Note that the connection has ended; the first reason counts."""
@@ -264,7 +271,7 @@ class BrowserMember(Member):
         }
 
     def _tell(self, event: str, **data: Any) -> None:
-        self._post(build_message("message", {"event": event, **data}))
+        self._post(_text_of(event, **data))
 
     def _post(self, text: str) -> None:
         if self._channel is None:
@@ -276,13 +283,16 @@ class BrowserMember(Member):
         try:
             self._channel.post(text)
         except QueueFullError:
-            # It reads nothing, and would miss who comes and goes.
-            logger.info("user %d of %r reads nothing", self.uid, self._channel_name)
-            self.stop(CloseReason.LOST)
+            self._give_up()
         except ChannelClosedError:
             return
         except MessageError as error:
             logger.warning("user %d of %r misses one: %s", self.uid, self._channel_name, error)
+
+    def _give_up(self) -> None:
+        """It reads nothing, and would miss who comes and goes."""
+        logger.info("user %d of %r reads nothing", self.uid, self._channel_name)
+        self.stop(CloseReason.LOST)
 
 
 _DETAILS = {
@@ -291,12 +301,30 @@ _DETAILS = {
     "user_left": ("uid", "reason"),
     "track_published": ("uid", "source"),
     "track_unpublished": ("uid", "source"),
-    "stream_message": ("uid", "data", "msg_id"),
     "active_speaker": ("uid",),
     "video_source": ("uid",),
-    "rpc": ("uid", "data"),
 }
-"""What the details of each event are called."""
+"""What the details of each event are called that the room itself tells of."""
+
+
+def _text_of(event: str, **data: Any) -> str:
+    return build_message("message", {"event": event, **data})
+
+
+# What goes to everybody is written once: `tell` is called for each with the same details.
+
+
+@lru_cache(maxsize=8)
+def _message_texts(uid: int, text: str, msg_id: str) -> tuple[str, ...]:
+    if len(text) <= WHOLE:
+        return (_text_of("stream_message", uid=uid, data=text, msg_id=msg_id),)
+    parts = split_message(text, msg_id, limit=WHOLE)
+    return tuple(_text_of("stream_message_part", uid=uid, data=part) for part in parts)
+
+
+@lru_cache(maxsize=8)
+def _chat_text(message: ChatMessage) -> str:
+    return _text_of("chat_message", **_written(message))
 
 
 def _latest(history: list[ChatMessage]) -> list[dict[str, Any]]:

@@ -99,6 +99,7 @@ class Channel(StreamMethods, Member):
         self.options = options
         self.source = AudioSource(options.sample_rate, options.channels)
         """What this member says."""
+        self._microphone = LocalAudioTrack.create_audio_track("microphone", self.source)
         self._engine = engine
         self._room: Room | None = None
         self._streams: dict[int, AudioStream] = {}
@@ -147,8 +148,7 @@ class Channel(StreamMethods, Member):
         self._room = room
         self._engine.note(self, connected=True)
         if self.may("publish_audio"):
-            track = LocalAudioTrack.create_audio_track("microphone", self.source)
-            self.participant.publish("microphone", track)
+            self.publish_source()
             room.note_track(self, "microphone", published=True)
         self._emitter.emit("connection_state_changed", self.state)
         if self.options.auto_subscribe_audio and self.may("subscribe"):
@@ -160,19 +160,22 @@ class Channel(StreamMethods, Member):
         room, self._room = self._room, None
         if room is None:
             return
-        if self._attachment is not None:
-            await self._attachment.aclose()
+        # All that others see of it happens at once, whatever becomes of what is waited for.
         room.leave(self.uid, "left")
         self._engine.note(self, connected=False)
         self._rpc.close()
         self._data_streams.close()
-        for uid in tuple(self._streams):
-            await self.unsubscribe_audio(uid)
-        await self.source.aclose()
-        if self._video is not None:
-            await self._video.aclose()
         self._emitter.emit("connection_state_changed", self.state)
         self._emitter.end_waits(ChannelClosedError("the channel was left"))
+        try:
+            if self._attachment is not None:
+                await self._attachment.aclose()
+        finally:
+            for uid in tuple(self._streams):
+                await self.unsubscribe_audio(uid)
+            await self.source.aclose()
+            if self._video is not None:
+                await self._video.aclose()
 
     async def wait_for_remote_user(self, timeout: float | None = None) -> int:
         """Wait until there is somebody else; returns the uid.
@@ -289,9 +292,14 @@ class Channel(StreamMethods, Member):
         room = self._check("subscribe")
         if self._attachment is not None:
             raise ConfigurationError("a handler is attached already")
-        self._attachment = Attachment(self, room, self._engine, handler, per_user=per_user)
-        await self._attachment.start()
-        return self._attachment
+        attachment = Attachment(self, room, self._engine, handler, per_user=per_user)
+        self._attachment = attachment
+        try:
+            await attachment.start()
+        except BaseException:
+            await attachment.aclose()
+            raise
+        return attachment
 
     # Messages
 
@@ -366,18 +374,30 @@ class Channel(StreamMethods, Member):
             self._rpc.take(*details)
             return
         if event == "data_stream":
-            self.answering.note(*details)
+            if not self.may("publish_messages"):
+                self.answering.note(*details)
             self._data_streams.take(*details)
             return
         if event == "user_left":
             self._rpc.forget(details[0])
             self._data_streams.forget(details[0])
         self._emitter.emit(event, *details)
-        if event == "user_joined" and self.options.auto_subscribe_audio and self.may("subscribe"):
+        hears = self._room is not None and self.may("subscribe")
+        if event == "user_joined" and self.options.auto_subscribe_audio and hears:
             self._subscribe(details[0])
         elif event == "user_left" and details[0] in self._streams:
             del self._streams[details[0]]  # it has ended, and what waits can still be read
             self._emitter.emit("audio_subscribe_state_changed", details[0], False)
+
+    def publish_source(self) -> None:
+        """Publish what is pushed here; an attachment does so with what it says."""
+        if self._room is not None and self.may("publish_audio"):
+            self.participant.publish("microphone", self._microphone)
+
+    def note_detached(self) -> None:
+        """The attachment has ended."""
+        self._attachment = None
+        self.publish_source()
 
     def expel(self) -> None:
         """Somebody of its uid was there before, on another server."""

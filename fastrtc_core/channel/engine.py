@@ -6,8 +6,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from ..errors import (
@@ -40,6 +41,9 @@ logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT = 10.0
 """How long in s an answer may take."""
+
+MAX_ENTERING = 256
+"""Browsers that may connect at once."""
 
 MAX_NAME = 64
 """Characters of the name of a user."""
@@ -77,6 +81,8 @@ class RtcEngine:
         self._rooms: dict[str, Room] = {}
         self._replays = ReplayGuard()
         self._channels: set[Channel] = set()
+        self._entering: Counter[str] = Counter()
+        """Who connects, by channel."""
         self._root: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -100,8 +106,12 @@ class RtcEngine:
             started = asyncio.Event()
             self._root = asyncio.create_task(self._run(started), name="fastrtc-engine")
             await started.wait()
-            if self._cluster is not None:
-                await self._cluster.start()
+            try:
+                if self._cluster is not None:
+                    await self._cluster.start()
+            except BaseException:
+                await self.destroy()
+                raise
 
     async def destroy(self) -> None:
         """End all channels and connections, and wait until they are gone; idempotent."""
@@ -275,17 +285,18 @@ class RtcEngine:
         """The life of one browser in a channel."""
         peer: Peer | None = None
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                self._check(grant)
-                await self._check_use(grant)
-                member = BrowserMember(grant, name, self.room, flows)
-                configuration = await ice.resolve(self._rtc_configuration)
-                peer = Peer(member, ice.for_aiortc(configuration))
-                sdp = await _answer(peer, offer)
-            if answer.cancelled():
-                return
-            answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": str(grant.uid)})
-            if await peer.connected():
+            with self._at_the_door(grant):
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    await self._check_use(grant)
+                    member = BrowserMember(grant, name, self.room, flows)
+                    configuration = await ice.resolve(self._rtc_configuration)
+                    peer = Peer(member, ice.for_aiortc(configuration))
+                    sdp = await _answer(peer, offer)
+                if answer.cancelled():
+                    return
+                answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": str(grant.uid)})
+                connected = await peer.connected()
+            if connected:
                 reason = await member.run(peer)
                 logger.info("user %d has left %r: %s", grant.uid, grant.channel, reason)
         except OfferError as error:
@@ -310,12 +321,26 @@ class RtcEngine:
             if room is None or uid not in room.members:
                 return uid
 
+    @contextmanager
+    def _at_the_door(self, grant: Grant) -> Iterator[None]:
+        """Count who connects; refuse early what would be refused when the connection stands."""
+        self._check(grant)
+        self._entering[grant.channel] += 1
+        try:
+            yield
+        finally:
+            self._entering[grant.channel] -= 1
+            if not self._entering[grant.channel]:
+                del self._entering[grant.channel]
+
     def _check(self, grant: Grant) -> None:
-        """Refuse early what would be refused when the connection stands."""
         room = self._rooms.get(grant.channel)
         if room is not None and grant.uid in room.members:
             raise DuplicateSessionError(f"there is a user {grant.uid} already")
-        if room is not None and len(room.members) >= self._max_users:
+        if self._entering.total() >= MAX_ENTERING:
+            raise ConcurrencyLimitError("too many connect at once", limit=MAX_ENTERING)
+        users = self._entering[grant.channel] + (len(room.members) if room is not None else 0)
+        if users >= self._max_users:
             raise ConcurrencyLimitError(f"{grant.channel!r} is full", limit=self._max_users)
         if room is None and len(self._rooms) >= self._max_channels:
             raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from ..errors import ConfigurationError, DuplicateSessionError, RpcError, StreamError
+from ..errors import (
+    ConfigurationError,
+    DuplicateSessionError,
+    MessageError,
+    RpcError,
+    StreamError,
+)
 from ..tracks import Participant, RemoteAudioTrack
+from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
 from .chat import Chat
 from .encoding import MixEncoder
 from .mixing import RoomMixer
@@ -18,6 +27,8 @@ from .streams.answering import Answering
 from .streams.packets import MAX_PACKET
 from .tokens import ALL_PERMISSIONS, Permission
 from .video import RoomVideo
+
+logger = logging.getLogger(__name__)
 
 
 class Member(ABC):
@@ -189,14 +200,21 @@ class Room:
 
         Raises:
             ConfigurationError: If the sender may not, or there is no such user.
+            MessageError: If it is longer than 256 KiB, no Unicode text, or has no proper id.
         """
         self._check(sender)
+        if not is_unicode(text) or len(text.encode()) > MAX_MESSAGE:
+            raise MessageError(f"a message must be Unicode text of up to {MAX_MESSAGE} bytes")
+        if msg_id and not is_message_id(msg_id):
+            raise MessageError(f"the id of a message has up to {MAX_MESSAGE_ID} characters")
+        if len(text) > WHOLE:
+            msg_id = msg_id or secrets.token_hex(8)
         if to is None:
             self._tell_others(sender.uid, "stream_message", sender.uid, text, msg_id)
             if self.link is not None:
                 self.link.relay("stream_message", sender.uid, text, msg_id)
         elif to in self.members:
-            self.members[to].tell("stream_message", sender.uid, text, msg_id)
+            self.tell(self.members[to], "stream_message", sender.uid, text, msg_id)
         else:
             raise ConfigurationError(f"there is no user {to} in {self.name!r}")
 
@@ -210,7 +228,7 @@ class Room:
             raise RpcError(RpcErrorCode.SEND_FAILED, "the token does not allow to send messages")
         if to not in self.members:
             raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
-        self.members[to].tell("rpc", sender.uid, text)
+        self.tell(self.members[to], "rpc", sender.uid, text)
 
     def carry_stream(self, sender: Member, text: str, to: int) -> None:
         """Carry a packet of a stream to one user; see `streams`.
@@ -227,7 +245,7 @@ class Room:
             raise StreamError(f"a packet has up to {MAX_PACKET} characters")
         if to not in self.members or to == sender.uid:
             raise StreamError(f"there is no other user {to}")
-        self.members[to].tell("data_stream", sender.uid, text)
+        self.tell(self.members[to], "data_stream", sender.uid, text)
 
     def write(self, sender: Member, text: str) -> None:
         """Take a chat message, as `Chat.compose` makes it; everybody gets it, the sender too.
@@ -266,7 +284,7 @@ class Room:
 
     def _tell_source(self, uid: int, source: int | None) -> None:
         if uid in self.members:
-            self.members[uid].tell("video_source", source)
+            self.tell(self.members[uid], "video_source", source)
 
     def _check(self, sender: Member) -> None:
         if not sender.may("publish_messages"):
@@ -274,9 +292,16 @@ class Room:
 
     def _tell_all(self, event: str, *details: Any) -> None:
         for member in self.here:
-            member.tell(event, *details)
+            self.tell(member, event, *details)
 
     def _tell_others(self, uid: int, event: str, *details: Any) -> None:
         for member in self.here:
             if member.uid != uid:
-                member.tell(event, *details)
+                self.tell(member, event, *details)
+
+    def tell(self, member: Member, event: str, *details: Any) -> None:
+        """Tell one member; a fault of it is nobody else's."""
+        try:
+            member.tell(event, *details)
+        except Exception:
+            logger.exception("user %d of %r could not be told of %s", member.uid, self.name, event)

@@ -147,12 +147,12 @@ class Rpc:
     def _take_request(self, caller: int, message: dict[str, Any]) -> None:
         method, payload = message["method"], message.get("payload", "")
         timeout = message.get("timeout", 10.0)
-        if not isinstance(payload, str) or not _is_time(timeout):
+        if not (isinstance(method, str) and isinstance(payload, str) and _is_time(timeout)):
             failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "the request cannot be read")
         elif len(payload.encode(errors="replace")) > MAX_PAYLOAD:
             failure = RpcError(RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, "the payload is too large")
         elif method not in self._methods:
-            failure = RpcError(RpcErrorCode.UNSUPPORTED_METHOD, f"no method {str(method)[:64]!r}")
+            failure = RpcError(RpcErrorCode.UNSUPPORTED_METHOD, f"no method {method[:64]!r}")
         elif self._running >= MAX_RUNNING:
             failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "too many calls at once")
         else:

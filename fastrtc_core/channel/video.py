@@ -41,7 +41,11 @@ class RoomVideo:
         if isinstance(track, EncodedRemoteVideo):
             self._taps[uid] = track
             track.tap = lambda frame: self.router.push(uid, frame)
-        self.router.add_publisher(uid, pictures=uid not in self._taps)
+        self.router.add_publisher(
+            uid,
+            pictures=uid not in self._taps,
+            decodable=not isinstance(track, EncodedRemoteVideo) or track.decodable,
+        )
 
     def remove_camera(self, uid: int) -> None:
         """Show it no longer; idempotent."""

@@ -75,14 +75,15 @@ class VideoRouter:
 
     # Who takes part
 
-    def add_publisher(self, uid: int, *, pictures: bool) -> None:
+    def add_publisher(self, uid: int, *, pictures: bool, decodable: bool = True) -> None:
         """Somebody has a camera; it counts once there is something to see.
 
         Args:
             uid: Who.
             pictures: Whether it gives pictures that are to be encoded; else it gives them encoded.
+            decodable: Whether they can be had in another codec, too.
         """
-        self._publishers[uid] = _Publisher(pictures)
+        self._publishers[uid] = _Publisher(pictures, decodable)
         self._review()
 
     def remove_publisher(self, uid: int) -> None:
@@ -231,7 +232,11 @@ class VideoRouter:
     def _feed_for(self, receiver: _Receiver) -> Feed | None:
         if not receiver.codecs:
             return None
-        others = [uid for uid, one in self._publishers.items() if one.gives and uid != receiver.uid]
+        others = [
+            uid
+            for uid, one in self._publishers.items()
+            if uid != receiver.uid and one.can_give(receiver.codecs)
+        ]
         if receiver.only is not None:
             others = [uid for uid in others if uid == receiver.only]
         seen = receiver.wanted.uid if receiver.wanted is not None else None
@@ -265,17 +270,23 @@ class _Publisher:
 
     Attributes:
         pictures: Whether it gives pictures, not yet encoded.
+        decodable: Whether they can be had in another codec, too.
         codec: In which it gives them encoded, once it has given one.
     """
 
-    def __init__(self, pictures: bool) -> None:
+    def __init__(self, pictures: bool, decodable: bool) -> None:
         self.pictures = pictures
+        self.decodable = decodable
         self.codec: str | None = None
 
     @property
     def gives(self) -> bool:
         """Whether there is something to see."""
         return self.pictures or self.codec is not None
+
+    def can_give(self, codecs: Sequence[str]) -> bool:
+        """Whether there is something to see in one of these codecs."""
+        return self.gives and (self.decodable or self.codec in codecs)
 
 
 class _Receiver:

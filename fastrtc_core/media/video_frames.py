@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 VIDEO_CLOCK_RATE = 90_000
@@ -15,6 +16,7 @@ MAX_PACKETS = 1024
 
 _VP8_START = b"\x9d\x01\x2a"
 _H264_START = b"\x00\x00\x01"
+_H264_EMPTY = re.compile(rb"\x00\x00\x01\x00*(?:\x00\x00\x01|\Z)")
 _H264_DELIMITER, _H264_PARAMETERS = 9, 7
 
 
@@ -32,6 +34,11 @@ class EncodedVideoFrame(NamedTuple):
     data: bytes
     timestamp: int
     keyframe: bool
+
+
+def is_sound(codec: str, data: bytes) -> bool:
+    """Whether a picture can be sent on: one of H.264 must not have an empty NAL unit."""
+    return bool(data) and not (codec == "video/h264" and _H264_EMPTY.search(data))
 
 
 def is_keyframe(codec: str, data: bytes) -> bool:

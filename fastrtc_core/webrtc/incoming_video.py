@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 import av
 from aiortc import RTCRtpReceiver
 
-from ..media.video_frames import EncodedVideoFrame, FrameAssembler, is_keyframe
+from ..media.video_frames import EncodedVideoFrame, FrameAssembler, is_keyframe, is_sound
 from ..tracks import RemoteVideoTrack
 from ..tracks.track import Reader
 from .internals import VideoPacket, VideoTap
@@ -26,6 +26,9 @@ class EncodedRemoteVideo(RemoteVideoTrack):
         tap: Gets each encoded picture, the first of which is a keyframe, as is the first after a
             loss.
     """
+
+    decodable: ClassVar[bool] = True
+    """Whether it has pictures for readers, and not only for its tap."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
@@ -88,8 +91,9 @@ class IncomingVideo:
             packet.data,
             self._loop.time(),
         ):
-            keyframe = is_keyframe(packet.codec, whole.data)
-            self._broken = (self._broken or whole.after_gap) and not keyframe
+            sound = is_sound(packet.codec, whole.data)
+            keyframe = sound and is_keyframe(packet.codec, whole.data)
+            self._broken = (self._broken or whole.after_gap or not sound) and not keyframe
             if self._broken:
                 self.incomplete += 1
                 self.keyframes.request()

@@ -14,12 +14,15 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 
+from fastrtc_core import ConcurrencyLimitError
 from fastrtc_core.channel import RtcEngine, RtcOptions
 from fastrtc_core.channel.assembler import split_message
+from fastrtc_core.channel.browser import BrowserMember
+from fastrtc_core.channel.streams import lane
 from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
 
-from ..webrtc.support import eventually, serving
+from ..webrtc.support import eventually, make_offer, raw_peer, serving
 from .test_browser import RATE, events, hear, join
 
 CHILD = """
@@ -117,8 +120,9 @@ def parts_of(client: Client) -> str:
     return "".join(part["content"] for part in sorted(parts, key=lambda part: part["part_idx"]))
 
 
-async def test_who_does_not_read_is_let_go() -> None:
+async def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bounded number of bytes wait for it; then it has left, and the others miss nothing."""
+    monkeypatch.setattr(lane, "STALLED", 1.0)
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
         deaf, other = [await join(stack, engine.accept, uid=uid) for uid in (1, 2)]
         speaker = engine.create_channel(RtcOptions(channel_name="room", uid=3))
@@ -131,7 +135,7 @@ async def test_who_does_not_read_is_let_go() -> None:
         channel.raw.transport._handle_data = ignore
         for number in range(200):
             await speaker.send_stream_message(f"{number:03} " + "x" * 10_000, str(number))
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
         await eventually(
             lambda: any(data["uid"] == 1 for data in events(other, "user_left")), "its end"
         )
@@ -176,3 +180,58 @@ async def test_a_late_joiner_gets_what_fits() -> None:
         assert texts[-1] == "149"
         assert len(texts) >= 5
         assert texts == sorted(texts)
+
+
+async def test_nobody_can_drown_another() -> None:
+    """Messages that come faster than a member takes them are lost, and it stays."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        victim = await join(stack, engine.accept, uid=2)
+        speaker = engine.create_channel(RtcOptions(channel_name="room", uid=3))
+        await speaker.connect()
+        for number in range(20):
+            await speaker.send_stream_message("x" * 200_000, str(number), to=2)
+        member = engine._rooms["room"].members[2]
+        assert isinstance(member, BrowserMember)
+        assert member._words.dropped > 0
+        late = engine.create_channel(RtcOptions(channel_name="room", uid=4))
+        await late.connect()
+        await eventually(
+            lambda: any(data["uid"] == 4 for data in events(victim, "user_joined")), "what happens"
+        )
+        await eventually(lambda: not member._words._size, "the end of what waited", 10)
+        await speaker.send_stream_message("still there?")
+        await eventually(
+            lambda: [d for d in events(victim, "stream_message") if d["data"] == "still there?"],
+            "the next message",
+        )
+
+
+@pytest.mark.parametrize("call", ['{"id": "1", "method": []}', '{"id": "1", "method": {}}', "[]"])
+async def test_calls_that_cannot_be_read(call: str) -> None:
+    """They end nothing; who called goes on."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        inside = engine.create_channel(RtcOptions(channel_name="room", uid=9))
+        await inside.connect()
+        inside.register_rpc_method("echo", lambda call: call.payload)
+        client = await join(stack, engine.accept, uid=1)
+        await client.send({"event": "rpc", "to": 9, "data": call})
+        good = '{"id": "2", "method": "echo", "payload": "hello", "timeout": 5}'
+        await client.send({"event": "rpc", "to": 9, "data": good})
+        await eventually(
+            lambda: any('"hello"' in data["data"] for data in events(client, "rpc")), "the answer"
+        )
+
+
+async def test_the_door_is_not_blocked() -> None:
+    """Offers that never connect count as users while they may, and no longer."""
+    async with RtcEngine("app", max_users=2) as engine, AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(raw_peer()) for _ in range(3)]
+        for peer in peers:
+            peer.addTransceiver("audio")
+        offers = [await make_offer(peer, params={"channel": "room"}) for peer in peers]
+        for offer in offers[:2]:
+            await engine.accept(offer)
+        with pytest.raises(ConcurrencyLimitError, match="full"):
+            await engine.accept(offers[2])
+        assert engine._entering.total() == 2
+    assert engine._entering.total() == 0

@@ -20,6 +20,7 @@ from fastrtc_core import (
     ConfigurationError,
     DuplicateSessionError,
     InvalidFrameError,
+    MessageError,
 )
 from fastrtc_core.channel import Channel, RtcEngine, RtcOptions
 from fastrtc_core.testing import fit_sine, tone
@@ -289,3 +290,106 @@ async def test_limits_and_what_makes_no_sense() -> None:
                     await twin.connect()
             else:
                 await twin.connect()
+
+
+class Slow(Parrot):
+    """Takes a while to begin, and to end."""
+
+    async def start_up(self) -> None:
+        self.made.append(self)
+        await asyncio.sleep(0.3)
+
+    async def shutdown(self) -> None:
+        await asyncio.sleep(0.5)
+        self.ended = True
+
+    def copy(self) -> Slow:
+        return Slow(self.made)
+
+
+async def test_who_comes_while_another_leaves() -> None:
+    """An agent whose handler takes its time is gone at once for others, and nobody is a ghost."""
+    async with meeting(9) as (agent,):
+        await agent.attach(Slow([]))
+        await asyncio.sleep(0.5)
+        leaving = asyncio.create_task(agent.disconnect())
+        await asyncio.sleep(0.1)
+        engine = agent._engine
+        other = engine.create_channel(RtcOptions(channel_name="room", uid=1))
+        await other.connect()
+        assert other.remote_users == {}
+        leaving.cancel()
+        await asyncio.wait({leaving})
+        assert agent.source.closed
+        await agent.disconnect()
+        await other.disconnect()
+        assert engine._rooms == {}
+
+
+async def test_users_who_come_and_go_quickly_are_followed() -> None:
+    """Each who is there has one copy that hears it, whatever the copies take to begin and end."""
+    made: list[Parrot] = []
+    async with meeting(9) as (agent,):
+        attachment = await agent.attach(Slow(made), per_user=True)
+        engine = agent._engine
+        for _ in range(3):
+            brief = engine.create_channel(RtcOptions(channel_name="room", uid=1))
+            await brief.connect()
+            await asyncio.sleep(0.05)
+            await brief.disconnect()
+        stays = engine.create_channel(RtcOptions(channel_name="room", uid=1))
+        await stays.connect()
+        await asyncio.sleep(3)
+        assert list(attachment._sessions) == [1]
+        assert [copy.ended for copy in made].count(False) == 1
+        stream = stays.get_audio_frames(9)
+        await stays.push_audio_frame(tone(500, 1.0, RATE))
+        heard = await hear(stream, 0.9)
+        assert fit_sine(heard[RATE // 4 : RATE * 3 // 4], 500, RATE).snr > 30
+        await attachment.aclose()
+        assert all(copy.ended for copy in made)
+
+
+async def test_another_handler_may_follow() -> None:
+    """Once the first is detached; between them, what is pushed is heard."""
+    async with meeting(1, 9) as (user, agent):
+        for _ in range(2):
+            attachment = await agent.attach(Parrot([]))
+            await asyncio.sleep(0.1)
+            await attachment.aclose()
+        stream = user.get_audio_frames(9)
+        await agent.push_audio_frame(tone(700, 1.0, RATE))
+        heard = await hear(stream, 0.8)
+        assert fit_sine(heard[RATE // 10 : RATE // 2], 700, RATE).snr > 50
+
+
+async def test_messages_that_cannot_be_carried() -> None:
+    """They are refused before anybody is told."""
+    async with meeting(1, 2) as (one, two):
+        got: list[Any] = []
+        two.on("stream_message", lambda *details: got.append(details))
+        for text, msg_id in (("x" * 300_000, ""), ("\ud800", ""), ("x", "i" * 200)):
+            with pytest.raises(MessageError):
+                await one.send_stream_message(text, msg_id)
+        await one.send_stream_message("x" * 200_000)
+        await asyncio.sleep(0.1)
+        ((uid, text, msg_id),) = got
+        assert (uid, len(text)) == (1, 200_000)
+        assert msg_id
+
+
+async def test_a_member_that_cannot_be_told_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are told, and who came is in."""
+    async with meeting(1, 2) as (one, two):
+        joined: list[int] = []
+        two.on("user_joined", lambda uid: joined.append(uid))
+
+        def fail(*_: Any) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr(one, "tell", fail)
+        three = two._engine.create_channel(RtcOptions(channel_name="room", uid=3))
+        await three.connect()
+        await asyncio.sleep(0.1)
+        assert joined == [3]
+        assert sorted(three.remote_users) == [1, 2]

@@ -23,7 +23,7 @@ from fastrtc_core.channel import (
 from fastrtc_core.channel.room import Member, Room
 from fastrtc_core.channel.streams.answering import Answering
 from fastrtc_core.channel.streams.incoming import Incoming
-from fastrtc_core.channel.streams.lane import BURST, CAPACITY, RATE, Allowance, Lane
+from fastrtc_core.channel.streams.lane import BURST, CAPACITY, RATE, SHARE, STALLED, Allowance, Lane
 from fastrtc_core.channel.streams.outgoing import Outgoing
 from fastrtc_core.channel.streams.packets import (
     MAX_BYTES,
@@ -658,28 +658,47 @@ class Wire:
 
 
 async def test_streams_to_a_browser_wait_for_their_turn() -> None:
-    """They leave in order when there is room; beyond the bound they are dropped and counted."""
-    lane, wire = Lane(), Wire()
+    """They leave in order when there is room; beyond the bounds they are dropped and counted."""
+    lane, wire = Lane(lambda: None), Wire()
     opened: list[Wire] = []
-    lane.push("early")
+    lane.push(1, "early")
     running = asyncio.create_task(lane.run(lambda: opened[0] if opened else None))
     await asyncio.sleep(0.1)
     opened.append(wire)
     lane.wake()
     texts = [f"{number:05d}" * 3000 for number in range(160)]
     for text in texts:
-        lane.push(text)
-    kept = (CAPACITY - 5) // 15_000
+        lane.push(1, text)
+    kept = (SHARE * CAPACITY - 5) // 15_000
     assert lane.dropped == 160 - kept
+    for text in texts:
+        lane.push(2, text)
+    assert 320 - lane.dropped == (CAPACITY - 5) // 15_000, "there was room for another sender"
     await asyncio.sleep(0.1)
     assert wire.sent == []
     wire.room.set()
     await asyncio.sleep(0.1)
-    assert wire.sent == ["early", *texts[:kept]]
-    lane.push("late")
+    assert wire.sent[: int(kept) + 1] == ["early", *texts[: int(kept)]]
+    lane.push(1, "late")
     await asyncio.sleep(0.1)
     assert wire.sent[-1] == "late"
+    assert not lane._sizes
     running.cancel()
+
+
+@pytest.mark.virtual_clock
+async def test_a_browser_that_reads_nothing_is_noticed() -> None:
+    """After a while in which nothing can be sent to it."""
+    stalled: list[float] = []
+    loop = asyncio.get_running_loop()
+    lane, wire = Lane(lambda: stalled.append(loop.time())), Wire()
+    running = asyncio.create_task(lane.run(lambda: wire))
+    await asyncio.sleep(100)
+    assert stalled == []
+    begun = loop.time()
+    lane.push(1, "text")
+    await running
+    assert stalled == [pytest.approx(begun + STALLED)]
 
 
 async def test_a_channel_that_is_not_connected_sends_nothing() -> None:
@@ -707,3 +726,33 @@ def test_whatever_comes_ends_no_channel(texts: list[str]) -> None:
             await asyncio.sleep(1)
 
     run_virtual(run())
+
+
+@pytest.mark.virtual_clock
+async def test_leaving_ends_what_is_waited_for() -> None:
+    """Whoever writes or ends a stream hears at once that the channel was left; once each."""
+    async with RtcEngine("app") as engine:
+        one, two = [
+            engine.create_channel(RtcOptions(channel_name="room", uid=uid)) for uid in (1, 2)
+        ]
+        await one.connect()
+        await two.connect()
+
+        async def hold(_reader: Any, _uid: int) -> None:
+            await asyncio.sleep(60)
+
+        two.register_text_stream_handler("", hold)
+        ended = await one.stream_text(to=2)
+        await ended.write("a few words")
+        full = await one.stream_text(to=2)
+        writing = asyncio.create_task(full.write("x" * 200_000))
+        await asyncio.sleep(0.1)
+        closing = [asyncio.create_task(writer.aclose()) for writer in (ended, full)]
+        await asyncio.sleep(0.1)
+        await one.disconnect()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        results = await asyncio.gather(writing, *closing, return_exceptions=True)
+        assert loop.time() - begun < 0.5
+        assert [type(result) for result in results] == [StreamError] * 3
+        assert one.stream_statistics().sending == 0

@@ -365,3 +365,19 @@ def test_whatever_happens(data: st.DataObject) -> None:
         assert told.get(receiver) == source
         if source is not None:
             assert table.latest(receiver) == source
+
+
+def test_what_cannot_be_decoded_is_for_those_who_take_its_codec() -> None:
+    """Others see the next camera, and nothing is to be encoded."""
+    table = Table()
+    table.publish(1)
+    table.router.add_publisher(2, pictures=False, decodable=False)
+    table.router.announce(2, H264)
+    table.watch(3, VP8)
+    table.watch(4, VP8, H264)
+    for uid in (3, 4):
+        table.router.choose(uid, 2)
+    assert table.router._receivers[3].wanted is None, "the other camera has shown nothing yet"
+    assert table.router._receivers[4].wanted == Feed(2, H264)
+    assert table.watched == {2}
+    assert table.encoded == frozenset()

@@ -19,6 +19,7 @@ from fastrtc_core.media.video_frames import (
     WholeFrame,
     elapsed_ticks,
     is_keyframe,
+    is_sound,
 )
 from fastrtc_core.webrtc.video import PictureEncoder
 
@@ -173,3 +174,21 @@ def test_keyframes_are_known(codec: str) -> None:
     assert shown == len(wanted)
     assert not is_keyframe("video/av1", b"\x00" * 100)
     assert not is_keyframe(codec, b"")
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "sound"),
+    [
+        ("video/h264", b"\0\0\1\x67\x42\0\0\1\x65\x88", True),
+        ("video/h264", b"\0\0\0\1\x67\x42\0\0\0\1\x65\x88", True),
+        ("video/h264", b"\0\0\1\x67\x42\0\0\1\0\0\1\x65\x88", False),
+        ("video/h264", b"\0\0\1\x67\x42\0\0\1\0\0\0\1\x65", False),
+        ("video/h264", b"\0\0\1\x67\x42\0\0\1", False),
+        ("video/h264", b"", False),
+        ("video/vp8", b"\0\0\1\0\0\1", True),
+        ("video/vp8", b"", False),
+    ],
+)
+def test_what_cannot_be_sent_on(codec: str, data: bytes, sound: bool) -> None:
+    """A NAL unit without a byte breaks those who pack it."""
+    assert is_sound(codec, data) is sound

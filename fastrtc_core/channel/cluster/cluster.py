@@ -119,4 +119,7 @@ class Cluster:
             due = max(due + HEARTBEAT, loop.time())
             await asyncio.sleep(due - loop.time())
             for link in tuple(self._links.values()):
-                link.beat()
+                try:
+                    link.beat()
+                except Exception:
+                    logger.exception("a room could not be kept in step")

@@ -239,7 +239,7 @@ class RoomLink:
             raise MessageError(f"there is no event {event[:40]!r} with these details")
         for member in self._room.here:
             if to in (None, member.uid):
-                member.tell(event, *details)
+                self._room.tell(member, event, *details)
 
     # Who is elsewhere
 

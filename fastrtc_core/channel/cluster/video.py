@@ -18,6 +18,8 @@ class RelayedVideo(EncodedRemoteVideo):
         ask: Asks that server for a keyframe.
     """
 
+    decodable = False
+
     def __init__(self, ask: Callable[[], None]) -> None:
         super().__init__()
         self._keyframes = KeyframeRequests(ask)

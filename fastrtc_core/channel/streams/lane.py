@@ -1,19 +1,22 @@
-"""The lane of streams to one browser, so that they hold up nothing and drown nobody."""
+"""The lanes from other members to one browser, so that they hold up nothing and drown nobody."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
-from ...errors import ChannelClosedError, QueueFullError
+from ...errors import ChannelClosedError, MessageError, QueueFullError
 from ...session import MessageChannel
-
-logger = logging.getLogger(__name__)
 
 CAPACITY = 2 << 20
 """Bytes that wait for a browser: 16 windows, and half as much again."""
+
+SHARE = 0.75
+"""What of them may be of one sender."""
+
+STALLED = 30.0
+"""After how long in s in which nothing can be sent a browser is taken not to read."""
 
 RATE = 4_000_000.0
 BURST = 2_000_000.0
@@ -24,25 +27,34 @@ OVERHEAD = 512
 
 
 class Lane:
-    """Packets that wait for their browser: they leave while little else is on its way.
+    """What other members send to a browser: it leaves while little else is on its way.
+
+    So what a member sends never keeps from a browser what the room has to tell it.
+
+    Args:
+        stalled: Called when the browser reads nothing.
 
     Attributes:
-        dropped: Packets that found it full; their streams fail.
+        dropped: Messages that found it full. A stream fails then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stalled: Callable[[], None]) -> None:
         self.dropped = 0
-        self._waiting: deque[str] = deque()
+        self._stalled = stalled
+        self._waiting: deque[tuple[int, str]] = deque()
         self._size = 0
+        self._sizes: Counter[int] = Counter()
         self._news = asyncio.Event()
 
-    def push(self, text: str) -> None:
-        """Let a message wait, or drop it."""
-        if self._size + len(text) > CAPACITY:
+    def push(self, sender: int, text: str) -> None:
+        """Let a message of a user wait, or drop it."""
+        size = len(text)
+        if self._size + size > CAPACITY or self._sizes[sender] + size > SHARE * CAPACITY:
             self.dropped += 1
             return
-        self._waiting.append(text)
-        self._size += len(text)
+        self._waiting.append((sender, text))
+        self._size += size
+        self._sizes[sender] += size
         self._news.set()
 
     def wake(self) -> None:
@@ -55,15 +67,26 @@ class Lane:
             await self._news.wait()
             self._news.clear()
             while self._waiting and (open := channel()) is not None:
-                await open.drain()
-                text = self._waiting.popleft()
-                self._size -= len(text)
                 try:
-                    open.post(text)
-                except QueueFullError:
+                    async with asyncio.timeout(STALLED):
+                        await open.drain()
+                except TimeoutError:
+                    self._stalled()
+                    return
+                try:
+                    open.post(self._pop())
+                except (QueueFullError, MessageError):
                     self.dropped += 1
                 except ChannelClosedError:
                     return
+
+    def _pop(self) -> str:
+        sender, text = self._waiting.popleft()
+        self._size -= len(text)
+        self._sizes[sender] -= len(text)
+        if not self._sizes[sender]:
+            del self._sizes[sender]
+        return text
 
 
 class Allowance:

@@ -49,7 +49,11 @@ class StreamWriter(Generic[Piece]):
         self._news = asyncio.Event()
         self._written = self._chunks = self._reported = 0
         self._error = ""
-        self._closed = self._failed = False
+        self._closed = False
+        """Whether nothing more can be written."""
+        self._over = False
+        """Whether nothing more is waited for, either."""
+        self._failed = False
 
     async def write(self, content: Piece) -> None:
         """Send a piece; waits while a window of it was not read.
@@ -110,7 +114,7 @@ class StreamWriter(Generic[Piece]):
                 self._check_receivers()
         finally:
             if self._closed:
-                self._done()
+                self._finish()
             else:
                 self.abort("the sender has failed")
 
@@ -135,17 +139,17 @@ class StreamWriter(Generic[Piece]):
 
     def abort(self, reason: str) -> None:
         """End it before its time, at once; idempotent."""
-        if self._closed:
+        if self._over:
             return
-        self._closed = True
         self._error = self._error or f"the stream was ended: {reason}"
-        self._post(encode(Trailer(self._info.stream_id, reason)))
-        self._news.set()
-        self._done()
+        if not self._closed:
+            self._closed = True
+            self._post(encode(Trailer(self._info.stream_id, reason)))
+        self._finish()
 
     def fail(self, reason: str) -> None:
         """It can be sent no longer; idempotent."""
-        if self._closed:
+        if self._over:
             return
         self._failed = True
         self._error = reason
@@ -174,6 +178,12 @@ class StreamWriter(Generic[Piece]):
         return self._outgoing.dropped
 
     # Within
+
+    def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            self._news.set()
+            self._done()
 
     def _post(self, text: str) -> None:
         for uid in self._outgoing.receivers:

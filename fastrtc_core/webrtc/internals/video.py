@@ -142,7 +142,14 @@ def send_encoded(
                 if form is None or not private._enabled:
                     continue
                 private._RTCRtpSender__rtx_payload_type = form.retransmission
-                for packet in _packets(frame, form):
+                try:
+                    packets = _packets(frame, form)
+                except Exception:
+                    # The picture is a stranger's: what cannot be packed ends nothing but itself.
+                    logger.debug("a picture could not be packed", exc_info=True)
+                    keyframe_requested()
+                    continue
+                for packet in packets:
                     packet.sequence_number = sequence_number
                     packet.timestamp = (origin + frame.timestamp) & 0xFFFFFFFF
                     packet.ssrc = private._ssrc
