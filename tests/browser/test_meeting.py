@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -74,12 +76,24 @@ def send_file(pages: dict[str, Page]) -> None:
     expect(own.get_by_role("progressbar")).to_have_count(0)
 
 
+def renderers(page: Page) -> set[int]:
+    """The processes of all pages."""
+    assert page.context.browser is not None
+    session = page.context.browser.new_browser_cdp_session()
+    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return {process["id"] for process in found if process["type"] == "renderer"}
+
+
 def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot) -> None:
     """Everybody hears the others and not itself, reads in order, and sees who comes and goes."""
     pages = {name: enter(open_page, meeting, name) for name in ("Ada", "Bob")}
     write(pages["Ada"], "Good morning")
     expect(pages["Bob"].get_by_text("Good morning")).to_be_visible()
+    before = renderers(pages["Ada"])
     pages["Cleo"] = enter(open_page, meeting, "Cleo")
+    cleo = renderers(pages["Ada"]) - before
+    assert cleo
     expect(pages["Cleo"].get_by_text("Good morning")).to_be_visible()
     for page in pages.values():
         expect(page.get_by_role("list", name="People").get_by_role("listitem")).to_have_count(3)
@@ -103,7 +117,8 @@ def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot)
     expect(pages["Bob"].get_by_role("status")).to_have_text("You have left")
     expect(pages["Ada"].get_by_text("Bob has left.")).to_be_visible()
     expect(pages["Ada"].get_by_role("list", name="People").get_by_role("listitem")).to_have_count(2)
-    pages["Cleo"].context.close()  # without a word
+    for process in cleo:
+        os.kill(process, signal.SIGKILL)  # without a word
     expect(pages["Ada"].get_by_text("Cleo has left.")).to_be_visible(timeout=6_500)
     pages["Ada"].get_by_role("button", name="Leave").click()
     expect(pages["Ada"].get_by_role("status")).to_have_text("You have left")
