@@ -18,6 +18,7 @@ from fastrtc_core import MalformedOfferError
 from fastrtc_core.channel import RtcEngine, RtcOptions, build_token
 from fastrtc_core.channel.browser import BrowserMember
 from fastrtc_core.client import Client
+from fastrtc_core.media.video_frames import EncodedVideoFrame
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
 
 from ..webrtc.impairment import impaired_video
@@ -398,3 +399,20 @@ def _speak_only(patch: pytest.MonkeyPatch, mime_type: str) -> None:
         return await original(self)
 
     patch.setattr(RTCPeerConnection, "createOffer", create_offer)
+
+
+async def test_a_picture_that_cannot_be_packed_ends_nothing() -> None:
+    """It is dropped, and the viewer sees what comes next."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        ada, bob = [await join(stack, engine.accept, uid) for uid in (1, 2)]
+        await ada.sees(2)
+        member = engine._rooms["room"].members[1]
+        assert isinstance(member, BrowserMember)
+        assert member.local_video is not None
+        empty = b"\0\0\1\x67\x42\0\0\1\0\0\1\x65\x88"
+        for codec in member.local_video.codecs:
+            member.local_video.push(EncodedVideoFrame(codec, empty, 0, True))
+        seen = len(ada.seen)
+        await eventually(lambda: len(ada.seen) > seen + 10, "further pictures")
+        await ada.sees(2)
+        assert bob.seen[-1] == 1

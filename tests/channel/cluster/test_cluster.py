@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core import (
     AsyncStreamHandler,
+    ConfigurationError,
     DuplicateSessionError,
     RpcError,
     UnavailableError,
@@ -31,7 +32,7 @@ from fastrtc_core.channel.tokens import ALL_PERMISSIONS, Grant
 from fastrtc_core.testing import VirtualClockLoop, fit_sine, tone
 
 from ..test_channel import RATE, hear
-from .support import ROOM, servers, settle
+from .support import ROOM, Servers, servers, settle
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -384,3 +385,36 @@ async def test_streams_cross() -> None:
             async with await one.stream_bytes("rest", topic="files") as writer:
                 await writer.write(content)
         assert writer.dropped == {3: "has left"}
+
+
+async def test_a_room_that_fails_keeps_no_other_from_its_beat(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The others are kept in step, and it is in the log."""
+    async with servers(2) as two:
+        broken = two[0].create_channel(RtcOptions(channel_name="broken", uid=1))
+        await broken.connect()
+        one, other = await two.join(0, 1), await two.join(1, 2)
+
+        def fail() -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr(two[0]._rooms["broken"].link, "beat", fail)
+        await settle(2 * link_module.DEAD_AFTER)
+        assert sorted(one.remote_users) == [2]
+        assert sorted(other.remote_users) == [1]
+        assert "could not be kept in step" in caplog.text
+
+
+async def test_an_engine_whose_bus_refuses_does_not_run() -> None:
+    """And can be started once the bus does not."""
+    (engine,) = made = Servers(1)
+    await made.buses[0].start(lambda connected: None)
+    with pytest.raises(ConfigurationError, match="runs already"):
+        await engine.start()
+    with pytest.raises(ConfigurationError, match="not running"):
+        engine.create_channel(RtcOptions(channel_name=ROOM))
+    await made.buses[0].aclose()
+    async with engine:
+        channel = await made.join(0, 1)
+        assert channel.state == "connected"
