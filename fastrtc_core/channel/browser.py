@@ -30,13 +30,14 @@ from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
+from .allowance import Allowance
 from .assembler import WHOLE, MessageAssembler, split_message
 from .chat import ChatMessage
 from .encoding import MixEncoder
 from .mixing import SAMPLE_RATE, Mix
 from .room import Member, Room
 from .rpc import failure_of
-from .streams.lane import Allowance, Lane
+from .streams.lane import Lane
 from .streams.packets import refusal_of
 from .tokens import Grant
 
@@ -47,6 +48,13 @@ MAX_EARLY = 256
 
 WELCOME = 1 << 17
 """Bytes of the chat so far that who joins is sent; a data channel takes twice as many at once."""
+
+BYTES = 4_000_000.0
+BYTES_BURST = 2_000_000.0
+"""Bytes that it may send in a second, and that it may save up."""
+
+OVERHEAD = 512
+"""Bytes that a message counts for beside its own, so that a flood of small ones is one."""
 
 RATE = 50.0
 BURST = 200.0
@@ -84,13 +92,12 @@ class BrowserMember(Member):
         self._stopped = asyncio.Event()
         self._reason = CloseReason.CLIENT
         self._assembler = MessageAssembler()
-        self._allowance = BURST
-        self._counted = self._loop.time()
+        self._messages = Allowance(RATE, BURST, self._loop.time())
+        self._bytes = Allowance(BYTES, BYTES_BURST, self._loop.time())
         self._words = Lane(self._give_up)
         """Messages of others."""
         self._streams = Lane(self._give_up)
         """Packets of their streams."""
-        self._bytes = Allowance(self._counted)
 
     async def run(self, peer: Peer) -> CloseReason:
         """Be in the room until the connection ends; returns why it did."""
@@ -167,11 +174,11 @@ class BrowserMember(Member):
         """Take a message of the browser; what is wrong with it is answered."""
         try:
             size = len(text.encode(errors="replace") if isinstance(text, str) else text)
-            if not self._bytes.take(size, self._loop.time()):
+            if not self._bytes.take(size + OVERHEAD, self._loop.time()):
                 raise MessageError("too many bytes a second: this message is lost")
             message = parse_client_message(text)
             if not (isinstance(message.data, dict) and message.data.get("event") == "data_stream"):
-                self._admit()
+                self._count_message()
             if message.type != "message" or not isinstance(message.data, dict):
                 raise MessageError("a member sends messages, each an object with an 'event'")
             self._do(message.data)
@@ -244,12 +251,8 @@ class BrowserMember(Member):
             if (refusal := refusal_of(text, str(error))) is not None:
                 self._tell("data_stream", uid=to, data=refusal)
 
-    def _admit(self) -> None:
-        now = self._loop.time()
-        self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE) - 1
-        self._counted = now
-        if self._allowance < 0:
-            self._allowance = 0
+    def _count_message(self) -> None:
+        if not self._messages.take(1, self._loop.time()):
             raise MessageError(f"more than {RATE:g} messages a second: this one is lost")
 
     # To the browser

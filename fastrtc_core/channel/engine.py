@@ -30,7 +30,7 @@ from .bus import Bus
 from .callbacks import Callbacks
 from .channel import Channel
 from .cluster import Cluster
-from .options import RtcOptions
+from .options import MAX_NAME, RtcOptions
 from .room import Room
 from .tokens import ALL_PERMISSIONS, Grant, ReplayGuard, check_token
 
@@ -44,9 +44,6 @@ ANSWER_TIMEOUT = 10.0
 
 MAX_ENTERING = 256
 """Browsers that may connect at once."""
-
-MAX_NAME = 64
-"""Characters of the name of a user."""
 
 
 class RtcEngine:

@@ -23,7 +23,7 @@ from fastrtc_core.channel import (
 from fastrtc_core.channel.room import Member, Room
 from fastrtc_core.channel.streams.answering import Answering
 from fastrtc_core.channel.streams.incoming import Incoming
-from fastrtc_core.channel.streams.lane import BURST, CAPACITY, RATE, SHARE, STALLED, Allowance, Lane
+from fastrtc_core.channel.streams.lane import CAPACITY, SHARE, STALLED, Lane
 from fastrtc_core.channel.streams.outgoing import Outgoing
 from fastrtc_core.channel.streams.packets import (
     MAX_BYTES,
@@ -624,21 +624,6 @@ def test_streams_that_are_remembered_are_bounded() -> None:
     assert len(answering._streams) == 256
     assert answering.answer(1, encode(Ack("0", 1))) is None
     assert answering.answer(1, encode(Ack("299", 1))) is not None
-
-
-def test_a_browser_has_a_budget_of_bytes() -> None:
-    """A burst, then a rate; small messages are not free."""
-    allowance = Allowance(0.0)
-    taken = 0
-    while allowance.take(15_000, 0.0):
-        taken += 15_512
-    assert BURST - 15_512 < taken <= BURST
-    assert not allowance.take(15_000, 0.0)
-    now, taken = 0.0, 0
-    while now < 1.0:
-        now += 0.0001
-        taken += allowance.take(10, now)
-    assert taken == pytest.approx(RATE / 522, rel=0.05)
 
 
 class Wire:

@@ -15,9 +15,9 @@ from fastrtc_core.channel import (
     RtcEngine,
     RtcOptions,
     TextStreamInfo,
+    browser,
     build_token,
 )
-from fastrtc_core.channel.streams import lane
 from fastrtc_core.channel.streams.packets import (
     Ack,
     Chunk,
@@ -120,8 +120,8 @@ async def test_what_cannot_be_carried_is_refused() -> None:
 
 async def test_a_flood_of_bytes_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams have a budget of bytes, not of messages; beyond it packets are lost."""
-    monkeypatch.setattr(lane, "BURST", 400_000.0)  # less than this client can send
-    monkeypatch.setattr(lane, "RATE", 10_000.0)
+    monkeypatch.setattr(browser, "BYTES_BURST", 400_000.0)  # less than this client can send
+    monkeypatch.setattr(browser, "BYTES", 10_000.0)
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
         one = await join(stack, engine.accept, uid=1)
         other = await join(stack, engine.accept, uid=2)

@@ -18,13 +18,6 @@ SHARE = 0.75
 STALLED = 30.0
 """After how long in s in which nothing can be sent a browser is taken not to read."""
 
-RATE = 4_000_000.0
-BURST = 2_000_000.0
-"""Bytes that a browser may send in a second, and that it may save up."""
-
-OVERHEAD = 512
-"""Bytes that a message counts for beside its own, so that a flood of small ones is one."""
-
 
 class Lane:
     """What other members send to a browser: it leaves while little else is on its way.
@@ -87,20 +80,3 @@ class Lane:
         if not self._sizes[sender]:
             del self._sizes[sender]
         return text
-
-
-class Allowance:
-    """How many bytes a browser may send now: streams have no other bound."""
-
-    def __init__(self, now: float) -> None:
-        self._left = BURST
-        self._counted = now
-
-    def take(self, size: int, now: float) -> bool:
-        """Whether it may send so many."""
-        self._left = min(BURST, self._left + (now - self._counted) * RATE)
-        self._counted = now
-        if self._left < size + OVERHEAD:
-            return False
-        self._left -= size + OVERHEAD
-        return True
