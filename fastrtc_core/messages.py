@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from . import strict_json
 from .errors import MessageError
 
 MAX_MESSAGE_BYTES = 65_536
@@ -88,7 +89,7 @@ def as_message_text(message: Any) -> str:
     """
     if isinstance(message, str):
         try:
-            parsed = _load(message)
+            parsed = strict_json.load(message)
         except ValueError:
             parsed = None
         if isinstance(parsed, dict) and _type_of(parsed) in SERVER_TYPES:
@@ -128,7 +129,7 @@ def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Messa
     if limit is not None and len(text) * 4 > limit and len(text.encode(errors="replace")) > limit:
         raise MessageError(f"the message is larger than {limit} bytes")
     try:
-        parsed = _load(text)
+        parsed = strict_json.load(text)
     except ValueError:
         raise MessageError("the message is not JSON") from None
     type = _type_of(parsed) if isinstance(parsed, dict) else None
@@ -138,18 +139,6 @@ def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Messa
         known = ", ".join(sorted(types))
         raise MessageError(f"unknown message type {type[:40]!r}; known are {known}")
     return Message(type, parsed.get("data"))
-
-
-def _load(text: str) -> Any:
-    """Parse JSON; a `ValueError` for whatever is none, `NaN` and too deep a nesting included."""
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _type_of(message: dict[Any, Any]) -> str | None:

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeGuard
 
+from .. import strict_json
 from ..errors import ConfigurationError, MessageError
 from ..messages import MAX_MESSAGE_BYTES
 
@@ -233,8 +234,8 @@ class MessageAssembler:
         if len(text) * 4 > MAX_MESSAGE_BYTES and _size(text) > MAX_MESSAGE_BYTES:
             raise MessageError(f"the chunk is larger than {MAX_MESSAGE_BYTES} bytes")
         try:
-            parsed = json.loads(text)
-        except (ValueError, RecursionError):
+            parsed = strict_json.load(text)
+        except ValueError:
             raise MessageError("the chunk is not JSON") from None
         if not isinstance(parsed, dict):
             raise MessageError("a chunk must be a JSON object")

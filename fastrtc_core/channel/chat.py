@@ -11,9 +11,11 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import strict_json
 from ..errors import ConfigurationError, MessageError
 from ..messages import MAX_MESSAGE_BYTES
 from .assembler import MAX_MESSAGE_ID, is_message_id, is_unicode
+from .tokens import MAX_UID
 
 MAX_TEXT = 4096
 """Longest chat message, in characters."""
@@ -23,6 +25,11 @@ HISTORY = 200
 
 _MAX_SEQUENCE = 2**53 - 1
 """Largest whole number that every reader of JSON gets right (RFC 8259 section 6)."""
+
+MAX_AGE = 10 * 365 * 86_400.0
+"""Longest time in s since a message came: further back, the times would lose their fractions."""
+
+_EXPORTED = ("sender", "id", "seq", "text", "final", "age")
 
 _FORGOTTEN = -1
 """Before every number that a sender who comes back begins with."""
@@ -148,12 +155,13 @@ class Chat:
             Those that are new, in their order.
 
         Raises:
-            MessageError: If one is malformed. Those before it have been taken.
+            MessageError: If one is malformed, or they are too many. None has been taken then.
         """
+        if len(exported) > HISTORY:
+            raise MessageError(f"at most {HISTORY} chat messages are taken at once")
         known = {(entry.message.sender, entry.message.id) for entry in self._entries}
         new = []
-        for item in exported:
-            entry = _parse_exported(item, now)
+        for entry in [_parse_exported(item, now) for item in exported]:
             if (entry.message.sender, entry.message.id) not in known:
                 self._entries.append(entry)
                 new.append(entry.message)
@@ -184,8 +192,8 @@ def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
     if len(text) > MAX_MESSAGE_BYTES:
         raise MessageError(f"the chat message is larger than {MAX_MESSAGE_BYTES} bytes")
     try:
-        parsed = json.loads(text)
-    except (ValueError, RecursionError):
+        parsed = strict_json.load(text)
+    except ValueError:
         raise MessageError("the chat message is not JSON") from None
     if not isinstance(parsed, dict):
         raise MessageError("a chat message must be a JSON object")
@@ -205,18 +213,20 @@ def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
 
 
 def _parse_exported(item: Any, now: float) -> _Entry:
-    match item:
-        case {
-            "sender": int() as sender,
-            "id": msg_id,
-            "seq": int() as sequence,
-            "text": text,
-            "final": bool() as final,
-            "age": float() | int() as age,
-        }:
-            _check(msg_id, text)
-            return _Entry(ChatMessage(msg_id, sender, text, now - age, final), sequence)
-    raise MessageError("a chat message of another server cannot be read")
+    if not isinstance(item, dict):
+        raise MessageError("a chat message of another server must be an object")
+    sender, msg_id, sequence, text, final, age = (item.get(key) for key in _EXPORTED)
+    _check(msg_id, text)
+    if type(sender) is not int or not 0 < sender <= MAX_UID:
+        raise MessageError(f"the sender of a chat message must be a uid, 1 to {MAX_UID}")
+    if type(sequence) is not int or not _FORGOTTEN <= sequence <= _MAX_SEQUENCE:
+        raise MessageError(f"the seq of a chat message must be at most {_MAX_SEQUENCE}")
+    if not isinstance(final, bool):
+        raise MessageError("the final of a chat message must be true or false")
+    # `NaN` is within no bounds.
+    if type(age) not in (int, float) or not -MAX_AGE <= age <= MAX_AGE:
+        raise MessageError(f"the age of a chat message must be at most {MAX_AGE:g} s")
+    return _Entry(ChatMessage(msg_id, sender, text, now - age, final), sequence)
 
 
 def _check(msg_id: Any, text: Any) -> None:

@@ -204,10 +204,10 @@ class RtcEngine:
         if room is None:
             if len(self._rooms) >= self._max_channels:
                 raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
-            room = self._rooms[name] = Room(name, self._forget)
+            room = self._rooms[name] = Room(name, self._forget, self._max_users)
             if self._cluster is not None:
                 room.link = self._cluster.link(room)
-        if len(room.members) >= self._max_users:
+        if room.full:
             raise ConcurrencyLimitError(f"{name!r} is full", limit=self._max_users)
         return room
 

@@ -30,6 +30,9 @@ from .video import RoomVideo
 
 logger = logging.getLogger(__name__)
 
+MAX_USERS = 64
+"""Members of a room, unless the engine says otherwise."""
+
 
 class Member(ABC):
     """Somebody in a room, however it is connected.
@@ -105,6 +108,7 @@ class Room:
     Args:
         name: Of the channel.
         emptied: Called when the last member has left.
+        max_users: Members that it holds, those on other servers included.
 
     Attributes:
         members: By uid.
@@ -113,10 +117,14 @@ class Room:
         encoder: Encodes what those hear who say nothing.
         chat: What was written.
         link: The same room on other servers, if there are any.
+        max_users: As above.
     """
 
-    def __init__(self, name: str, emptied: Callable[[Room], None]) -> None:
+    def __init__(
+        self, name: str, emptied: Callable[[Room], None], max_users: int = MAX_USERS
+    ) -> None:
         self.name = name
+        self.max_users = max_users
         self.members: dict[int, Member] = {}
         self.mixer = RoomMixer(self._note_speaker)
         self.video = RoomVideo(self._tell_source)
@@ -131,6 +139,11 @@ class Room:
     def time(self) -> float:
         """Since the first member came, in s."""
         return self._loop.time() - self._begun
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody else has room."""
+        return len(self.members) >= self.max_users
 
     @property
     def here(self) -> list[Member]:

@@ -12,8 +12,9 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
+from .. import strict_json
 from ..errors import ConfigurationError, RpcError
 from ..session.calls import call_once
 
@@ -28,8 +29,20 @@ MAX_METHOD = 64
 MAX_TIMEOUT = 3600.0
 """Longest time in s that a caller may ask for."""
 
+MAX_TEXT = 131_072
+"""Bytes of a request or a response as JSON, in which a byte of a payload takes up to six."""
+
+MAX_ID = 128
+"""Characters of the id of a call."""
+
+MAX_CODE = 2**31 - 1
+"""Largest code of an error that another member may name."""
+
 MAX_RUNNING = 64
-"""Calls that may run for others at once."""
+"""Calls that may run for others at once; who has none running may have one more."""
+
+PER_CALLER = 16
+"""Of them, those of one caller."""
 
 
 class RpcErrorCode(enum.IntEnum):
@@ -87,7 +100,8 @@ class Rpc:
         self._methods: dict[str, RpcHandler] = {}
         self._pending: dict[str, _Pending] = {}
         self._numbers = itertools.count(1)
-        self._running = 0
+        self._running: dict[int, set[asyncio.Task[Any]]] = {}
+        """Calls that run for others, by who calls."""
 
     def register(self, method: str, handler: RpcHandler) -> None:
         """See `Channel.register_rpc_method`."""
@@ -131,7 +145,9 @@ class Rpc:
             self._take_response(sender, message)
 
     def forget(self, uid: int) -> None:
-        """A user has left: what it was asked for will not come."""
+        """A user has left: what it was asked for will not come, nor is it waited for there."""
+        for task in tuple(self._running.get(uid, ())):
+            task.cancel()
         for pending in self._pending.values():
             if pending.uid == uid and not pending.answer.done():
                 code = RpcErrorCode.RECIPIENT_DISCONNECTED
@@ -139,7 +155,7 @@ class Rpc:
 
     def close(self) -> None:
         """Nothing more comes."""
-        for uid in {pending.uid for pending in self._pending.values()}:
+        for uid in {pending.uid for pending in self._pending.values()} | self._running.keys():
             self.forget(uid)
 
     # Answering
@@ -153,19 +169,38 @@ class Rpc:
             failure = RpcError(RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, "the payload is too large")
         elif method not in self._methods:
             failure = RpcError(RpcErrorCode.UNSUPPORTED_METHOD, f"no method {method[:64]!r}")
-        elif self._running >= MAX_RUNNING:
+        elif not self._has_room(caller):
             failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "too many calls at once")
         else:
             invocation = RpcInvocation(message["id"], caller, payload, timeout)
-            self._running += 1
-            self._own(self._invoke(self._methods[method], invocation))
+            running = self._own(self._invoke(self._methods[method], invocation))
+            self._running.setdefault(caller, set()).add(running)
+            running.add_done_callback(lambda task: self._note_end(caller, task))
             return
         self._fail(caller, message["id"], failure)
+
+    def _has_room(self, caller: int) -> bool:
+        """Whether a call may run: no caller keeps another from having one."""
+        own = len(self._running.get(caller, ()))
+        if own == 0:
+            return True
+        return own < PER_CALLER and sum(map(len, self._running.values())) < MAX_RUNNING
+
+    def _note_end(self, caller: int, task: asyncio.Task[Any] | None) -> None:
+        """A call takes no room any longer; idempotent."""
+        running = self._running.get(caller, set())
+        if task is not None:
+            running.discard(task)
+        if not running:
+            self._running.pop(caller, None)
 
     async def _invoke(self, handler: RpcHandler, invocation: RpcInvocation) -> None:
         try:
             async with asyncio.timeout(invocation.response_timeout):
-                payload = await call_once(handler, "rpc", invocation)
+                try:
+                    payload = await call_once(handler, "rpc", invocation)
+                finally:  # before it is answered, so that the caller may call again at once
+                    self._note_end(invocation.caller, asyncio.current_task())
             if not isinstance(payload, str):
                 raise TypeError(f"a method returns a text, not {type(payload).__name__}")
             if len(payload.encode()) > MAX_PAYLOAD:
@@ -181,8 +216,6 @@ class Rpc:
             self._fail(invocation.caller, invocation.request_id, failure)
         else:
             self._answer(invocation.caller, {"id": invocation.request_id, "payload": payload})
-        finally:
-            self._running -= 1
 
     def _fail(self, caller: int, id: str, error: RpcError) -> None:
         self._answer(caller, {"id": id, "error": _described(error)})
@@ -207,7 +240,7 @@ class Rpc:
         code = told.get("code")
         pending.answer.set_exception(
             RpcError(
-                code if isinstance(code, int) else RpcErrorCode.APPLICATION_ERROR,
+                code if _is_code(code) else RpcErrorCode.APPLICATION_ERROR,
                 str(told.get("message", "the answer cannot be read")),
                 str(told.get("data", "")),
             )
@@ -223,17 +256,23 @@ def failure_of(text: str, error: RpcError) -> str | None:
 
 
 def _described(error: RpcError) -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "data": error.data}
+    # Beyond what a payload may have it is cut: an error is to arrive whatever it says.
+    message, data = error.message[: MAX_PAYLOAD // 4], error.data[: MAX_PAYLOAD // 4]
+    return {"code": error.code, "message": message, "data": data}
 
 
 def _load(text: str) -> dict[str, Any] | None:
     try:
-        message = json.loads(text)
-    except (ValueError, RecursionError):
+        message = strict_json.load(text)
+    except ValueError:
         return None
     if not isinstance(message, dict) or not isinstance(message.get("id"), str):
         return None
-    return message
+    return message if len(message["id"]) <= MAX_ID else None
+
+
+def _is_code(value: Any) -> TypeGuard[int]:
+    return type(value) is int and abs(value) <= MAX_CODE
 
 
 def _is_time(value: Any) -> bool:

@@ -1,7 +1,10 @@
 /** Calls between the members of a channel; served as a part of `browser.js`, see `channel/rpc.py`. */
 
 const RPC_BYTES = 15 * 1024; // of a payload
-const RPC_RUNNING = 64; // calls that may run for others at once
+const RPC_RUNNING = 64; // calls that may run for others at once; who has none running may have one more
+const RPC_PER_CALLER = 16; // of them, those of one caller
+
+const ENDED = Symbol("the caller waits no longer");
 
 /** Why a call failed; the application's own codes lie outside 1400 to 1599. */
 export const RpcErrorCode = Object.freeze({
@@ -32,7 +35,7 @@ class Calls {
   /** @type {Map<string, Function>} */ #methods = new Map();
   /** @type {Map<string, {uid: number, resolve: Function, reject: Function}>} */ #pending = new Map();
   #count = 0;
-  #running = 0;
+  /** What runs for others, by who calls. @type {Map<number, Set<AbortController>>} */ #running = new Map();
 
   /** @param {(uid: number, text: string) => boolean} send  whether it could */
   constructor(send) {
@@ -78,29 +81,29 @@ class Calls {
     else this.#answered(sender, message);
   }
 
-  /** A user has left: what it was asked for will not come. */
+  /** A user has left: what it was asked for will not come, nor is it waited for there. */
   forget(uid) {
     const left = new RpcError(RpcErrorCode.RECIPIENT_DISCONNECTED, `User ${uid} has left.`);
     for (const pending of this.#pending.values()) if (pending.uid === uid) pending.reject(left);
+    for (const running of [...(this.#running.get(uid) ?? [])]) running.abort(left);
   }
 
   close() {
-    for (const { uid } of [...this.#pending.values()]) this.forget(uid);
+    const others = [...this.#pending.values()].map(({ uid }) => uid);
+    for (const uid of new Set([...others, ...this.#running.keys()])) this.forget(uid);
   }
 
   async #answer(caller, { id, method, payload = "", timeout = 10 }) {
     const reply = (fields) => this.#send(caller, JSON.stringify({ id, ...fields }));
-    this.#running += 1;
     try {
       reply({ payload: await this.#invoke(caller, id, method, payload, timeout) });
     } catch (error) {
+      if (error === ENDED) return; // the caller waits no longer
       const known = error instanceof RpcError;
       if (!known) console.error("A method failed.", error);
       const code = known ? error.code : RpcErrorCode.APPLICATION_ERROR;
       const message = known ? error.message : "the method failed";
       reply({ error: { code, message, data: known ? error.data : "" } });
-    } finally {
-      this.#running -= 1;
     }
   }
 
@@ -116,16 +119,38 @@ class Calls {
       const name = String(method).slice(0, 64);
       throw new RpcError(RpcErrorCode.UNSUPPORTED_METHOD, `no method '${name}'`);
     }
-    if (this.#running > RPC_RUNNING) {
-      throw new RpcError(RpcErrorCode.APPLICATION_ERROR, "too many calls at once");
-    }
-    const result = await handler({ requestId, caller, payload, responseTimeout: timeout });
+    const result = await this.#run(caller, timeout, (signal) =>
+      handler({ requestId, caller, payload, responseTimeout: timeout, signal }),
+    );
     if (typeof result !== "string") throw new TypeError(`A method returns a text, not ${typeof result}.`);
     if (utf8Size(result) > RPC_BYTES) {
       const code = RpcErrorCode.RESPONSE_PAYLOAD_TOO_LARGE;
       throw new RpcError(code, `a payload has up to ${RPC_BYTES} bytes`);
     }
     return result;
+  }
+
+  /** Runs a method until the caller waits no longer; what goes on after that is its own affair. */
+  async #run(caller, timeout, call) {
+    const own = this.#running.get(caller) ?? new Set();
+    const all = [...this.#running.values()].reduce((sum, { size }) => sum + size, 0);
+    // Whoever has none running may have one, so that no caller keeps another from it.
+    if (own.size > 0 && (own.size >= RPC_PER_CALLER || all >= RPC_RUNNING)) {
+      throw new RpcError(RpcErrorCode.APPLICATION_ERROR, "too many calls at once");
+    }
+    const controller = new AbortController();
+    this.#running.set(caller, own.add(controller));
+    const timer = setTimeout(() => controller.abort(), timeout * 1000);
+    try {
+      return await new Promise((resolve, reject) => {
+        controller.signal.addEventListener("abort", () => reject(ENDED));
+        Promise.resolve(call(controller.signal)).then(resolve, reject);
+      });
+    } finally {
+      clearTimeout(timer);
+      own.delete(controller);
+      if (own.size === 0) this.#running.delete(caller);
+    }
   }
 
   #answered(sender, { id, payload, error }) {

@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-from .. import errors
+from .. import errors, strict_json
 from ..errors import ConnectionFailedError, OfferError
 
 TIMEOUT = 15.0
@@ -39,7 +39,7 @@ async def post_offer(
     )
     status, text = await asyncio.to_thread(_exchange, request)
     try:
-        answer = json.loads(text)
+        answer = strict_json.load(text)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):

@@ -107,10 +107,13 @@ class Streams {
     if (!readable || this.#readings.has(key)) return;
     const handler = this.#handlers.get(JSON.stringify([kind, topic]));
     const readings = [...this.#readings.values()];
-    const unread = readings.filter((one) => one.uid === uid && !one.reader.drained);
+    const own = readings.filter((one) => one.uid === uid);
+    const unread = own.filter((one) => !one.reader.drained);
+    // Whoever has none may have one, so that no sender keeps another from it.
+    const full = own.length > 0 && readings.length >= STREAMS_OPEN;
     if (!handler) {
       this.#refuse(uid, stream, `nobody takes ${kind} of the topic '${topic.slice(0, 64)}'`);
-    } else if (readings.length >= STREAMS_OPEN || unread.length >= STREAMS_PER_SENDER) {
+    } else if (full || unread.length >= STREAMS_PER_SENDER) {
       this.#refuse(uid, stream, "too many streams at once");
     } else {
       const info = {

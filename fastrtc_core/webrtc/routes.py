@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from importlib import resources
 from typing import Any
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
+from .. import strict_json
 from ..errors import MalformedOfferError, OfferError
 from .signaling import MAX_BODY_BYTES
 
@@ -74,8 +74,8 @@ async def _read_json(request: Request) -> Any:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise _BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
-        return json.loads(bytes(body))
+        return strict_json.load(bytes(body))
     except ClientDisconnect:
         raise MalformedOfferError("the body was not sent to its end") from None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise MalformedOfferError("the body is not JSON") from None

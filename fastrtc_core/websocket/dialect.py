@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from .. import strict_json
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame, channels_of
 from ..handler import MIN_SAMPLE_RATE, StreamHandlerBase
@@ -300,8 +301,8 @@ def load(data: str | bytes) -> dict[str, Any]:
     if len(data) > MAX_MESSAGE:
         raise MessageError(f"the message is larger than {MAX_MESSAGE} characters")
     try:
-        message = json.loads(data)
-    except (ValueError, RecursionError):
+        message = strict_json.load(data)
+    except ValueError:
         raise MessageError("the message is not JSON") from None
     if not isinstance(message, dict):
         raise MessageError("a message must be a JSON object")

@@ -244,6 +244,15 @@ def serve_channel(port: int) -> None:
         def refuse(call: RpcInvocation) -> str:
             raise RpcError(77, "not today", call.payload)
 
+        async def crowd(call: RpcInvocation) -> str:
+            """Call back a hundred times at once; says how many calls were refused."""
+            calls = (
+                bot.perform_rpc(call.caller, "never", response_timeout=0.5) for _ in range(100)
+            )
+            errors = await asyncio.gather(*calls, return_exceptions=True)
+            return str(sum("too many" in str(error) for error in errors))
+
+        bot.register_rpc_method("crowd", crowd)
         bot.register_text_stream_handler("echo", take_text)
         bot.register_byte_stream_handler("slow", take_slowly)
         bot.register_rpc_method("ask", ask)

@@ -135,6 +135,34 @@ def test_calls_both_ways(server: Server, open_page: OpenPage) -> None:
     assert ada.evaluate("waiting") == ["RpcError", 1503, "User 2 has left.", ""]
 
 
+def test_calls_of_one_keep_no_other_from_a_page(server: Server, open_page: OpenPage) -> None:
+    """Sixteen of one caller run at once; the signal of each says when its caller waits no longer,
+    and what ends takes no room."""
+    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada.evaluate(
+        """() => {
+          window.ended = [];
+          channel.registerRpcMethod("never", ({ caller, signal }) => new Promise(() => {
+            signal.addEventListener("abort", () => ended.push(caller));
+          }));
+          channel.registerRpcMethod("name", async () => "Ada");
+        }"""
+    )
+    assert ada.evaluate("channel.performRpc(9, 'crowd', '')") == str(100 - 16)
+    ada.wait_for_function("ended.length === 16")
+    assert ada.evaluate("channel.performRpc(9, 'crowd', '')") == str(100 - 16)
+    ada.wait_for_function("ended.length === 32")
+    bob.evaluate(
+        """() => { for (let call = 0; call < 20; call++)
+          channel.performRpc(1, "never", "", { responseTimeout: 60 }).catch(() => {}); }"""
+    )
+    assert ada.evaluate("channel.performRpc(9, 'ask', 'I am')") == "Ada called"
+    ada.evaluate("ended.length = 0")
+    bob.evaluate("channel.disconnect()")
+    ada.wait_for_function("ended.length === 16")
+    assert ada.evaluate("ended") == [2] * 16
+
+
 def test_a_file_from_page_to_page(server: Server, open_page: OpenPage) -> None:
     """A megabyte arrives byte by byte, with what is said of it and progress on both sides."""
     ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")

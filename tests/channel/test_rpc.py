@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core import ConfigurationError, RpcError
 from fastrtc_core.channel import RpcErrorCode, RpcInvocation
-from fastrtc_core.channel.rpc import MAX_PAYLOAD, Rpc, failure_of
+from fastrtc_core.channel.rpc import MAX_PAYLOAD, MAX_RUNNING, Rpc, failure_of
 from fastrtc_core.testing import run_virtual
 
 from .test_channel import meeting
@@ -144,3 +145,95 @@ async def test_an_answer_of_somebody_else_is_none() -> None:
         assert not calling.done()
         rpc.take(7, json.dumps({"id": sent[0]["id"], "payload": "right"}))
         assert await calling == "right"
+
+
+def test_who_calls_too_much_keeps_nobody_from_calling() -> None:
+    """Sixteen calls of one caller and 64 of all, but whoever has none running may have one; and
+    calls end with their caller."""
+
+    async def run() -> None:
+        async with meeting(1, 2, 3) as (one, two, three):
+            ended: list[int] = []
+
+            async def slow(call: RpcInvocation) -> str:
+                try:
+                    await asyncio.sleep(1000)
+                finally:
+                    ended.append(call.caller)
+                return ""
+
+            async def quick(call: RpcInvocation) -> str:
+                return "done"
+
+            one.register_rpc_method("slow", slow)
+            one.register_rpc_method("quick", quick)
+            calls = [
+                asyncio.create_task(failing(two.perform_rpc(1, "slow", response_timeout=1000)))
+                for _ in range(64)
+            ]
+            await asyncio.sleep(0)
+            assert await three.perform_rpc(1, "quick") == "done"
+            refused = [call.result() for call in calls if call.done()]
+            assert [str(error) for error in refused] == ["too many calls at once"] * 48
+            # Many callers fill it up; one that has none running still has its turn.
+            room = one._check("subscribe")
+            request = json.dumps({"id": "1", "method": "slow", "timeout": 1000})
+            for uid in range(10, 13):
+                for _ in range(20):
+                    one.tell("rpc", uid, request)
+            assert sum(map(len, one._rpc._running.values())) == MAX_RUNNING
+            assert await three.perform_rpc(1, "quick") == "done"
+            assert ended == []
+            await two.disconnect()
+            await asyncio.sleep(0.1)
+            assert ended == [2] * 16
+            for uid in range(10, 13):
+                room._tell_all("user_left", uid, "lost")
+            await asyncio.sleep(0.1)
+            assert len(ended) == MAX_RUNNING
+            assert one._rpc._running == {}
+            await asyncio.gather(*calls)
+
+    run_virtual(run())
+
+
+@pytest.mark.parametrize("sync", [False, True])
+async def test_calls_end_with_the_callee(sync: bool) -> None:
+    """Its methods are cancelled, and one on a thread sees the end, too."""
+    ended = threading.Event()
+    async with meeting(1, 2) as (one, two):
+
+        def wait(call: RpcInvocation) -> str:
+            try:
+                threading.Event().wait(20)
+            finally:
+                ended.set()
+            return ""
+
+        async def sleep(call: RpcInvocation) -> str:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                ended.set()
+            return ""
+
+        one.register_rpc_method("wait", wait if sync else sleep)
+        calling = asyncio.create_task(failing(two.perform_rpc(1, "wait", response_timeout=1000)))
+        await asyncio.sleep(0.05)
+        await one.disconnect()
+        assert (await calling).code == RpcErrorCode.RECIPIENT_DISCONNECTED
+        assert await asyncio.get_running_loop().run_in_executor(None, ended.wait, 5)
+        assert one._rpc._running == {}
+
+
+async def test_long_errors_arrive() -> None:
+    """What an `RpcError` says beyond a payload is cut, so that the caller does not wait in vain."""
+    async with meeting(1, 2) as (one, two):
+
+        async def fail(call: RpcInvocation) -> str:
+            raise RpcError(9, "m" * 10**6, "d" * 10**6)
+
+        one.register_rpc_method("fail", fail)
+        error = await failing(two.perform_rpc(1, "fail"))
+        assert error.code == 9
+        assert len(json.dumps([error.message, error.data])) < MAX_PAYLOAD

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,9 +26,9 @@ from ...media.rtp import RtpPacket
 from ...media.video_frames import EncodedVideoFrame
 from ..bus import Bus
 from ..room import Member, Room
-from ..video_router import CODECS
 from .encoding import encode_voice
 from .member import RemoteMember
+from .notes import State, Told, User, is_uid, read_state, read_told
 from .video import Showing
 from .wire import Picture, Voice, pack_note, pack_picture, pack_voice, unpack
 
@@ -39,18 +40,20 @@ DEAD_AFTER = 4.0
 HISTORY_PIECE = 20
 """Chat messages in one note."""
 
-_TOLD = {
-    "stream_message": (int, str, str),
-    "rpc": (int, str),
-    "data_stream": (int, str),
-}
-"""What members on other servers are told, and of which types the details are."""
+HISTORY_INTERVAL = 1.0
+"""Shortest time in s between two answers with the chat so far; all who ask get the same one."""
+
+MAX_SERVERS = 256
+"""Other servers that are known at once."""
+
+LOG_INTERVAL = 10.0
+"""Shortest time in s between two lines in the log on what was dropped."""
 
 
 class RoomLink:
     """Keeps a room in step with those of the other servers.
 
-    It belongs to the event loop of the room.
+    It belongs to the event loop of the room. Nothing that comes over the bus ends it.
 
     Args:
         room: The room.
@@ -58,6 +61,9 @@ class RoomLink:
         bus: Carries bytes to the others; best effort.
         topic: Under which.
         own: Runs a coroutine in a task that somebody owns.
+
+    Attributes:
+        dropped: What came over the bus and could not be read, or was more than a room holds.
     """
 
     def __init__(
@@ -75,12 +81,16 @@ class RoomLink:
         self._own = own
         self._loop = asyncio.get_running_loop()
         self._others: dict[bytes, _Server] = {}
+        self.dropped = 0
         self._showing = Showing(room.video, self._send_picture)
         room.video.watched_changed = self.changed
         self._listened = False
         """Whether anybody on another server would hear what is said here."""
         self._due = False
         self._closed = False
+        self._history_at = -math.inf
+        self._history: asyncio.TimerHandle | None = None
+        self._logged_at = -math.inf
 
     @property
     def connected(self) -> bool:
@@ -145,7 +155,19 @@ class RoomLink:
             else:
                 self._take_note(server, content)
         except FastRTCError as error:
-            logger.warning("a note for %r was dropped: %s", self._room.name, error)
+            self._note_dropped(str(error))
+        except Exception:
+            self.dropped += 1
+            logger.exception("a note for %r could not be taken", self._room.name)
+
+    def _note_dropped(self, why: str) -> None:
+        self.dropped += 1
+        now = self._loop.time()
+        if now - self._logged_at >= LOG_INTERVAL:
+            self._logged_at = now
+            logger.warning(
+                "a note for %r was dropped, of %d so far: %s", self._room.name, self.dropped, why
+            )
 
     def close(self) -> None:
         """Nobody is here any longer; idempotent."""
@@ -153,6 +175,8 @@ class RoomLink:
             return
         self._note("gone")
         self._closed = True
+        if self._history is not None:
+            self._history.cancel()
         for server in tuple(self._others):
             self._drop(server, "left")
 
@@ -188,7 +212,14 @@ class RoomLink:
             picture = pack_picture(self._server, Picture(uid, number, frame))
             self._bus.publish(self._topic, picture)
 
+    def _owe_history(self) -> None:
+        """Send the chat so far, soon and not too often."""
+        if self._history is None:
+            due = max(self._loop.time(), self._history_at + HISTORY_INTERVAL)
+            self._history = self._loop.call_at(due, self._send_history)
+
     def _send_history(self) -> None:
+        self._history, self._history_at = None, self._loop.time()
         written = self._room.chat.export(self._room.time)
         for start in range(0, len(written), HISTORY_PIECE):
             self._note("history", messages=written[start : start + HISTORY_PIECE])
@@ -211,39 +242,41 @@ class RoomLink:
 
     def _take_note(self, server: bytes, note: dict[str, Any]) -> None:
         match note:
-            case {"type": "state", "age": float() | int() as age, "users": list() as users}:
-                self._room.begin_earlier(float(age))
-                state = [_read_user(user) for user in users]
-                self._others[server] = _read_server(note, self._loop.time())
-                self._note_others()
-                self._follow(server, state)
+            case {"type": "state"}:
+                self._take_state(server, read_state(note, self._room.max_users))
             case {"type": "who"}:
                 self.changed()
                 if self._server == min({self._server, *self._others} - {server}):
-                    self._send_history()
-            case {"type": "keyframe", "uid": int() as uid}:
+                    self._owe_history()
+            case {"type": "keyframe", "uid": uid} if is_uid(uid):
                 self._showing.request_keyframe(uid)
             case {"type": "gone"}:
                 self._drop(server, "left")
-            case {"type": "tell", "event": str() as event, "details": list() as details}:
-                self._tell(event, details, note.get("to"))
-            case {"type": "chat", "sender": int() as sender, "text": str() as text}:
+            case {"type": "tell"}:
+                self._tell(read_told(note))
+            case {"type": "chat", "sender": sender, "text": str() as text} if is_uid(sender):
                 self._room.take_chat(sender, text)
             case {"type": "history", "messages": list() as messages}:
                 self._room.restore_chat(messages)
             case _:
-                raise MessageError(f"there is no note of the type {str(note['type'])[:40]!r}")
+                raise MessageError(f"there is no such note of the type {note['type'][:40]!r}")
 
-    def _tell(self, event: str, details: list[Any], to: Any) -> None:
-        if event not in _TOLD or tuple(map(type, details)) != _TOLD[event]:
-            raise MessageError(f"there is no event {event[:40]!r} with these details")
+    def _take_state(self, server: bytes, state: State) -> None:
+        if server not in self._others and len(self._others) >= MAX_SERVERS:
+            raise MessageError(f"there are {MAX_SERVERS} other servers already")
+        self._room.begin_earlier(state.age)
+        self._others[server] = _Server(self._loop.time(), state.listens, state.watches)
+        self._note_others()
+        self._follow(server, state.users)
+
+    def _tell(self, told: Told) -> None:
         for member in self._room.here:
-            if to in (None, member.uid):
-                self._room.tell(member, event, *details)
+            if told.to in (None, member.uid):
+                self._room.tell(member, told.event, *told.details)
 
     # Who is elsewhere
 
-    def _follow(self, server: bytes, users: list[_User]) -> None:
+    def _follow(self, server: bytes, users: tuple[User, ...]) -> None:
         """Have those there in the room whom the server has named, and no others."""
         named = {user.uid for user in users}
         for there in self._members_of(server):
@@ -251,15 +284,18 @@ class RoomLink:
                 self._remove(there, "left")
         for user in users:
             member = self._room.members.get(user.uid)
+            if member is None and self._room.full:
+                self._note_dropped(f"user {user.uid} is one more than the room holds")
+                continue
             if member is None or member.is_here:
                 member = self._admit(server, user, member)
             if isinstance(member, RemoteMember) and member.server == server:
                 for source, published in member.follow(user.tracks):
                     self._room.note_track(member, source, published=published)
-                if user.codec in CODECS:
+                if user.codec is not None:
                     self._room.video.router.announce(user.uid, user.codec)
 
-    def _admit(self, server: bytes, user: _User, here: Member | None) -> Member:
+    def _admit(self, server: bytes, user: User, here: Member | None) -> Member:
         """Let somebody in who is there; of two of the same uid, who came first stays."""
         if here is not None:
             if (here.since, self._server) < (user.since, server):
@@ -304,33 +340,3 @@ class _Server(NamedTuple):
     heard: float
     listens: bool
     watches: frozenset[int]
-
-
-class _User(NamedTuple):
-    """Somebody whom another server has named."""
-
-    uid: int
-    name: str
-    tracks: list[str]
-    since: float
-    codec: Any
-
-
-def _read_server(note: dict[str, Any], now: float) -> _Server:
-    watches = note.get("watches")
-    watched = watches if isinstance(watches, list) else []
-    uids = frozenset(uid for uid in watched if isinstance(uid, int))
-    return _Server(now, bool(note.get("listens")), uids)
-
-
-def _read_user(user: Any) -> _User:
-    match user:
-        case {
-            "uid": int() as uid,
-            "name": str() as name,
-            "tracks": list() as tracks,
-            "since": float() | int() as since,
-        }:
-            sources = [str(track) for track in tracks]
-            return _User(uid, name, sources, float(since), user.get("codec"))
-    raise MessageError("a user of another server cannot be read")

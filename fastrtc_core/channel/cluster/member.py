@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from ...media.rtp import RtpPacket
@@ -57,7 +57,7 @@ class RemoteMember(Member):
             self._incoming = IncomingAudio(self._voice)
         self._incoming.take(packet)
 
-    def follow(self, sources: list[str]) -> list[tuple[str, bool]]:
+    def follow(self, sources: Container[str]) -> list[tuple[str, bool]]:
         """It publishes these tracks now; of them its voice and its camera are carried to here.
 
         Returns:

@@ -10,6 +10,7 @@ import json
 import struct
 from typing import Any, NamedTuple
 
+from ... import strict_json
 from ...errors import MessageError
 from ...media.rtp import RtpPacket
 from ...media.video_frames import EncodedVideoFrame
@@ -88,8 +89,8 @@ def unpack(data: bytes) -> tuple[bytes, Voice | Picture | dict[str, Any]]:
             content = data[_HEADER.size + _VIDEO.size :]
             frame = EncodedVideoFrame(CODECS[codec], content, timestamp, keyframe)
             return server, Picture(uid, number, frame)
-        note = json.loads(data[_HEADER.size :]) if kind == _NOTE_KIND else None
-    except (struct.error, ValueError, IndexError, RecursionError):
+        note = strict_json.load(data[_HEADER.size :]) if kind == _NOTE_KIND else None
+    except (struct.error, ValueError, IndexError):
         raise MessageError("what came over the bus cannot be read") from None
     if not isinstance(note, dict) or not isinstance(note.get("type"), str):
         raise MessageError("what came over the bus is no note")

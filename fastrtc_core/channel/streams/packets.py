@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ... import strict_json
 from ...errors import ConfigurationError, MessageError
 from ..assembler import is_unicode
 from .info import ByteStreamInfo, StreamInfo, TextStreamInfo
@@ -104,8 +105,8 @@ def decode(text: str) -> Packet:
     if len(text) > MAX_PACKET or not is_unicode(text):
         raise MessageError(f"a packet is Unicode text of up to {MAX_PACKET} characters")
     try:
-        fields = json.loads(text)
-    except (ValueError, RecursionError):
+        fields = strict_json.load(text)
+    except ValueError:
         raise MessageError("the packet is not JSON") from None
     if not isinstance(fields, dict):
         raise MessageError("a packet is a JSON object")

@@ -167,10 +167,13 @@ class Streams:
             raise MessageError("a stream begins once")
         kind = "bytes" if isinstance(header.info, ByteStreamInfo) else "text"
         handler = self._handlers.get((kind, header.info.topic))
-        unread = [k for k, (stream, _) in self._readings.items() if not stream.drained]
+        own = [stream for (uid, _), (stream, _) in self._readings.items() if uid == sender]
+        unread = sum(not stream.drained for stream in own)
+        # Whoever has none may have one, so that no sender keeps another from it.
+        full = bool(own) and len(self._readings) >= OPEN
         if handler is None:
             self._refuse(*key, f"nobody takes {kind} of the topic {header.info.topic[:64]!r}")
-        elif len(self._readings) >= OPEN or sum(k[0] == sender for k in unread) >= PER_SENDER:
+        elif full or unread >= PER_SENDER:
             self._refuse(*key, "too many streams at once")
         else:
             stream = Incoming(header.info, asyncio.get_running_loop().time())

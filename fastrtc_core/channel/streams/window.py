@@ -17,7 +17,7 @@ PER_SENDER = 16
 """Streams of one sender that may be open at one receiver."""
 
 OPEN = 64
-"""Streams that may be open at one receiver, and those that one member may be sending."""
+"""Streams that may be open at one receiver; of who has none, one more."""
 
 
 def cost(size: int) -> int:

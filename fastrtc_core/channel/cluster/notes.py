@@ -1,0 +1,144 @@
+"""The notes of another server, checked: what is read here cannot harm this one.
+
+A bus is shared, and who else writes to it, or with which version, is not known here. So every
+number is within bounds, every list is short, and every uid is one that a user can have.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeGuard
+
+from ...errors import MessageError
+from ..assembler import MAX_MESSAGE, is_message_id, is_unicode
+from ..chat import MAX_AGE
+from ..options import MAX_NAME
+from ..rpc import MAX_TEXT as MAX_CALL
+from ..streams.packets import MAX_PACKET
+from ..tokens import MAX_UID
+from ..video_router import CODECS
+
+MAX_TIME = 1e12
+"""Latest Unix time in s."""
+
+MAX_TRACKS = 16
+"""Tracks of one user."""
+
+_TEXTS = {"stream_message": MAX_MESSAGE, "rpc": MAX_CALL, "data_stream": MAX_PACKET}
+"""What members on other servers are told, and how long its text may be."""
+
+
+class User(NamedTuple):
+    """Somebody whom another server has named.
+
+    Attributes:
+        uid: Who it is.
+        name: What it is called.
+        tracks: The sources of what it publishes.
+        since: When it joined, as Unix time in s.
+        codec: Of its camera; `None` if there is none.
+    """
+
+    uid: int
+    name: str
+    tracks: tuple[str, ...]
+    since: float
+    codec: Any
+
+
+class State(NamedTuple):
+    """Who is on another server.
+
+    Attributes:
+        age: For how long the room has stood there, in s.
+        users: All of them.
+        listens: Whether any of them would hear others.
+        watches: Whose cameras they look at.
+    """
+
+    age: float
+    users: tuple[User, ...]
+    listens: bool
+    watches: frozenset[int]
+
+
+class Told(NamedTuple):
+    """What members are to be told.
+
+    Attributes:
+        event: Which event.
+        details: Of it, the uid of the sender first.
+        to: Who is told; `None` for all.
+    """
+
+    event: str
+    details: tuple[Any, ...]
+    to: int | None
+
+
+def read_state(note: dict[str, Any], max_users: int) -> State:
+    """Read a `state`.
+
+    Raises:
+        MessageError: If it cannot be read, or names more users than a channel has.
+    """
+    age, users, watches = note.get("age"), note.get("users"), note.get("watches", [])
+    if not is_number(age, 0, MAX_AGE):
+        raise MessageError(f"the age of a room must be 0 to {MAX_AGE:g} s")
+    if not isinstance(users, list) or len(users) > max_users:
+        raise MessageError(f"users must be a list of at most {max_users}")
+    if not isinstance(watches, list) or len(watches) > max_users:
+        raise MessageError(f"watches must be a list of at most {max_users} uids")
+    if not all(map(is_uid, watches)):
+        raise MessageError(f"watches must be uids, 1 to {MAX_UID}")
+    return State(age, tuple(map(_read_user, users)), bool(note.get("listens")), frozenset(watches))
+
+
+def read_told(note: dict[str, Any]) -> Told:
+    """Read a `tell`.
+
+    Raises:
+        MessageError: If it cannot be read.
+    """
+    event, details, to = note.get("event"), note.get("details"), note.get("to")
+    if not isinstance(event, str) or event not in _TEXTS:
+        raise MessageError(f"members are not told of {str(event)[:40]!r}")
+    count = 3 if event == "stream_message" else 2
+    if not isinstance(details, list) or len(details) != count or not is_uid(details[0]):
+        raise MessageError(f"the details of {event} must be {count}, a uid first")
+    text = details[1]
+    # A character is one byte or more: the bytes are counted only where the length allows it.
+    if not is_unicode(text) or len(text) > _TEXTS[event] or len(text.encode()) > _TEXTS[event]:
+        raise MessageError(f"the text of {event} must have {_TEXTS[event]} bytes at most")
+    if count == 3 and details[2] != "" and not is_message_id(details[2]):
+        raise MessageError("the id of a message is too long")
+    if to is not None and not is_uid(to):
+        raise MessageError(f"who is told must be a uid, 1 to {MAX_UID}")
+    return Told(event, tuple(details), to)
+
+
+def is_uid(value: Any) -> TypeGuard[int]:
+    """Whether it is the uid of a user."""
+    return type(value) is int and 0 < value <= MAX_UID
+
+
+def is_number(value: Any, least: float, most: float) -> TypeGuard[float]:
+    """Whether it is a number within bounds; `NaN` is within none."""
+    return type(value) in (int, float) and least <= value <= most
+
+
+def _read_user(user: Any) -> User:
+    if not isinstance(user, dict):
+        raise MessageError("a user must be an object")
+    uid, name, tracks = user.get("uid"), user.get("name"), user.get("tracks")
+    since, codec = user.get("since"), user.get("codec")
+    if not is_uid(uid):
+        raise MessageError(f"a uid must be 1 to {MAX_UID}")
+    if not is_unicode(name) or len(name) > MAX_NAME:
+        raise MessageError(f"the name of a user must have {MAX_NAME} characters at most")
+    if not isinstance(tracks, list) or len(tracks) > MAX_TRACKS:
+        raise MessageError(f"tracks must be a list of at most {MAX_TRACKS}")
+    if not all(isinstance(track, str) for track in tracks):
+        raise MessageError("each of the tracks must be named by its source")
+    if not is_number(since, 0, MAX_TIME):
+        raise MessageError("since must be a Unix time in s")
+    return User(uid, name, tuple(tracks), float(since), codec if codec in CODECS else None)
