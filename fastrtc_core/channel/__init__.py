@@ -17,6 +17,7 @@ from .streams import (
     TextStreamWriter,
 )
 from .tokens import ALL_PERMISSIONS, Grant, Permission, build_token, check_token
+from .transcripts import Transcript
 
 __all__ = [
     "ALL_PERMISSIONS",
@@ -39,6 +40,7 @@ __all__ = [
     "TextStreamReader",
     "TextStreamWriter",
     "TokenError",
+    "Transcript",
     "build_token",
     "check_token",
 ]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..context import Context, current_context
 from ..errors import ChannelClosedError, ConfigurationError
 from ..frames import AudioFrame
+from ..functions import Function
 from ..handler import StreamHandlerBase
 from ..messages import build_message, parse_server_message
+from ..outputs import AdditionalOutputs
 from ..session import CloseReason, Medium, Session, copy_handler
 from ..tracks import AudioMixer, AudioStream
+from .hearing import Hearing
 from .mixing import SAMPLE_RATE, Mix
 from .room import Member, Room
+from .transcripts import read_transcript
 
 if TYPE_CHECKING:
     from .channel import Channel
@@ -24,9 +29,10 @@ AUDIO: frozenset[Medium] = frozenset({"audio"})
 
 
 class _Copy(NamedTuple):
-    """A copy of the handler, and whom it hears; `None` if it hears all."""
+    """A copy of the handler, what it hears, and whom; `None` if it hears all."""
 
     session: Session
+    hearing: Hearing
     member: Member | None
 
 
@@ -39,6 +45,7 @@ class Attachment:
         engine: Owns the tasks.
         handler: The prototype.
         per_user: Whether each user is heard by a copy of its own.
+        on_outputs: Called with the additional outputs of each copy, and whom it hears.
     """
 
     def __init__(
@@ -49,12 +56,14 @@ class Attachment:
         handler: StreamHandlerBase,
         *,
         per_user: bool,
+        on_outputs: Callable[..., Any] | None = None,
     ) -> None:
         self._channel = channel
         self._room = room
         self._engine = engine
         self._prototype = handler
         self._per_user = per_user
+        self._on_outputs = None if on_outputs is None else Function(on_outputs, leading=0)
         self._voices = AudioMixer(SAMPLE_RATE)
         self._sessions: dict[int | None, _Copy] = {}
         self._running: set[asyncio.Task[Any]] = set()
@@ -74,12 +83,10 @@ class Attachment:
             await self._follow()
             return
         async with self._turn:
-            session = await self._begin(None, None)
-            remote = session.remote_audio
-            assert remote is not None
+            hearing = (await self._begin(None, None)).hearing
 
             def hear(mix: Mix) -> None:
-                remote.push(AudioFrame(SAMPLE_RATE, mix.data))
+                hearing.hear(AudioFrame(SAMPLE_RATE, mix.data))
 
             if not self._closed and channel.state != "disconnected":
                 self._room.mixer.add_listener(channel.uid, hear)
@@ -116,19 +123,18 @@ class Attachment:
             for uid in self._channel.remote_users:
                 if uid not in self._sessions and uid in members and not self._closed:
                     member = members[uid]
-                    session = await self._begin(uid, member)
-                    self._engine.own(self._feed(session, member))
+                    self._engine.own(self._feed(await self._begin(uid, member), member))
 
-    async def _feed(self, session: Session, member: Member) -> None:
-        assert session.remote_audio is not None
-        rate = session.remote_audio.sample_rate
+    async def _feed(self, copy: _Copy, member: Member) -> None:
+        assert copy.session.remote_audio is not None
+        rate = copy.session.remote_audio.sample_rate
         async with AudioStream.from_participant(
             participant=member.participant, sample_rate=rate
         ) as stream:
             async for event in stream:
-                session.remote_audio.push(event.frame)
+                copy.hearing.hear(event.frame)
 
-    async def _begin(self, uid: int | None, member: Member | None) -> Session:
+    async def _begin(self, uid: int | None, member: Member | None) -> _Copy:
         identity = f"{self._room.name}/{self._channel.uid}" + ("" if uid is None else f"/{uid}")
         params = {"channel": self._room.name, "uid": uid}
         context = Context(identity, "channel", params)
@@ -141,15 +147,25 @@ class Attachment:
         assert session.local_audio is not None
         session.local_audio.published = False  # it is pulled for the mix of all voices
         self._voices.add(session.local_audio)
-        session.open_channel(_Messages(self._channel, self._engine, uid))
-        running = self._engine.own(session.run())
+        session.open_channel(_Messages(self._channel, self._room, self._engine, uid))
+        if self._on_outputs is not None:
+            outputs = session.outputs.subscribe()
+            self._run(_call_with(outputs, self._on_outputs, uid, self._engine))
+        self._run(session.run())
+        assert session.remote_audio is not None
+        copy = self._sessions[uid] = _Copy(session, Hearing(session.remote_audio.push), member)
+        return copy
+
+    def _run(self, coro: Coroutine[Any, Any, Any]) -> None:
+        """Run what `aclose` waits for."""
+        running = self._engine.own(coro)
         self._running.add(running)
         running.add_done_callback(self._running.discard)
-        self._sessions[uid] = _Copy(session, member)
-        return session
 
     def _end(self, uid: int | None) -> None:
-        self._sessions.pop(uid).session.stop(CloseReason.CLOSED)
+        copy = self._sessions.pop(uid)
+        copy.hearing.close()
+        copy.session.stop(CloseReason.CLOSED)
 
     def _hand_on(self, uid: int, text: str, msg_id: str) -> None:
         """Give a message to the handler."""
@@ -161,19 +177,36 @@ class Attachment:
             )
 
 
+async def _call_with(
+    outputs: AsyncIterator[AdditionalOutputs],
+    function: Function,
+    uid: int | None,
+    engine: RtcEngine,
+) -> None:
+    """Hand on the outputs of a session until it has ended."""
+    async for output in outputs:
+        engine.call(function.call, function.pick((output, uid)))
+
+
 class _Messages:
-    """The message channel of such a session: what the handler sends goes to all, or to one user."""
+    """The message channel of such a session: what the handler sends goes to all, or to one user.
+
+    A transcript is for all who may hear: the user's own words, or those of the handler.
+    """
 
     raw = None
 
-    def __init__(self, channel: Channel, engine: RtcEngine, uid: int | None) -> None:
+    def __init__(self, channel: Channel, room: Room, engine: RtcEngine, uid: int | None) -> None:
         self._channel = channel
+        self._room = room
         self._engine = engine
         self._uid = uid
 
     def post(self, text: str) -> None:
-        """Send the data of messages; the rest is for clients of a session."""
+        """Send the data of messages and transcripts; the rest is for clients of a session."""
         message = parse_server_message(text)
+        if message.type == "transcript":
+            self._transcribe(message.data)
         if message.type != "message":
             return
         data = message.data if isinstance(message.data, str) else json.dumps(message.data)
@@ -183,6 +216,17 @@ class _Messages:
 
     async def drain(self) -> None:
         """There is always room."""
+
+    def _transcribe(self, data: Any) -> None:
+        transcript = read_transcript(data)
+        if self._channel.state == "disconnected":
+            raise ChannelClosedError("the channel is not connected")
+        said_by_handler = transcript.role == "assistant"
+        try:
+            uid = self._channel.uid if said_by_handler else self._uid
+            self._room.transcribe(self._channel, uid, transcript)
+        except ConfigurationError as error:  # the token does not allow it
+            raise ChannelClosedError(str(error)) from None
 
     async def _send(self, data: str) -> None:
         try:

@@ -40,6 +40,7 @@ from .rpc import failure_of
 from .streams.lane import Lane
 from .streams.packets import refusal_of
 from .tokens import Grant
+from .transcripts import Transcript
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +148,8 @@ class BrowserMember(Member):
         elif event == "stream_message":
             for text in _message_texts(*details):
                 self._words.push(details[0], text)
+        elif event == "transcript":
+            self._words.push(details[2], _transcript_text(*details))
         elif event == "data_stream":
             uid, packet = details
             if not self.may("publish_messages"):
@@ -328,6 +331,11 @@ def _message_texts(uid: int, text: str, msg_id: str) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _chat_text(message: ChatMessage) -> str:
     return _text_of("chat_message", **_written(message))
+
+
+@lru_cache(maxsize=8)
+def _transcript_text(uid: int | None, transcript: Transcript, by: int) -> str:
+    return _text_of("transcript", uid=uid, by=by, **transcript._asdict())
 
 
 def _latest(history: list[ChatMessage]) -> list[dict[str, Any]]:

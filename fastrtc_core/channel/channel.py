@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import av
@@ -50,6 +51,7 @@ EVENTS = frozenset(
         "active_speaker",
         "track_published",
         "track_unpublished",
+        "transcript",
     }
 )
 """What a channel tells of."""
@@ -87,6 +89,7 @@ class Channel(StreamMethods, Member):
     | `stream_message` | uid; text; its id |
     | `chat_message` | the `ChatMessage` |
     | `active_speaker` | uid, or `None` while nobody speaks |
+    | `transcript` | uid of who spoke, or `None`; the `Transcript`; uid of who wrote it down |
 
     Args:
         engine: Whose it is.
@@ -275,24 +278,45 @@ class Channel(StreamMethods, Member):
             frame = np.frombuffer(frame, "<i2").astype(np.int16).reshape(-1, channels).T
         return to_audio_frame((rate, frame))
 
-    async def attach(self, handler: StreamHandlerBase, *, per_user: bool = False) -> Attachment:
+    async def attach(
+        self,
+        handler: StreamHandlerBase,
+        *,
+        per_user: bool | None = None,
+        on_outputs: Callable[..., Any] | None = None,
+    ) -> Attachment:
         """Have a handler take part: it hears everybody, and what it says is heard by all.
+
+        What it writes down is told to all who may hear, as a `transcript`.
 
         Args:
             handler: The prototype.
             per_user: Whether each user is heard by a copy of its own, instead of one copy hearing
-                them all.
+                them all; by default as the `per_user` of the handler says. With one copy for all,
+                nobody knows who spoke: the uid of a transcript is `None`.
+            on_outputs: Called with each `AdditionalOutputs` of the handler, and the uid that its
+                copy hears (`None` if it hears all); async, or run on a thread.
 
         Returns:
             What ends it; it ends with the channel, too.
 
         Raises:
-            ConfigurationError: If the channel is not connected, or a handler is attached already.
+            ConfigurationError: If the channel is not connected, a handler is attached already, or
+                `on_outputs` cannot be called.
         """
         room = self._check("subscribe")
         if self._attachment is not None:
             raise ConfigurationError("a handler is attached already")
-        attachment = Attachment(self, room, self._engine, handler, per_user=per_user)
+        if on_outputs is not None and not callable(on_outputs):
+            raise ConfigurationError(f"on_outputs must be callable, and {on_outputs!r} is not")
+        attachment = Attachment(
+            self,
+            room,
+            self._engine,
+            handler,
+            per_user=handler.per_user if per_user is None else per_user,
+            on_outputs=on_outputs,
+        )
         self._attachment = attachment
         try:
             await attachment.start()

@@ -215,7 +215,8 @@ def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
 def _parse_exported(item: Any, now: float) -> _Entry:
     if not isinstance(item, dict):
         raise MessageError("a chat message of another server must be an object")
-    sender, msg_id, sequence, text, final, age = (item.get(key) for key in _EXPORTED)
+    fields: list[Any] = [item.get(key) for key in _EXPORTED]
+    sender, msg_id, sequence, text, final, age = fields
     _check(msg_id, text)
     if type(sender) is not int or not 0 < sender <= MAX_UID:
         raise MessageError(f"the sender of a chat message must be a uid, 1 to {MAX_UID}")

@@ -26,6 +26,7 @@ from .rpc import RpcErrorCode
 from .streams.answering import Answering
 from .streams.packets import MAX_PACKET
 from .tokens import ALL_PERMISSIONS, Permission
+from .transcripts import Transcript
 from .video import RoomVideo
 
 logger = logging.getLogger(__name__)
@@ -259,6 +260,28 @@ class Room:
         if to not in self.members or to == sender.uid:
             raise StreamError(f"there is no other user {to}")
         self.tell(self.members[to], "data_stream", sender.uid, text)
+
+    def transcribe(self, sender: Member, uid: int | None, transcript: Transcript) -> None:
+        """Tell what somebody said: those who may hear it, on all servers, and who said it.
+
+        Args:
+            sender: Who wrote it down.
+            uid: Who said it; `None` where that is not known.
+            transcript: What was said.
+
+        Raises:
+            ConfigurationError: If the sender may not.
+        """
+        self._check(sender)
+        self.tell_transcript(sender.uid, uid, transcript)
+        if self.link is not None:
+            self.link.relay("transcript", sender.uid, uid, transcript._asdict())
+
+    def tell_transcript(self, sender: int, uid: int | None, transcript: Transcript) -> None:
+        """Tell the members here of a transcript that was made here or on another server."""
+        for member in self.here:
+            if member.may("subscribe") or member.uid in (uid, sender):
+                self.tell(member, "transcript", uid, transcript, sender)
 
     def write(self, sender: Member, text: str) -> None:
         """Take a chat message, as `Chat.compose` makes it; everybody gets it, the sender too.

@@ -21,6 +21,8 @@
  * - `stream_message` `{uid, data, msg_id}`: a text that somebody sent;
  * - `chat_message`: a `ChatMessage`; one with an id that its writer has used before replaces it;
  * - `active_speaker` `{uid}`: who speaks, or `null`;
+ * - `transcript` `{uid, by, text, final, start, end, role}`: what `uid` (or `null`) said, as the handler of `by`
+ *   wrote it down; one that is not `final` is replaced by the next of the same user;
  * - `video_source` `{uid}`: whose camera is shown by `connection.remoteStream`, or `null`;
  * - `error`, `warning`, `closing`, `track`, `untrack`, `level`: as of `Connection`.
  */

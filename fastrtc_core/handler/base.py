@@ -68,10 +68,13 @@ class StreamHandlerBase(ABC):
             `TextToSpeech`.
         max_input_latency: How far in s `receive` may lag behind before the oldest audio is
             dropped. Raise it where every sample counts more than the delay.
+        per_user: Whether in a channel each user is heard by a copy of its own, unless `attach` says
+            otherwise.
     """
 
     video_format: VideoFormat = "bgr24"
     max_input_latency: float = 0.16
+    per_user: bool = False
     tts: TextToSpeech | Any = None
 
     def __init__(

@@ -17,7 +17,8 @@ class Transcriber(StreamHandlerBase):
 
     Each `Transcript` goes to the client as the data of a `transcript`, with its `text`, `final`,
     `start` and `end` and the `role` of who spoke, `user`; and to the application as
-    `AdditionalOutputs(transcript)`. A partial one is replaced by the next.
+    `AdditionalOutputs(transcript)`. A partial one is replaced by the next. Attached to a channel,
+    each user is heard by a copy of its own, and all are told who said it.
 
     Args:
         stt: A recogniser; all sessions share it. One that knows whole utterances only is asked
@@ -29,6 +30,8 @@ class Transcriber(StreamHandlerBase):
 
     # A recogniser may take long, and nothing is to be lost meanwhile.
     max_input_latency = 30.0
+    # In a channel: who said it is worth as much as what was said.
+    per_user = True
 
     def __init__(
         self,

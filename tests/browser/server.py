@@ -33,6 +33,7 @@ from fastrtc_core.channel import (
     RtcEngine,
     RtcOptions,
     TextStreamReader,
+    Transcript,
 )
 from fastrtc_core.testing import tone
 from fastrtc_handlers import AudioVideoEcho, Echo
@@ -252,6 +253,13 @@ def serve_channel(port: int) -> None:
             errors = await asyncio.gather(*calls, return_exceptions=True)
             return str(sum("too many" in str(error) for error in errors))
 
+        async def say(call: RpcInvocation) -> str:
+            """Tell all that who calls said so."""
+            room = bot._check("publish_messages")
+            room.transcribe(bot, call.caller, Transcript(call.payload, final=False, start=1.5))
+            return ""
+
+        bot.register_rpc_method("say", say)
         bot.register_rpc_method("crowd", crowd)
         bot.register_text_stream_handler("echo", take_text)
         bot.register_byte_stream_handler("slow", take_slowly)

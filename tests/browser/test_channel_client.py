@@ -14,7 +14,8 @@ from .support import Server, serving
 JOIN = """async ([uid, name]) => {
   window.told = [];
   window.channel = new Channel({ channel: "room", uid, name });
-  for (const type of ["user_joined", "user_left", "stream_message", "chat_message", "error"])
+  for (const type of ["user_joined", "user_left", "stream_message", "chat_message", "transcript",
+                      "error"])
     channel.addEventListener(type, ({ detail }) => told.push({ type, ...detail }));
   return await channel.connect();
 }"""
@@ -161,6 +162,17 @@ def test_calls_of_one_keep_no_other_from_a_page(server: Server, open_page: OpenP
     bob.evaluate("channel.disconnect()")
     ada.wait_for_function("ended.length === 16")
     assert ada.evaluate("ended") == [2] * 16
+
+
+def test_what_was_said_is_told(server: Server, open_page: OpenPage) -> None:
+    """With the uid of who spoke and of who wrote it down."""
+    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada.evaluate("channel.performRpc(9, 'say', 'Hello')")
+    said = {"text": "Hello", "final": False, "start": 1.5, "end": None, "role": "user"}
+    for page in (ada, bob):
+        page.wait_for_function("told.some((one) => one.type === 'transcript')")
+        (event,) = told(page, "transcript")
+        assert event == {"type": "transcript", "uid": 1, "by": 9, **said}
 
 
 def test_a_file_from_page_to_page(server: Server, open_page: OpenPage) -> None:

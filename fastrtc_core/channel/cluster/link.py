@@ -270,6 +270,9 @@ class RoomLink:
         self._follow(server, state.users)
 
     def _tell(self, told: Told) -> None:
+        if told.event == "transcript":
+            self._room.tell_transcript(*told.details)
+            return
         for member in self._room.here:
             if told.to in (None, member.uid):
                 self._room.tell(member, told.event, *told.details)

@@ -15,6 +15,7 @@ from ..options import MAX_NAME
 from ..rpc import MAX_TEXT as MAX_CALL
 from ..streams.packets import MAX_PACKET
 from ..tokens import MAX_UID
+from ..transcripts import Transcript, read_transcript
 from ..video_router import CODECS
 
 MAX_TIME = 1e12
@@ -100,6 +101,8 @@ def read_told(note: dict[str, Any]) -> Told:
         MessageError: If it cannot be read.
     """
     event, details, to = note.get("event"), note.get("details"), note.get("to")
+    if event == "transcript":
+        return Told(event, _read_transcript(details), None)
     if not isinstance(event, str) or event not in _TEXTS:
         raise MessageError(f"members are not told of {str(event)[:40]!r}")
     count = 3 if event == "stream_message" else 2
@@ -124,6 +127,15 @@ def is_uid(value: Any) -> TypeGuard[int]:
 def is_number(value: Any, least: float, most: float) -> TypeGuard[float]:
     """Whether it is a number within bounds; `NaN` is within none."""
     return type(value) in (int, float) and least <= value <= most
+
+
+def _read_transcript(details: Any) -> tuple[int, int | None, Transcript]:
+    if not isinstance(details, list) or len(details) != 3 or not is_uid(details[0]):
+        raise MessageError("the details of transcript must be 3, a uid first")
+    by, uid, data = details
+    if uid is not None and not is_uid(uid):
+        raise MessageError(f"who spoke must be a uid, 1 to {MAX_UID}")
+    return by, uid, read_transcript(data)
 
 
 def _read_user(user: Any) -> User:

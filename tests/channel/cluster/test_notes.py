@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from fastrtc_core import ConfigurationError, MessageError
 from fastrtc_core.channel import ChatMessage, RtcEngine, RtcOptions
 from fastrtc_core.channel.bus import MemoryBus, MemoryHub
-from fastrtc_core.channel.chat import Chat
+from fastrtc_core.channel.chat import MAX_AGE, Chat
 from fastrtc_core.channel.cluster import link as link_module
-from fastrtc_core.channel.cluster.notes import MAX_AGE, read_state, read_told
+from fastrtc_core.channel.cluster.notes import read_state, read_told
 from fastrtc_core.channel.cluster.wire import ID_SIZE, pack_note
 from fastrtc_core.testing import run_virtual
 
@@ -27,9 +27,28 @@ from .support import ROOM, Servers, servers, settle
 
 pytestmark = pytest.mark.virtual_clock
 
-USER = {"uid": 5, "name": "Eve", "tracks": ["microphone"], "since": 1.5, "codec": None}
-STATE = {"type": "state", "age": 3.5, "users": [USER], "listens": True, "watches": [100]}
-WRITTEN = {"sender": 5, "id": "m", "seq": 3, "text": "hello", "final": True, "age": 2.0}
+USER: dict[str, Any] = {
+    "uid": 5,
+    "name": "Eve",
+    "tracks": ["microphone"],
+    "since": 1.5,
+    "codec": None,
+}
+STATE: dict[str, Any] = {
+    "type": "state",
+    "age": 3.5,
+    "users": [USER],
+    "listens": True,
+    "watches": [100],
+}
+WRITTEN: dict[str, Any] = {
+    "sender": 5,
+    "id": "m",
+    "seq": 3,
+    "text": "hello",
+    "final": True,
+    "age": 2.0,
+}
 NOTES: tuple[dict[str, Any], ...] = (
     STATE,
     {"type": "who"},
