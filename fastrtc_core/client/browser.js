@@ -246,7 +246,7 @@ export class Connection extends EventTarget {
       (described) => this.#emit("untrack", described),
     );
     pc.ontrack = ({ track, transceiver }) => {
-      if (!this.#publications.welcome(track, transceiver)) this.#addRemote(track);
+      if (!this.#publications.welcome(transceiver)) this.#addRemote(track);
     };
     this.#channel = pc.createDataChannel("text");
     this.#channel.onmessage = ({ data }) => this.#receive(data);

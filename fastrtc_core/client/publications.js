@@ -1,8 +1,11 @@
+const MAX_SECTIONS = 8; // of a connection, its data channel included
+
 /**
  * Tracks that come and go while a connection stands; served as a part of `browser.js`.
  *
  * Offers come from this side alone. The server asks for one with `negotiate` when it has something to
- * publish; the answer comes as a message too.
+ * publish; the answer comes as a message too. A section that nobody needs any longer stays as it is, carries
+ * nothing, and serves the next track of its kind: a connection never gets rid of one.
  *
  * @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio"} TrackSource
  * @typedef {{sid: string, kind: "audio" | "video", source: TrackSource, name: string}} Described
@@ -16,6 +19,8 @@ class Publications {
   #published = new Map();
   /** What is received, by transceiver. @type {Map<RTCRtpTransceiver, Described>} */
   #received = new Map();
+  /** Sections that this side sends through. @type {Set<RTCRtpTransceiver>} */ #outlets = new Set();
+  /** Sections that the server sends through. @type {Set<RTCRtpTransceiver>} */ #inlets = new Set();
   /** One negotiation at a time. @type {Promise<unknown>} */ #turn = Promise.resolve();
   #answer = null;
 
@@ -34,33 +39,42 @@ class Publications {
 
   /** @param {MediaStreamTrack} track  @param {TrackSource} source  @param {string} name */
   publish(track, source, name) {
-    return this.#negotiate(() => {
-      if ([...this.#published.values()].some((one) => one.source === source)) {
-        throw new ConnectionError("published", `A track is published as ${source} already.`);
-      }
-      const transceiver = this.#pc.addTransceiver(track, { direction: "sendonly" });
-      this.#published.set(transceiver, { source, name });
-      return {};
-    });
+    let transceiver;
+    return this.#negotiate(
+      async () => {
+        if ([...this.#published.values()].some((one) => one.source === source)) {
+          throw new ConnectionError("published", `A track is published as ${source} already.`);
+        }
+        const free = ({ receiver, sender }) => receiver.track.kind === track.kind && !sender.track;
+        transceiver = [...this.#outlets].find(free) ?? this.#add(track.kind, "sendonly", this.#outlets);
+        await transceiver.sender.replaceTrack(track);
+        this.#published.set(transceiver, { source, name });
+        return {};
+      },
+      async () => {
+        this.#published.delete(transceiver);
+        await transceiver?.sender.replaceTrack(null);
+      },
+    );
   }
 
   /** Does nothing for a track that is not published. @param {MediaStreamTrack} track */
   async unpublish(track) {
     const found = [...this.#published.keys()].find(({ sender }) => sender.track === track);
     if (!found) return;
-    await this.#negotiate(() => {
-      this.#published.delete(found);
-      found.direction = "inactive";
-      return {};
-    });
-    await found.sender.replaceTrack(null);
+    try {
+      await this.#negotiate(async () => {
+        this.#published.delete(found);
+        return {};
+      });
+    } finally {
+      await found.sender.replaceTrack(null);
+    }
   }
 
-  /** Whether a track of this transceiver is one that the server has published; tells of it. */
-  welcome(track, transceiver) {
-    const described = this.#received.get(transceiver);
-    if (described) this.#arrived(track, described);
-    return Boolean(described);
+  /** Whether a track of this transceiver is one that the server publishes, of which `#receive` tells. */
+  welcome(transceiver) {
+    return this.#inlets.has(transceiver);
   }
 
   /** Take a message of the server. @param {string} type */
@@ -70,16 +84,36 @@ class Publications {
     if (type === "unpublished") this.#forget(data?.sid);
   }
 
-  #receive(tracks) {
-    return this.#negotiate(() => {
-      const receives = {};
+  async #receive(tracks) {
+    const receives = {};
+    const undo = () => {
+      for (const transceiver of Object.values(receives)) this.#received.delete(transceiver);
+    };
+    await this.#negotiate(async () => {
       for (const described of tracks) {
-        const transceiver = this.#pc.addTransceiver(described.kind, { direction: "recvonly" });
+        const { kind } = described;
+        const free = (one) => one.receiver.track.kind === kind && !this.#received.has(one);
+        const transceiver = [...this.#inlets].find(free) ?? this.#add(kind, "recvonly", this.#inlets);
         this.#received.set(transceiver, described);
         receives[described.sid] = transceiver;
       }
       return receives;
-    });
+    }, undo);
+    for (const transceiver of Object.values(receives)) {
+      const described = this.#received.get(transceiver);
+      if (described) this.#arrived(transceiver.receiver.track, described);
+    }
+  }
+
+  #add(kind, direction, sections) {
+    const count = this.#pc.getTransceivers().length + 1;
+    if (count >= MAX_SECTIONS) {
+      const text = `A connection has at most ${MAX_SECTIONS} sections. Unpublish a track first.`;
+      throw new ConnectionError("published", text);
+    }
+    const transceiver = this.#pc.addTransceiver(kind, { direction });
+    sections.add(transceiver);
+    return transceiver;
   }
 
   #forget(sid) {
@@ -90,17 +124,35 @@ class Publications {
     }
   }
 
-  /** @param {() => Object<string, RTCRtpTransceiver>} change  returns the new ones, by their `sid` */
-  #negotiate(change) {
+  /**
+   * @param {() => Promise<Object<string, RTCRtpTransceiver>>} change  returns those to receive through, by `sid`
+   * @param {() => unknown} [undo]  called if it fails
+   */
+  #negotiate(change, undo = () => {}) {
     const turn = this.#turn.then(async () => {
-      const receives = change();
-      await this.#pc.setLocalDescription();
-      const byMid = ([transceiver, described]) => [transceiver.mid, described];
-      const answered = new Promise((resolve, reject) => {
-        const silent = new ConnectionError("server-silent", "The server did not answer the offer.");
-        setTimeout(reject, ANSWER_TIMEOUT, silent);
-        this.#answer = resolve;
-      });
+      const receives = await change();
+      try {
+        await this.#exchange(receives);
+      } catch (error) {
+        await this.#pc.setLocalDescription({ type: "rollback" }).catch(() => {});
+        await undo();
+        throw error;
+      }
+    });
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  async #exchange(receives) {
+    await this.#pc.setLocalDescription();
+    const byMid = ([transceiver, described]) => [transceiver.mid, described];
+    let timer = 0;
+    const answered = new Promise((resolve, reject) => {
+      const silent = new ConnectionError("server-silent", "The server did not answer the offer.");
+      timer = setTimeout(reject, ANSWER_TIMEOUT, silent);
+      this.#answer = resolve;
+    });
+    try {
       this.#post("offer", {
         sdp: this.#pc.localDescription.sdp,
         tracks: Object.fromEntries([...this.#published].map(byMid)),
@@ -109,8 +161,9 @@ class Publications {
       const { sdp, error } = await answered;
       if (!sdp) throw new ConnectionError("refused", `The server refused the track: ${error}`);
       await this.#pc.setRemoteDescription({ type: "answer", sdp });
-    });
-    this.#turn = turn.catch(() => this.#pc.setLocalDescription({ type: "rollback" }).catch(() => {}));
-    return turn;
+    } finally {
+      clearTimeout(timer);
+      this.#answer = null;
+    }
   }
 }

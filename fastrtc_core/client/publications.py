@@ -11,6 +11,7 @@ from ..errors import ConfigurationError, ConnectionFailedError, FastRTCError
 from ..messages import Message, build_message
 from ..tracks import LocalAudioTrack, LocalVideoTrack, Participant, Track, TrackSource
 from ..webrtc.peer import Peer
+from ..webrtc.publishing import KINDS
 
 logger = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class Publications:
         self._send = send
         self._published: dict[str, _Published] = {}
         """By mid."""
-        self._received: dict[str, TrackSource] = {}
-        """What the server publishes, by `sid`."""
+        self._received: dict[str, tuple[TrackSource, str]] = {}
+        """What the server publishes, by `sid`: its source, and the section that carries it."""
         self._requests: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue(MAX_REQUESTS)
         self._answer: asyncio.Future[dict[str, Any]] | None = None
         self._lock = asyncio.Lock()
@@ -78,7 +79,7 @@ class Publications:
             self._forget(str(data.get("sid")))
         else:
             try:
-                self._requests.put_nowait(list(data.get("tracks", ())))
+                self._requests.put_nowait(_described(data.get("tracks")))
             except asyncio.QueueFull:
                 logger.warning("the server asks for more tracks than this client can take")
 
@@ -100,12 +101,20 @@ class Publications:
             )
             self._published.update(zip(sending, sends, strict=True))
             described = dict(zip(receiving, wanted, strict=True))
-            answer = await self._exchange(sdp, {mid: one["sid"] for mid, one in described.items()})
             arrived: dict[str, Track[Any]] = {}
-            await self._peer.accept_again(answer, arrived)
-            for mid, track in arrived.items():
-                if mid in described:
-                    self._welcome(track, described[mid])
+            try:
+                sids = {mid: one["sid"] for mid, one in described.items()}
+                answer = await self._exchange(sdp, sids)
+                await self._peer.accept_again(answer, arrived)
+            except BaseException:  # a section that was made for it serves the next one
+                for mid, published in zip(sending, sends, strict=True):
+                    self._published.pop(mid, None)
+                    await self._peer.stop_sending(published.track)
+                raise
+            for mid, one in described.items():
+                track = arrived.get(mid) or self._peer.renew(mid)
+                if track is not None:
+                    self._welcome(mid, track, one)
 
     async def _exchange(self, sdp: str, receives: dict[str, str]) -> str:
         tracks = {
@@ -124,15 +133,28 @@ class Publications:
             raise ConnectionFailedError(f"the server refused: {answer.get('error')}")
         return str(answer["sdp"])
 
-    def _welcome(self, track: Track[Any], described: dict[str, Any]) -> None:
+    def _welcome(self, mid: str, track: Track[Any], described: dict[str, Any]) -> None:
         track.name = str(described.get("name", ""))
         source: TrackSource = described["source"]
         self._server.publish(source, track)
-        self._received[described["sid"]] = source
+        self._received[described["sid"]] = source, mid
 
     def _forget(self, sid: str) -> None:
-        source = self._received.pop(sid, None)
+        source, mid = self._received.pop(sid, (None, ""))
         track = self._server.tracks.get(source) if source else None
         if source is not None and track is not None:
             self._server.unpublish(source)
             track.end()
+        self._peer.release(mid)
+
+
+def _described(tracks: Any) -> list[dict[str, Any]]:
+    """What the server asks for, as far as it can be understood."""
+    return [
+        one
+        for one in (tracks if isinstance(tracks, list) else ())
+        if isinstance(one, dict)
+        and isinstance(one.get("sid"), str)
+        and one.get("source") in get_args(TrackSource)
+        and one.get("kind") == KINDS[one["source"]]
+    ]

@@ -44,6 +44,7 @@ from .outgoing import (
     OutgoingPictures,
     OutgoingVideo,
 )
+from .sections import Sections
 from .signaling import describe_opus
 from .video import make_encoder
 
@@ -123,6 +124,9 @@ class Peer:
         self._pumps: list[Coroutine[Any, Any, None]] = []
         """What is to run beside the connection, once it stands."""
         self._tasks: asyncio.TaskGroup | None = None
+        self._sections = Sections(
+            self._pc, _prefer_codecs, self._run, self._audio_options, self._video_options
+        )
         self._arrived: dict[str, Track[Any]] | None = None
         """Where tracks go that come later, by mid; until the first answer there are none."""
         self._channel: DataChannel | None = None
@@ -195,13 +199,19 @@ class Peer:
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
         self._arrived = arrived
+        before = list(self._pc.getTransceivers())
         try:
             await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
             for transceiver in self._pc.getTransceivers():
                 track = sends.get(transceiver.mid or "")
-                if track is not None and transceiver.sender.track is None:
-                    self._send(track, transceiver)
+                if track is not None:
+                    self._sections.send(track, transceiver)
             return await self._describe()
+        except Exception:
+            for track in sends.values():
+                self._sections.stop_sending(track)
+            await self._sections.undo(before)
+            raise
         finally:
             self._arrived = {}
 
@@ -213,14 +223,16 @@ class Peer:
         """Offer further tracks, and room for those of the other side.
 
         Returns:
-            The SDP, and the mid of each of `sends` and of `receives`.
+            The SDP, and the mid of each of `sends` and of `receives`: sections that were free, or
+            new ones.
+
+        Raises:
+            ConfigurationError: If there are as many sections as there may be.
         """
-        sending = [self._pc.addTransceiver(track.kind, "sendonly") for track in sends]
-        for track, transceiver in zip(sends, sending, strict=True):
-            self._send(track, transceiver)
-        receiving = [self._pc.addTransceiver(kind, "recvonly") for kind in receives]
-        for transceiver in (*sending, *receiving):
-            _prefer_codecs(transceiver)
+        sending = [self._sections.open_outlet(track) for track in sends]
+        receiving: list[RTCRtpTransceiver] = []
+        for kind in receives:
+            receiving.append(self._sections.open_inlet(kind, receiving))
         sdp = await self._describe()
         return sdp, [t.mid or "" for t in sending], [t.mid or "" for t in receiving]
 
@@ -232,8 +244,18 @@ class Peer:
         finally:
             self._arrived = {}
 
+    def renew(self, mid: str) -> Track[Any] | None:
+        """The further track that begins in a section which is free; `None` if it is not."""
+        return self._sections.renew(mid)
+
+    def release(self, mid: str) -> None:
+        """A further track of the other side is over, and its section free."""
+        self._sections.release(mid)
+
     async def stop_sending(self, track: LocalAudioTrack | LocalVideoTrack) -> bool:
         """Send a track no longer; returns whether it was sent."""
+        if self._sections.stop_sending(track):
+            return True
         sender = self._senders.pop(track.sid, None)
         if sender is None:
             return False
@@ -277,6 +299,7 @@ class Peer:
             pump.close()
         for incoming in self._incoming:
             incoming.close()
+        self._sections.close()
         self._pc.remove_all_listeners()
         await internals.close(self._pc, self._connecting)
 
@@ -303,9 +326,8 @@ class Peer:
     def _send(
         self,
         track: LocalAudioTrack | EncodedAudio | LocalVideoTrack | EncodedVideo,
-        transceiver: RTCRtpTransceiver | None = None,
     ) -> None:
-        """Send a track, through the first section that has room, or a certain one."""
+        """Send a track through the first section that has room."""
         track.published = True
         outgoing: OutgoingAudio | OutgoingPackets | OutgoingVideo | OutgoingPictures
         if isinstance(track, LocalAudioTrack):
@@ -316,12 +338,7 @@ class Peer:
             outgoing = OutgoingPictures()
         else:
             outgoing = OutgoingVideo(track)
-        if transceiver is None:
-            sender = self._pc.addTrack(outgoing)
-        else:
-            sender = transceiver.sender
-            sender.replaceTrack(outgoing)
-            transceiver.direction = "sendonly"
+        sender = self._pc.addTrack(outgoing)
         if isinstance(track, EncodedVideo):
             transceiver = next(t for t in self._pc.getTransceivers() if t.sender is sender)
             track.codecs = internals.negotiated_codecs(transceiver)
@@ -385,13 +402,16 @@ class Peer:
         """Tell the encoders how much of what they send is lost."""
         while True:
             await asyncio.sleep(LOSS_INTERVAL)
-            for encoder, sender in self._encoders:
+            for encoder, sender in (*self._encoders, *self._sections.encoders()):
                 encoder.note_loss(internals.reported_loss(sender))
 
     def _take_track(self, track: MediaStreamTrack) -> None:
         transceiver = next(t for t in self._pc.getTransceivers() if t.receiver.track is track)
         receiver = transceiver.receiver
-        remote = self._remote_for(transceiver)
+        if self._arrived is not None:
+            self._arrived[transceiver.mid or ""] = self._sections.take(track, transceiver)
+            return
+        remote = self._remote(transceiver.kind)
         if isinstance(remote, RemoteAudioTrack):
             incoming = IncomingAudio(remote)
             self._incoming.append(incoming)
@@ -403,16 +423,6 @@ class Peer:
         if remote is not None:
             remote._statistics = statistics.of_receiver(receiver)
         self._run(self._pump(track, remote))
-
-    def _remote_for(
-        self, transceiver: RTCRtpTransceiver
-    ) -> RemoteAudioTrack | RemoteVideoTrack | None:
-        """Where the media of a section go."""
-        if self._arrived is None:
-            return self._remote(transceiver.kind)
-        remote = RemoteAudioTrack() if transceiver.kind == "audio" else RemoteVideoTrack()
-        self._arrived[transceiver.mid or ""] = remote
-        return remote
 
     def _run(self, pump: Coroutine[Any, Any, None]) -> None:
         if self._tasks is None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, get_args
 
 from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferError
 from ..session import Session
-from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackSource
+from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind, TrackSource
 from .peer import Peer
 from .signaling import Offer, parse_body
 
@@ -33,6 +33,15 @@ MAX_OFFERS = 8
 
 MAX_NAME = 256
 """Characters of the name of a track."""
+
+
+KINDS: dict[TrackSource, TrackKind] = {
+    "microphone": "audio",
+    "camera": "video",
+    "screen_share": "video",
+    "screen_share_audio": "audio",
+}
+"""Of which kind the track of each source is."""
 
 
 class _Wanted(NamedTuple):
@@ -70,6 +79,7 @@ def parse_reoffer(data: Any) -> Reoffer:
     tracks, receives = data.get("tracks") or {}, data.get("receives") or {}
     if not isinstance(tracks, dict) or not isinstance(receives, dict):
         raise MalformedOfferError("tracks and receives must be objects")
+    kinds = {section.mid: section.kind for section in offer.media}
     published: dict[str, tuple[TrackSource, str]] = {}
     for mid, described in tracks.items():
         described = described if isinstance(described, dict) else {}
@@ -82,6 +92,9 @@ def parse_reoffer(data: Any) -> Reoffer:
         if source in (other for other, _ in published.values()):
             raise MalformedOfferError(f"there are two tracks of the source {source}")
         published[mid] = source, name
+    for mid, (source, _) in published.items():
+        if kinds.get(mid) != KINDS[source]:
+            raise MalformedOfferError(f"a {source} needs a section of {KINDS[source]}")
     if not all(isinstance(sid, str) for sid in receives.values()):
         raise MalformedOfferError("receives names each track by its sid")
     return Reoffer(offer, published, receives)
@@ -165,15 +178,15 @@ class Publisher:
         """Bring what the participant publishes up to date."""
         for mid in [mid for mid in self._published if mid not in reoffer.tracks]:
             self._session.tracks.remove(self._published.pop(mid))
-        for mid, track in arrived.items():
-            if mid not in reoffer.tracks:
-                continue
-            source, track.name = reoffer.tracks[mid]
-            try:
+            self._peer.release(mid)
+        for mid in arrived.keys() - reoffer.tracks.keys():
+            self._peer.release(mid)
+        for mid, (source, name) in reoffer.tracks.items():
+            track = arrived.get(mid) or self._peer.renew(mid)  # a section that is used again
+            if track is not None:
+                track.name = name
                 self._session.add_track(source, track)
-            except ConfigurationError as error:  # it is of another kind
-                raise MalformedOfferError(str(error)) from None
-            self._published[mid] = source
+                self._published[mid] = source
 
     def _answer(self, data: dict[str, Any]) -> None:
         self._session.reporter.tell("answer", data)

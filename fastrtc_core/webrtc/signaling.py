@@ -37,10 +37,11 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 @dataclass(frozen=True)
 class MediaSection:
-    """One `m=` section of an offer: its kind and the client's direction."""
+    """One `m=` section of an offer: its kind, the client's direction, and its name."""
 
     kind: str
     direction: str
+    mid: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ def parse_body(body: Any) -> Offer | TrickledCandidate:
     description = _parse_sdp(cleaned)
     return Offer(
         sdp=cleaned,
-        media=tuple(MediaSection(m.kind, m.direction or "sendrecv") for m in description.media),
+        media=tuple(
+            MediaSection(m.kind, m.direction or "sendrecv", m.rtp.muxId or "")
+            for m in description.media
+        ),
         ufrags=frozenset(
             m.ice.usernameFragment for m in description.media if m.ice and m.ice.usernameFragment
         ),

@@ -191,6 +191,39 @@ def test_a_shared_screen_comes_and_goes(page: Page) -> None:
     wait_for(page, "message", {"ended": "screen_share"})
     page.evaluate("connection.publish(screenTrack, { name: 'once more' })")
     wait_for(page, "message", {"shares": "screen_share", "name": "once more"})
+    # As often as wanted, through the same section; and a refused one is undone.
+    counts = page.evaluate(
+        """async () => {
+          const counts = [];
+          const pc = await new Promise((resolve) => {
+            const original = RTCPeerConnection.prototype.setLocalDescription;
+            RTCPeerConnection.prototype.setLocalDescription = function (...args) {
+              RTCPeerConnection.prototype.setLocalDescription = original;
+              resolve(this);
+              return original.apply(this, args);
+            };
+            connection.unpublish(screenTrack);
+          });
+          for (let round = 0; round < 12; round++) {
+            await connection.publish(screenTrack, { name: `round ${round}` });
+            counts.push(pc.getTransceivers().length);
+            await connection.unpublish(screenTrack);
+            const refused = await connection
+              .publish(screenTrack, { name: "x".repeat(300) })
+              .then(() => "", ({ message }) => message);
+            if (!refused.includes("a name has up to")) throw new Error(refused);
+          }
+          await connection.publish(screenTrack, { name: "the last" });
+          counts.push(pc.getTransceivers().length, pc.signalingState);
+          return counts;
+        }"""
+    )
+    assert counts == [counts[0]] * 13 + ["stable"]
+    wait_for(page, "message", {"shares": "screen_share", "name": "the last"})
+    page.evaluate("seen.length = 0")
+    page.wait_for_function(
+        "seen.some(([type, detail]) => type === 'message' && detail.brightness > 200)"
+    )
     page.evaluate("clearInterval(drawing); screenTrack.stop()")
 
 

@@ -36,7 +36,7 @@ def listen(*channels: Channel) -> list[Told]:
         told.append(heard)
 
         async def note(*details: Any, heard: Told = heard) -> None:
-            heard.append(details)  # type: ignore[arg-type]
+            heard.append(details)
 
         channel.on("transcript", note)
     return told

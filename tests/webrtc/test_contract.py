@@ -20,7 +20,7 @@ from fastrtc_core.testing import tone
 from fastrtc_core.webrtc import internals
 from fastrtc_handlers import Echo
 
-from .support import Silent, gone, hear, raw_peer, speak
+from .support import Silent, eventually, gone, hear, raw_peer, speak
 
 
 def test_the_version_is_one_of_those_that_pass() -> None:
@@ -161,3 +161,31 @@ def only_connection(stream: Stream) -> RTCPeerConnection:
     """The connection of the one session of a stream."""
     (negotiated,) = stream._peers._peers.values()
     return negotiated._peer._pc
+
+
+async def test_names_of_an_offer_that_is_undone() -> None:
+    """Transceivers, what is kept by them, and the state that an offer leaves behind."""
+    async with raw_peer() as one, raw_peer() as other:
+        one.addTransceiver("audio")
+        one.createDataChannel("text")
+        await one.setLocalDescription()
+        await other.setRemoteDescription(one.localDescription)
+        await other.setLocalDescription()
+        await one.setRemoteDescription(other.localDescription)
+        await eventually(lambda: one.connectionState == other.connectionState == "connected", "")
+        before, private = list(other.getTransceivers()), other.__dict__
+        one.addTransceiver("video")
+        await one.setLocalDescription()
+        await other.setRemoteDescription(one.localDescription)
+        (gone,) = await internals.undo_offer(other, before)
+        assert gone.kind == "video"
+        assert other.getTransceivers() == before
+        assert other.signalingState == "stable"
+        assert gone not in private["_RTCPeerConnection__remoteDtls"]
+        assert gone not in private["_RTCPeerConnection__remoteIce"]
+        assert len(private["_RTCPeerConnection__dtlsTransports"]) == 1
+        assert len(private["_RTCPeerConnection__iceTransports"]) == 1
+        await other.setRemoteDescription(one.localDescription)
+        await other.setLocalDescription()
+        await one.setRemoteDescription(other.localDescription)
+        assert len(other.getTransceivers()) == 2

@@ -32,6 +32,9 @@ from .support import eventually, gone
 
 RATE = 48000
 
+ROUNDS = 12
+"""More than a connection has sections."""
+
 
 class Host(AsyncStreamHandler):
     """Notes what its client publishes; echoes nothing."""
@@ -233,3 +236,109 @@ async def test_other_transports_carry_none() -> None:
         peer.session.take_message('{"type": "offer", "data": {}}')
         await asyncio.sleep(0.1)
         assert "no further tracks" in peer.of_type("error")[0]
+
+
+def sections_of(pc: Any) -> tuple[int, int]:
+    """How many transceivers, and of them how many with a source of media of this side."""
+    return len(pc.getTransceivers()), sum(sender.track is not None for sender in pc.getSenders())
+
+
+async def test_many_tracks_need_no_more_than_one_section() -> None:
+    """From the client and from the server: nothing grows, and the last one is seen and heard."""
+    made: list[Host] = []
+    stream = Stream(Host(made))
+    async with Client(stream.offer) as client:
+        await eventually(lambda: made, "the session")
+        host = made[0]
+        assert client._publications is not None
+        peer = client._publications._peer
+        screen, music = VideoSource(), AudioSource(RATE)
+
+        async def once(number: int) -> None:
+            shared = LocalVideoTrack.create_video_track(str(number), screen)
+            await client.publish_track(shared)
+            assert host.participant.tracks["screen_share"].name == str(number)
+            await client.unpublish_track(shared)
+            assert "screen_share" not in host.participant.tracks
+            assert not shared.published
+            voice = LocalAudioTrack.create_audio_track(str(number), music)
+            await host.publish_track(voice, "screen_share_audio")
+            await eventually(lambda: client.server.tracks.get("screen_share_audio"), "the voice")
+            assert client.server.tracks["screen_share_audio"].name == str(number)
+            await host.unpublish_track(voice)
+            await eventually(
+                lambda: "screen_share_audio" not in client.server.tracks, "the end of the voice"
+            )
+
+        await once(0)
+        sections, tasks = sections_of(peer._pc), len(asyncio.all_tasks())
+        for number in range(1, ROUNDS):
+            await once(number)
+        assert sections_of(peer._pc) == sections
+        assert len(asyncio.all_tasks()) <= tasks + 3
+        assert len(peer._incoming) == 1
+        assert len(host.tracks) == ROUNDS
+
+        shared = LocalVideoTrack.create_video_track("last", screen)
+        await client.publish_track(shared)
+        seen = VideoStream(host.participant.tracks["screen_share"])
+        voice = LocalAudioTrack.create_audio_track("last", music)
+        await host.publish_track(voice, "screen_share_audio")
+        await eventually(lambda: client.server.tracks.get("screen_share_audio"), "the voice")
+        heard = AudioStream(client.server.tracks["screen_share_audio"], sample_rate=RATE)
+        await play(music, 700, 1.5)
+        sound = await hear(heard, 1.0)
+        assert fit_sine(sound[RATE // 4 : RATE * 3 // 4], 700, RATE).snr > 25
+        for _ in range(100):
+            screen.capture_frame(picture(150))
+            await asyncio.sleep(0.02)
+            if host.participant.tracks["screen_share"].frames:
+                break
+        frame = await seen.read()
+        assert frame.to_ndarray(format="gray").mean() == pytest.approx(150, abs=12)
+        for source in (screen, music):
+            await source.aclose()
+    await gone(stream)
+
+
+async def test_a_refused_track_is_undone_and_can_be_tried_again() -> None:
+    """On both sides, whether the server refuses what it reads or fails in the midst of it."""
+    made: list[Host] = []
+    stream = Stream(Host(made))
+    async with Client(stream.offer) as client:
+        await eventually(lambda: made, "the session")
+        host = made[0]
+        server = host._link.tracks.publisher._peer  # type: ignore[union-attr]
+        screen = VideoSource()
+        shared = LocalVideoTrack.create_video_track("desk", screen)
+        before = sections_of(server._pc)
+        with pytest.raises(ConnectionFailedError, match="needs a section of audio"):
+            await client.publish_track(shared, "microphone")
+        assert not shared.published
+        assert sections_of(server._pc) == before
+
+        def fail(*args: Any) -> None:
+            raise RuntimeError("no memory")
+
+        original, server._sections.take = server._sections.take, fail
+        describe, server._describe = server._describe, fail
+        for _ in range(10):
+            with pytest.raises(ConnectionFailedError, match="cannot be answered"):
+                await client.publish_track(shared)
+            assert not shared.published
+            assert sections_of(server._pc) == before
+            assert server._pc.signalingState == "stable"
+        server._sections.take, server._describe = original, describe
+        await client.publish_track(shared)
+        assert host.participant.tracks["screen_share"].name == "desk"
+        for _ in range(100):
+            screen.capture_frame(picture(150))
+            await asyncio.sleep(0.02)
+            if host.participant.tracks["screen_share"].frames:
+                break
+        assert host.participant.tracks["screen_share"].frames
+        assert client.audio_source is not None
+        await client.audio_source.capture_frame(tone(500, 0.5, RATE))
+        await eventually(lambda: host.heard >= 20, "the microphone")
+        await screen.aclose()
+    await gone(stream)

@@ -3,7 +3,7 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
-from .connection import close, packets_received, probe, watch_connecting
+from .connection import close, packets_received, probe, undo_offer, watch_connecting
 from .damage import drop_damaged
 from .ports import restrict_ports
 from .receiving import receive_directly
@@ -24,6 +24,7 @@ __all__ = [
     "restrict_ports",
     "send_directly",
     "send_encoded",
+    "undo_offer",
     "use_encoder",
     "watch_connecting",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from aioice import stun
 from aioice.ice import Connection
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +107,44 @@ async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> No
         # and where the event loop ends while aiortc closes by itself, it would wait for ever.
         logger.info("a connection is taken apart", exc_info=error)
         await _take_apart(pc)
+
+
+async def undo_offer(
+    pc: RTCPeerConnection, before: list[RTCRtpTransceiver]
+) -> list[RTCRtpTransceiver]:
+    """Forget what an offer of the other side brought that could not be answered.
+
+    aiortc knows no rollback (RFC 8829 section 5.7), and would go on with the sections that it made
+    of the first part of such an offer.
+
+    Args:
+        pc: The connection.
+        before: Its transceivers before the offer.
+
+    Returns:
+        The transceivers that are gone.
+    """
+    private: Any = pc
+    transceivers: list[RTCRtpTransceiver] = private._RTCPeerConnection__transceivers
+    gone = [transceiver for transceiver in transceivers if transceiver not in before]
+    transports = {transceiver.receiver.transport for transceiver in before}
+    if pc.sctp is not None:
+        transports.add(pc.sctp.transport)
+    for transceiver in gone:
+        transceivers.remove(transceiver)
+        private._RTCPeerConnection__remoteDtls.pop(transceiver, None)
+        private._RTCPeerConnection__remoteIce.pop(transceiver, None)
+        await transceiver.stop()
+        dtls = transceiver.receiver.transport
+        if dtls not in transports:
+            await dtls.stop()
+            await dtls.transport.stop()
+            private._RTCPeerConnection__dtlsTransports.discard(dtls)
+            private._RTCPeerConnection__iceTransports.discard(dtls.transport)
+    if pc.signalingState == "have-remote-offer":
+        private._RTCPeerConnection__pendingRemoteDescription = None
+        private._RTCPeerConnection__setSignalingState("stable")
+    return gone
 
 
 async def _take_apart(pc: RTCPeerConnection) -> None:

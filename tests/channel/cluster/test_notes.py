@@ -49,6 +49,12 @@ WRITTEN: dict[str, Any] = {
     "final": True,
     "age": 2.0,
 }
+WRONG_USERS: tuple[dict[str, Any], ...] = (
+    *({"uid": uid} for uid in (0, -1, 2**32, True, 5.0)),
+    *({"name": name} for name in ("x" * 129, 5, "\ud800")),
+    *({"tracks": tracks} for tracks in ("camera", ["x"] * 17, [5])),
+    *({"since": since} for since in (-1, 1e13, "1", None, 10**200)),
+)
 NOTES: tuple[dict[str, Any], ...] = (
     STATE,
     {"type": "who"},
@@ -81,15 +87,7 @@ def link_of(made: Servers | list[RtcEngine]) -> Any:
             f'{{"type": "state", "users": [], "age": {age}}}'
             for age in ("Infinity", "NaN", "1e999", "1e300", "-1", "true")
         ),
-        *(
-            json.dumps({**STATE, "users": [{**USER, **wrong}]})
-            for wrong in (
-                *({"uid": uid} for uid in (0, -1, 2**32, True, 5.0)),
-                *({"name": name} for name in ("x" * 129, 5, "\ud800")),
-                *({"tracks": tracks} for tracks in ("camera", ["x"] * 17, [5])),
-                *({"since": since} for since in (-1, 1e13, "1", None, 10**200)),
-            )
-        ),
+        *(json.dumps({**STATE, "users": [{**USER, **wrong}]}) for wrong in WRONG_USERS),
         json.dumps({**STATE, "watches": [0]}),
         json.dumps({**STATE, "watches": list(range(1, 66))}),
         json.dumps({**STATE, "users": [{**USER, "uid": uid} for uid in range(1, 5001)]}),
