@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import av
@@ -29,13 +30,14 @@ from ..tracks import (
     VideoStream,
 )
 from .attachment import Attachment
+from .chat import Chat
 from .emitter import Emitter
-from .options import RtcOptions
+from .options import DEFAULT_TTL, RtcOptions
 from .room import Member, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
 from .streams.channel import StreamMethods
 from .streams.service import Streams
-from .tokens import Grant
+from .tokens import Grant, build_token
 
 if TYPE_CHECKING:
     from .engine import RtcEngine
@@ -92,14 +94,23 @@ class Channel(StreamMethods, Member):
     | `transcript` | uid of who spoke, or `None`; the `Transcript`; uid of who wrote it down |
 
     Args:
-        engine: Whose it is.
+        rtc: The engine.
         options: Who it is, and in which format it hears and speaks.
-        grant: What it may do.
+        grant: What it may do; everything by default.
+
+    Attributes:
+        rtc, options: As above.
+        channelId: The name of the channel.
+        chat: Writes to the chat; see also `send_chat_message`.
     """
 
-    def __init__(self, engine: RtcEngine, options: RtcOptions, grant: Grant) -> None:
+    def __init__(self, rtc: RtcEngine, options: RtcOptions, grant: Grant | None = None) -> None:
+        engine, grant = rtc, grant or rtc.grant(options)
         super().__init__(grant.uid, options.name, grant.permissions)
+        self.rtc = rtc
         self.options = options
+        self.channelId = options.channel_name  # the name that Agora's users know
+        self.chat = Chat(self)
         self.source = AudioSource(options.sample_rate, options.channels)
         """What this member says."""
         self._microphone = LocalAudioTrack.create_audio_track("microphone", self.source)
@@ -117,6 +128,26 @@ class Channel(StreamMethods, Member):
         self.off = self._emitter.off
 
     # Coming and going
+
+    @cached_property
+    def token(self) -> str:
+        """A token with which somebody else could come in as this member; empty without `appcert`.
+
+        It is made when it is first asked for, and good for an hour from then.
+
+        Raises:
+            ConfigurationError: If the extra `channel` is missing.
+        """
+        if not self.rtc.appcert:
+            return ""
+        return build_token(
+            self.rtc.appid,
+            self.rtc.appcert,
+            channel=self.channelId,
+            uid=self.uid,
+            ttl=DEFAULT_TTL,
+            permissions=self.permissions,
+        )
 
     @property
     def state(self) -> ChannelState:
@@ -136,16 +167,19 @@ class Channel(StreamMethods, Member):
         }
 
     async def connect(self) -> None:
-        """Enter the channel; idempotent.
+        """Enter the channel; idempotent. An engine that does not run is started.
 
         Raises:
             DuplicateSessionError: If somebody of that uid is there.
-            ConfigurationError: If it has left: make another one.
+            ConfigurationError: If it has left, or the engine was destroyed: make another one.
         """
         if self._room is not None:
             return
         if self.source.closed:
             raise ConfigurationError("a channel is entered once; create another one")
+        await self._engine.start_once()
+        if self._room is not None:
+            return  # another call of this was faster
         room = self._engine.room(self.options.channel_name)
         room.join(self)
         self._room = room
@@ -233,7 +267,9 @@ class Channel(StreamMethods, Member):
 
     # Speaking
 
-    async def push_audio_frame(self, frame: bytes | NDArray[Any] | AudioFrame) -> None:
+    async def push_audio_frame(
+        self, frame: bytes | bytearray | memoryview | NDArray[Any] | AudioFrame
+    ) -> None:
         """Say something; waits while a second of it is queued.
 
         Args:
@@ -268,11 +304,14 @@ class Channel(StreamMethods, Member):
             room.note_track(self, "camera", published=True)
         self._video.capture_frame(frame)
 
-    def _frame(self, frame: bytes | NDArray[Any] | AudioFrame) -> AudioFrame:
+    def _frame(
+        self, frame: bytes | bytearray | memoryview | NDArray[Any] | AudioFrame
+    ) -> AudioFrame:
         if isinstance(frame, AudioFrame):
             return frame
         rate, channels = self.options.sample_rate, self.options.channels
-        if isinstance(frame, bytes):
+        if isinstance(frame, bytes | bytearray | memoryview):
+            frame = bytes(frame)
             if len(frame) % (2 * channels):
                 raise InvalidFrameError(f"{len(frame)} bytes are no whole number of samples")
             frame = np.frombuffer(frame, "<i2").astype(np.int16).reshape(-1, channels).T

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import strict_json
 from ..errors import ConfigurationError, MessageError
 from ..messages import MAX_MESSAGE_BYTES
 from .assembler import MAX_MESSAGE_ID, is_message_id, is_unicode
 from .tokens import MAX_UID
+
+if TYPE_CHECKING:
+    from .channel import Channel
 
 MAX_TEXT = 4096
 """Longest chat message, in characters."""
@@ -37,22 +40,33 @@ _FORGOTTEN = -1
 
 @dataclass(frozen=True)
 class ChatMessage:
-    """One chat message, as it stands now.
+    """One chat message: to be sent, or as it stands now.
 
     Attributes:
-        id: Tells it from the other messages of its sender.
+        message: What it says; `text` is the same.
+        msg_id: Tells it from the other messages of its sender; `id` is the same. One that is sent
+            without is given one.
         sender: The uid of who wrote it.
-        text: What it says.
         time: When it came first, in s, by the clock of the room.
         final: Whether it is complete. Otherwise more of it follows under the same id, as the text
             of an agent that is still speaking.
     """
 
-    id: str
-    sender: int
-    text: str
-    time: float
+    message: str
+    msg_id: str = ""
+    sender: int = 0
+    time: float = 0.0
     final: bool = True
+
+    @property
+    def text(self) -> str:
+        """What it says."""
+        return self.message
+
+    @property
+    def id(self) -> str:
+        """Tells it from the other messages of its sender."""
+        return self.msg_id
 
 
 @dataclass
@@ -62,6 +76,31 @@ class _Entry:
 
 
 class Chat:
+    """What one member writes; see `Channel.chat`.
+
+    Args:
+        channel: The member.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+
+    async def send_message(self, item: ChatMessage) -> None:
+        """Write to the chat.
+
+        Args:
+            item: Its `message`, its `msg_id` and whether it is `final`; the rest is not looked at.
+
+        Raises:
+            ConfigurationError: If the token does not allow it, or the channel is not connected.
+            MessageError: If it is too long.
+        """
+        await self.channel.send_chat_message(
+            item.message, msg_id=item.msg_id or None, final=item.final
+        )
+
+
+class ChatLog:
     """Builds chat messages, reads those of others, and keeps the latest.
 
     Args:
@@ -209,7 +248,7 @@ def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
         )
     if not isinstance(final, bool):
         raise MessageError("the final of a chat message must be true or false")
-    return ChatMessage(msg_id, sender, content, time, final), sequence
+    return ChatMessage(content, msg_id, sender, time, final), sequence
 
 
 def _parse_exported(item: Any, now: float) -> _Entry:
@@ -227,7 +266,7 @@ def _parse_exported(item: Any, now: float) -> _Entry:
     # `NaN` is within no bounds.
     if type(age) not in (int, float) or not -MAX_AGE <= age <= MAX_AGE:
         raise MessageError(f"the age of a chat message must be at most {MAX_AGE:g} s")
-    return _Entry(ChatMessage(msg_id, sender, text, now - age, final), sequence)
+    return _Entry(ChatMessage(text, msg_id, sender, now - age, final), sequence)
 
 
 def _check(msg_id: Any, text: Any) -> None:

@@ -7,7 +7,15 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+)
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -58,6 +66,9 @@ class RtcEngine:
         max_users: Users in one channel.
         max_channels: Channels at once.
         bus: What links this server with others of the same application; by default it is alone.
+
+    Raises:
+        ConfigurationError: If the id of the application is empty.
     """
 
     def __init__(
@@ -70,8 +81,13 @@ class RtcEngine:
         max_channels: int = 1000,
         bus: Bus | None = None,
     ) -> None:
+        if not appid:
+            raise ConfigurationError("an engine needs the id of its application: a text")
         self.appid = appid
         self._appcert = appcert
+        self._starting = asyncio.Lock()
+        self._ending: asyncio.Task[None] | None = None
+        self._destroyed = False
         self._rtc_configuration = rtc_configuration
         self._max_users = max_users
         self._max_channels = max_channels
@@ -92,13 +108,25 @@ class RtcEngine:
     # Its life
 
     @property
+    def appcert(self) -> str:
+        """The secret with which tokens are signed."""
+        return self._appcert
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that it runs on."""
         return self._running().get_loop()
 
     async def start(self) -> None:
-        """Begin; idempotent."""
-        if self._root is None:
+        """Begin; idempotent. The first `connect` of a channel does so, too.
+
+        Raises:
+            ConfigurationError: If the bus runs already, or refuses the credentials.
+        """
+        async with self._starting:
+            if self._root is not None:
+                return
+            self._destroyed = False
             self._stopping = asyncio.Event()
             started = asyncio.Event()
             self._root = asyncio.create_task(self._run(started), name="fastrtc-engine")
@@ -110,15 +138,33 @@ class RtcEngine:
                 await self.destroy()
                 raise
 
-    async def destroy(self) -> None:
-        """End all channels and connections, and wait until they are gone; idempotent."""
+    async def start_once(self) -> None:
+        """Begin, if it has not ended before: whoever comes late does not revive it.
+
+        Raises:
+            ConfigurationError: If it was destroyed.
+        """
+        if self._destroyed:
+            raise ConfigurationError("the engine was destroyed: start it again, or make another")
+        await self.start()
+
+    def destroy(self) -> Awaitable[None]:
+        """End all channels and connections; await it to wait until they are gone. Idempotent."""
+        if self._ending is not None and not self._ending.done():
+            return self._ending
+        self._destroyed = True
         if self._root is None:
-            return
+            return _Done()
+        self._ending = asyncio.create_task(self._destroy(), name="fastrtc-engine-end")
+        return self._ending
+
+    async def _destroy(self) -> None:
         for channel in tuple(self._channels):
             await channel.disconnect()
         self._stopping.set()
         root, self._root = self._root, None
-        await root
+        if root is not None:
+            await root
         if self._cluster is not None:
             await self._cluster.aclose()
 
@@ -143,15 +189,13 @@ class RtcEngine:
     # Members
 
     def create_channel(self, options: RtcOptions) -> Channel:
-        """A member in this process; `connect` enters the channel.
+        """A member in this process; `connect` enters the channel."""
+        return Channel(self, options)
 
-        Raises:
-            ConfigurationError: If the engine is not running.
-        """
-        self._running()
+    def grant(self, options: RtcOptions) -> Grant:
+        """What a member in this process may do: everything; a uid is issued if it names none."""
         uid = options.uid or self._free_uid(options.channel_name)
-        grant = Grant(options.channel_name, uid, ALL_PERMISSIONS, float("inf"), "")
-        return Channel(self, options, grant)
+        return Grant(options.channel_name, uid, ALL_PERMISSIONS, float("inf"), "")
 
     async def accept(
         self, body: Any, headers: Mapping[str, str] | None = None, **params: Any
@@ -361,6 +405,13 @@ class RtcEngine:
         self._rooms.pop(room.name, None)
         if self._cluster is not None:
             self._cluster.unlink(room)
+
+
+class _Done:
+    """Nothing is left to wait for."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
 
 
 async def _answer(peer: Peer, offer: Offer) -> str:

@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..tracks import Participant, RemoteAudioTrack
 from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
-from .chat import Chat
+from .chat import ChatLog
 from .encoding import MixEncoder
 from .mixing import RoomMixer
 from .rpc import RpcErrorCode
@@ -130,7 +130,7 @@ class Room:
         self.mixer = RoomMixer(self._note_speaker)
         self.video = RoomVideo(self._tell_source)
         self.encoder = MixEncoder()
-        self.chat = Chat()
+        self.chat = ChatLog()
         self.link: Link | None = None
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidFrameError
-from ..frames import AudioFrame
+from ..frames import AudioFrame, to_audio_frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,22 +84,34 @@ class Block(Sequence[AudioFrame]):
         return AudioFrame(self.sample_rate, np.ascontiguousarray(self.data[row : row + 1]))
 
 
-def as_block(data: Sequence[Any], pts: int, discontinuity: bool) -> Block:
-    """What a source handed over: a block, a frame, or a list of channel-aligned frames.
+def as_block(data: Any, pts: int, discontinuity: bool, sample_rate: int | None = None) -> Block:
+    """What a source handed over: a block, a frame, or a list of what each channel says.
 
     Args:
-        data: A `Block`, which is returned as it is; an `AudioFrame`; or frames of one rate and
-            length, whose channels are put side by side.
+        data: A `Block`, which is returned as it is; an `AudioFrame`; frames of one rate and length,
+            whose channels are put side by side; or the samples of each channel, as an array of
+            shape `(n,)` or a list of int16 values.
         pts: Of anything but a block.
         discontinuity: The same.
+        sample_rate: Of the source in Hz, for samples without a rate.
 
     Raises:
-        InvalidFrameError: If the frames differ in rate or length, or there are none.
+        InvalidFrameError: If it is nothing of that, its channels differ in rate or length, or there
+            are none.
     """
     if isinstance(data, Block):
         return data
     if isinstance(data, AudioFrame):
         return Block(data.data, data.sample_rate, pts, discontinuity)
+    if not isinstance(data, Sequence | np.ndarray) or isinstance(data, str | bytes):
+        raise InvalidFrameError(f"a block is a list of one entry a channel, not {_named(data)}")
+    if not all(isinstance(channel, AudioFrame) for channel in data):
+        if not isinstance(sample_rate, int):
+            raise InvalidFrameError(
+                "samples without a rate need that of their source: set its sample_rate in Hz, or "
+                "emit frames, AudioFrame(sample_rate, array)"
+            )
+        data = [_channel(channel, sample_rate) for channel in data]
     forms = {(frame.sample_rate, frame.samples_per_channel) for frame in data}
     if len(forms) != 1:
         raise InvalidFrameError(
@@ -107,3 +119,28 @@ def as_block(data: Sequence[Any], pts: int, discontinuity: bool) -> Block:
         )
     rows = np.concatenate([frame.data for frame in data])
     return Block(rows, data[0].sample_rate, pts, discontinuity)
+
+
+def _channel(samples: Any, sample_rate: int) -> AudioFrame:
+    """The samples of one channel as a frame."""
+    if isinstance(samples, AudioFrame):
+        return samples
+    if not isinstance(samples, np.ndarray | list | tuple):
+        raise InvalidFrameError(
+            f"a channel is an array or a list of samples, or an AudioFrame, not {_named(samples)}"
+        )
+    try:
+        array = np.asarray(samples)
+    except ValueError:
+        raise InvalidFrameError("the samples of a channel must be one row of numbers") from None
+    if array.ndim != 1:
+        raise InvalidFrameError(f"the samples of a channel are one row, not of shape {array.shape}")
+    if isinstance(samples, list | tuple) and array.dtype.kind in "iu":
+        if array.size and not -32768 <= array.min() <= array.max() <= 32767:
+            raise InvalidFrameError("a list of samples holds int16 values, -32768 to 32767")
+        array = array.astype(np.int16)
+    return to_audio_frame((sample_rate, array))
+
+
+def _named(value: Any) -> str:
+    return f"a {type(value).__name__}"

@@ -6,10 +6,11 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from numpy.typing import NDArray
 
 from ..errors import FastRTCError
-from ..frames import AudioFrame
 from .block import Block, as_block
 
 logger = logging.getLogger("fastrtc_core.sources")
@@ -77,7 +78,7 @@ class SourceInterface(ABC):
 
     def _emit(
         self,
-        data: Sequence[AudioFrame] | AudioFrame,
+        data: Sequence[Any] | NDArray[Any],
         pts: int | None = None,
         *,
         discontinuity: bool = False,
@@ -85,11 +86,17 @@ class SourceInterface(ABC):
         """Deliver audio to the callback.
 
         Args:
-            data: A list of channel-aligned frames, an `AudioFrame`, or a whole `Block`.
+            data: A list of channel-aligned frames, an `AudioFrame`, or a whole `Block`; or a list
+                of the samples of each channel, as an array or a list of int16 values, at the
+                `sample_rate` of the source.
             pts: Index of the first sample; by default it follows on what was delivered last.
             discontinuity: Whether something is missing before it.
+
+        Raises:
+            InvalidFrameError: If it is nothing of that; the text says what is wrong.
         """
-        block = as_block(data, self._next_pts if pts is None else pts, discontinuity)
+        rate = getattr(self, "sample_rate", None)
+        block = as_block(data, self._next_pts if pts is None else pts, discontinuity, rate)
         self._next_pts = block.end
         callback = self._callback
         if callback is None:

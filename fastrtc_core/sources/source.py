@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from ..frames import AudioFrame
+from numpy.typing import NDArray
+
 from .interface import SourceInterface, logger
 
 STOP_TIMEOUT = 5.0
@@ -113,7 +115,7 @@ class Source(SourceInterface):
 
     def _emit(
         self,
-        data: Sequence[AudioFrame] | AudioFrame,
+        data: Sequence[Any] | NDArray[Any],
         pts: int | None = None,
         *,
         discontinuity: bool = False,

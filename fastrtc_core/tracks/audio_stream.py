@@ -19,9 +19,38 @@ DEFAULT_FRAME_MS = 20.0
 
 @dataclass(frozen=True)
 class AudioFrameEvent:
-    """One frame of an `AudioStream`."""
+    """One frame of an `AudioStream`: as `frame`, or as the bytes and numbers of a `PcmAudioFrame`.
+
+    Attributes:
+        frame: The frame.
+    """
 
     frame: AudioFrame
+
+    @property
+    def data(self) -> bytes:
+        """int16 samples, the low byte first and channels interleaved."""
+        return self.frame.data.T.astype("<i2").tobytes()
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second (Hz)."""
+        return self.frame.sample_rate
+
+    @property
+    def samples_per_channel(self) -> int:
+        """Number of samples in each channel."""
+        return self.frame.samples_per_channel
+
+    @property
+    def number_of_channels(self) -> int:
+        """1 (mono) or 2 (stereo)."""
+        return self.frame.num_channels
+
+    @property
+    def bytes_per_sample(self) -> int:
+        """Of one channel: 2."""
+        return 2
 
 
 class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
@@ -32,12 +61,13 @@ class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
     with silence.
 
     Args:
-        track: The track to read.
+        track: The track to read; or none, and a participant.
         loop: The event loop of the reader; see `TrackStream`.
         capacity: Frames to hold at most; 0 for one second's worth.
         sample_rate: Rate of the frames in Hz.
         num_channels: 1 or 2.
         frame_size_ms: Length of the frames in ms, a whole number of samples; 20 by default.
+        participant, track_source: Whose stream of what, in place of a track.
 
     Raises:
         ConfigurationError: If an argument is out of range.
@@ -45,15 +75,21 @@ class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
 
     def __init__(
         self,
-        track: Track[AudioFrame],
+        track: Track[AudioFrame] | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         capacity: int = 0,
         sample_rate: int = 48000,
         num_channels: int = 1,
         *,
         frame_size_ms: float | None = None,
+        participant: Participant | None = None,
+        track_source: TrackSource = "microphone",
     ) -> None:
-        self._open(track, loop, capacity, sample_rate, num_channels, frame_size_ms)
+        if (track is None) == (participant is None):
+            raise ConfigurationError("a stream reads either a track or a participant: name one")
+        read = track if participant is None else participant.publication(track_source)
+        assert read is not None
+        self._open(read, loop, capacity, sample_rate, num_channels, frame_size_ms)
 
     @classmethod
     def from_track(

@@ -90,7 +90,7 @@ class Outlet(MediaStreamTrack):
     async def recv(self) -> av.VideoFrame:
         """Wait for the next picture."""
         frame: av.VideoFrame = await self._read(lambda outgoing: outgoing.recv())
-        frame.pts = self._timestamp(frame.pts)
+        frame.pts = self._timestamp(frame.pts or 0)
         return frame
 
     async def _read(self, read: Callable[[Any], Awaitable[T]]) -> T:

@@ -261,8 +261,8 @@ async def test_limits_and_what_makes_no_sense() -> None:
     """Each with a text that says what is wrong."""
     engine = RtcEngine("app", "a secret of thirty-two characters", max_users=1, max_channels=1)
     assert "secret" not in repr(engine)
-    with pytest.raises(ConfigurationError, match="not running"):
-        engine.create_channel(RtcOptions(channel_name="room"))
+    with pytest.raises(ConfigurationError, match="id of its application"):
+        RtcEngine("")
     async with engine:
         one = engine.create_channel(RtcOptions(channel_name="room", uid=1))
         with pytest.raises(ConfigurationError, match="not connected"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core import ConfigurationError, MessageError
 from fastrtc_core.channel.assembler import MessageAssembler, split_message
-from fastrtc_core.channel.chat import MAX_TEXT, Chat, ChatMessage
+from fastrtc_core.channel.chat import MAX_TEXT, ChatLog, ChatMessage
 
 quick = settings(deadline=None, max_examples=100)
 
@@ -22,32 +22,32 @@ def written(id: str = "a", seq: Any = 0, text: Any = "hi", **more: Any) -> str:
     return json.dumps({key: value for key, value in values.items() if value != ...})
 
 
-def texts(chat: Chat) -> list[str]:
+def texts(chat: ChatLog) -> list[str]:
     return [message.text for message in chat.history]
 
 
 def test_what_one_composes_another_reads() -> None:
     """With who wrote it, and when it came."""
-    message = Chat().compose("good morning 😀", msg_id="m")
-    assert Chat().take(7, message, 1.5) == ChatMessage("m", 7, "good morning 😀", 1.5, True)
+    message = ChatLog().compose("good morning 😀", msg_id="m")
+    assert ChatLog().take(7, message, 1.5) == ChatMessage("good morning 😀", "m", 7, 1.5, True)
 
 
 @given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=500), final=st.booleans())
 @quick
 def test_any_text_comes_through(text: str, final: bool) -> None:
     """In chunks too."""
-    message = Chat().compose(text, final=final)
+    message = ChatLog().compose(text, final=final)
     assembler = MessageAssembler()
     *_, whole = (assembler.push(1, part, 0.0) for part in split_message(message, "m", limit=100))
     assert whole is not None
-    read = Chat().take(whole.sender, whole.text, 0.0)
+    read = ChatLog().take(whole.sender, whole.text, 0.0)
     assert read is not None
     assert (read.text, read.final) == (text, final)
 
 
 def test_messages_have_ids_of_their_own() -> None:
     """Unless one is given."""
-    chat = Chat()
+    chat = ChatLog()
     first, second = (chat.take(1, chat.compose("hi"), 0.0) for _ in range(2))
     assert first is not None
     assert second is not None
@@ -58,7 +58,7 @@ def test_messages_have_ids_of_their_own() -> None:
 def test_the_longest_message_fits_however_it_is_written() -> None:
     """4096 characters that all take twelve in JSON."""
     text = "😀" * MAX_TEXT
-    read = Chat().take(1, json.dumps(json.loads(Chat().compose(text))), 0.0)
+    read = ChatLog().take(1, json.dumps(json.loads(ChatLog().compose(text))), 0.0)
     assert read is not None
     assert read.text == text
 
@@ -68,17 +68,17 @@ def test_the_longest_message_fits_however_it_is_written() -> None:
 
 def test_an_agent_that_is_speaking_updates_its_message() -> None:
     """It keeps its place and its time, and says when it is complete."""
-    agent, chat = Chat(), Chat()
+    agent, chat = ChatLog(), ChatLog()
     chat.take(1, agent.compose("The", msg_id="m", final=False), 1.0)
-    chat.take(2, Chat().compose("what?"), 2.0)
+    chat.take(2, ChatLog().compose("what?"), 2.0)
     update = chat.take(1, agent.compose("The weather", msg_id="m", final=True), 3.0)
-    assert update == ChatMessage("m", 1, "The weather", 1.0, True)
+    assert update == ChatMessage("The weather", "m", 1, 1.0, True)
     assert texts(chat) == ["The weather", "what?"]
 
 
 def test_nobody_else_can_replace_a_message() -> None:
     """Who uses the id of another writes a message of its own."""
-    chat = Chat()
+    chat = ChatLog()
     chat.take(1, written("m", 0, "mine"), 0.0)
     chat.take(2, written("m", 99, "yours"), 0.0)
     assert [(m.sender, m.text) for m in chat.history] == [(1, "mine"), (2, "yours")]
@@ -86,7 +86,7 @@ def test_nobody_else_can_replace_a_message() -> None:
 
 def test_an_update_that_is_late_changes_nothing() -> None:
     """Nor does one that comes twice."""
-    chat = Chat()
+    chat = ChatLog()
     assert chat.take(1, written("m", 5, "newer"), 0.0)
     assert chat.take(1, written("m", 4, "older"), 0.0) is None
     assert chat.take(1, written("m", 5, "again"), 0.0) is None
@@ -98,7 +98,7 @@ def test_an_update_that_is_late_changes_nothing() -> None:
 
 def test_messages_of_one_sender_stand_in_its_order() -> None:
     """Though a long one arrives after a short one; others keep their places."""
-    chat = Chat()
+    chat = ChatLog()
     chat.take(1, written("b", 1, "second"), 0.0)
     chat.take(2, written("x", 0, "other"), 0.0)
     late = chat.take(1, written("a", 0, "first"), 0.0)
@@ -108,7 +108,7 @@ def test_messages_of_one_sender_stand_in_its_order() -> None:
 
 def test_who_comes_back_begins_anew() -> None:
     """What it wrote before stays before, and can still be updated."""
-    chat = Chat()
+    chat = ChatLog()
     for index in range(3):
         chat.take(1, written(str(index), index + 10, f"before {index}"), 0.0)
     chat.forget(1)
@@ -119,20 +119,20 @@ def test_who_comes_back_begins_anew() -> None:
 
 def test_the_history_is_bounded() -> None:
     """200 messages by default; the oldest goes first."""
-    chat = Chat()
+    chat = ChatLog()
     for index in range(250):
         chat.take(1, chat.compose(str(index)), float(index))
     assert texts(chat) == [str(index) for index in range(50, 250)]
-    short = Chat(history_size=0)
+    short = ChatLog(history_size=0)
     assert short.take(1, written(), 0.0)
     assert short.history == []
     with pytest.raises(ConfigurationError):
-        Chat(history_size=-1)
+        ChatLog(history_size=-1)
 
 
 def test_the_history_is_a_copy() -> None:
     """Who changes it changes nothing of the chat; messages do not change at all."""
-    chat = Chat()
+    chat = ChatLog()
     message = chat.take(1, written(), 0.0)
     chat.history.clear()
     assert chat.history == [message]
@@ -148,7 +148,7 @@ def test_the_history_is_a_copy() -> None:
 @quick
 def test_the_newest_version_of_each_message_stands(arrivals: list[tuple[int, str, int]]) -> None:
     """Whatever the order of arrival: the highest number wins, once per sender and id."""
-    chat = Chat()
+    chat = ChatLog()
     newest: dict[tuple[int, str], int] = {}
     for sender, id, sequence in arrivals:
         taken = chat.take(sender, written(id, sequence, str(sequence)), 0.0)
@@ -164,7 +164,7 @@ def test_the_newest_version_of_each_message_stands(arrivals: list[tuple[int, str
 @quick
 def test_any_order_of_arrival_gives_the_order_of_sending(order: list[int], other: int) -> None:
     """For each sender."""
-    chat = Chat()
+    chat = ChatLog()
     for index, sequence in enumerate(order):
         if index == other:
             chat.take(2, written("other", 3, "other"), 0.0)
@@ -201,7 +201,7 @@ def test_any_order_of_arrival_gives_the_order_of_sending(order: list[int], other
 )
 def test_a_bad_message_is_refused_and_nothing_else_happens(text: Any, what: str) -> None:
     """The error says what is wrong; the next good one is read."""
-    chat = Chat()
+    chat = ChatLog()
     chat.take(1, written("a", 0, "before"), 0.0)
     with pytest.raises(MessageError, match=what):
         chat.take(1, text, 0.0)
@@ -214,7 +214,7 @@ def test_a_bad_message_is_refused_and_nothing_else_happens(text: Any, what: str)
 def test_garbage_is_refused(text: str) -> None:
     """One kind of error, whatever it is."""
     with pytest.raises(MessageError):
-        Chat().take(1, text, 0.0)
+        ChatLog().take(1, text, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_garbage_is_refused(text: str) -> None:
 )
 def test_what_nobody_would_read_is_not_composed(text: Any, msg_id: Any) -> None:
     """And takes no number of those that are."""
-    chat = Chat()
+    chat = ChatLog()
     with pytest.raises(MessageError):
         chat.compose(text, msg_id=msg_id)
     assert json.loads(chat.compose("ok"))["seq"] == 0
@@ -230,6 +230,6 @@ def test_what_nobody_would_read_is_not_composed(text: Any, msg_id: Any) -> None:
 
 def test_a_message_without_a_final_is_complete() -> None:
     """Clients that never stream need not say so; what else they say is ignored."""
-    message = Chat().take(1, written(mood="good"), 0.0)
+    message = ChatLog().take(1, written(mood="good"), 0.0)
     assert message is not None
     assert message.final

@@ -412,8 +412,8 @@ async def test_an_engine_whose_bus_refuses_does_not_run() -> None:
     await made.buses[0].start(lambda connected: None)
     with pytest.raises(ConfigurationError, match="runs already"):
         await engine.start()
-    with pytest.raises(ConfigurationError, match="not running"):
-        engine.create_channel(RtcOptions(channel_name=ROOM))
+    with pytest.raises(ConfigurationError, match="destroyed"):
+        await engine.create_channel(RtcOptions(channel_name=ROOM)).connect()
     await made.buses[0].aclose()
     async with engine:
         channel = await made.join(0, 1)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fastrtc_core import ConfigurationError, MessageError
 from fastrtc_core.channel import ChatMessage, RtcEngine, RtcOptions
 from fastrtc_core.channel.bus import MemoryBus, MemoryHub
-from fastrtc_core.channel.chat import MAX_AGE, Chat
+from fastrtc_core.channel.chat import MAX_AGE, ChatLog
 from fastrtc_core.channel.cluster import link as link_module
 from fastrtc_core.channel.cluster.notes import read_state, read_told
 from fastrtc_core.channel.cluster.wire import ID_SIZE, pack_note
@@ -220,10 +220,10 @@ def test_notes_are_read_or_refused(note: dict[str, Any]) -> None:
 
 def test_a_chat_takes_all_of_another_or_nothing() -> None:
     """One bad message among good ones changes nothing."""
-    chat = Chat()
+    chat = ChatLog()
     with pytest.raises(MessageError):
         chat.restore([WRITTEN, {**WRITTEN, "id": "n", "age": float("nan")}], 10.0)
     assert chat.history == []
     assert [m.time for m in chat.restore([WRITTEN], 10.0)] == [8.0]
     with pytest.raises(ConfigurationError):
-        Chat(history_size=-1)
+        ChatLog(history_size=-1)
