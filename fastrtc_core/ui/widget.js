@@ -18,6 +18,7 @@ const MUTE = {
   speaker: ["Mute speaker", "Unmute speaker"],
 };
 const TOAST_TIME = 9000; // ms
+const GRADIO_ACCENT = "#f97316"; // of Gradio's own theme
 const FLOOR = -60; // dB; what is quieter shows as nothing
 
 /**
@@ -159,6 +160,8 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     if (element.isConnected && !part("devices").hidden) listDevices();
   });
 
+  const accent = getComputedStyle(root).getPropertyValue("--primary-500").trim();
+  if (accent === GRADIO_ACCENT) root.dataset.palette = "own";
   part("local-meter").hidden = !uses.audio;
   part("remote-meter").hidden = !uses.speaker;
   if (media.includes("video")) root.dataset.video = "";
@@ -167,6 +170,14 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   }
   part("local-video").classList.add(receives ? "frtc-small" : "frtc-big");
   part("remote-video").classList.add("frtc-big");
+  for (const video of [part("local-video"), part("remote-video")]) {
+    // The stage takes the shape of its picture, also when that changes: a phone that is turned.
+    video.addEventListener("resize", () => {
+      if (!video.videoWidth) return;
+      const framed = video.classList.contains("frtc-big") ? part("stage") : video;
+      framed.style.setProperty("--shape", (video.videoWidth / video.videoHeight).toFixed(4));
+    });
+  }
 
   connection.addEventListener("state", ({ detail }) => setState(detail));
   connection.addEventListener("level", ({ detail }) => {
