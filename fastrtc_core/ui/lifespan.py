@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -36,16 +41,51 @@ def _drained(create_app: Any) -> Any:
         inner = app.router.lifespan_context
 
         def lifespan(running: Any) -> Any:
+            shown = [_streams[one] for one in blocks.blocks.values() if one in _streams]
             context = inner
-            for block in list(blocks.blocks.values()):
-                if isinstance(block, gr.HTML) and block in _streams:
-                    context = _drain_at_shutdown(_streams[block], context)
-            return context(running)
+            for stream in shown:
+                context = _drain_at_shutdown(stream, context)
+            return _letting_go(app, context(running)) if shown else context(running)
 
         app.router.lifespan_context = lifespan
         return app
 
     return create
+
+
+@asynccontextmanager
+async def _letting_go(app: App, lifespan: Any) -> AsyncIterator[Any]:
+    with _heartbeats_end_with_server(app):
+        async with lifespan as state:
+            yield state
+
+
+@contextmanager
+def _heartbeats_end_with_server(app: App) -> Iterator[None]:
+    """On SIGINT and SIGTERM, end the requests with which pages of Gradio show that they are open.
+
+    A server shuts its app down when no request is left. Pages whose Blocks hold a `gr.State` have
+    one that never ends, so that nothing would be drained before they are all closed.
+    """
+    loop = asyncio.get_running_loop()
+    before: dict[int, Any] = {}
+
+    def stop(number: int, frame: Any) -> None:
+        loop.call_soon_threadsafe(app.stop_event.set)
+        before[number](number, frame)
+
+    app.stop_event.clear()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(handler := signal.getsignal(number)):  # that of the server
+                before[number] = handler
+                signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if signal.getsignal(number) is stop:
+                signal.signal(number, handler)
 
 
 App.create_app = staticmethod(_drained(App.create_app))

@@ -11,7 +11,8 @@ SCRIPT = files("axe_playwright_python").joinpath("axe.min.js")
 
 _RUN = """async (context) => {
   const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
-  const { violations } = await axe.run(context ?? document, { runOnly: tags, resultTypes: ["violations"] });
+  const options = { runOnly: tags, resultTypes: ["violations"] };
+  const { violations } = await axe.run(context ?? document, options);
   return violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 200)}\\n${failureSummary}`));
 }"""

@@ -1,8 +1,8 @@
-"""UIs of streams as applications show them: `python embedding_server.py (mount | both | launch) PORT`.
+"""UIs as applications show them: `python embedding_server.py (mount | both | launch) PORT`.
 
-`mount` serves the UI of one stream for each modality at its path, and one of them inside other Blocks;
-`both` has the routes of the stream as well; `launch` is the UI alone. They tell on standard output
-how sessions end.
+`mount` serves the UI of a stream for each modality at its path, and one inside other Blocks at
+`/own/`; `both` has the routes of the streams as well; `launch` is the UI alone. Their logs tell how
+sessions begin and end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastrtc_core import Modality, Stream
 from fastrtc_handlers import AudioVideoEcho, Echo
 
-SIZES = {
+SIZES: dict[str, dict[str, Any]] = {
     "audio": {},
     "video": {"width": 640, "height": 360},
     "audio-video": {"video": {"width": 640, "height": 360}},
@@ -45,6 +45,7 @@ def stream_of(modality: Modality, **options: Any) -> Stream:
         TellingEcho() if modality == "audio" else TellingAudioVideoEcho(),
         modality=modality,
         track_constraints=SIZES[modality],
+        on_connect=lambda context: print("on_connect", flush=True),
         on_disconnect=lambda reason, context: print("on_disconnect", flush=True),
         ui_args={"title": "Embedded", "subtitle": "In an app."},
         **options,
@@ -61,11 +62,13 @@ def serve_mounted(port: int, routes: bool) -> None:
         gr.mount_gradio_app(app, stream.ui, path=f"/{modality}")
 
     gain = gr.Slider(0, 1, value=0.5, label="Placed by the stream", render=False)
-    inside = stream_of("audio", additional_inputs=[gain])
     unseen = stream_of("audio")
     with gr.Blocks(title="Own page") as own:
         gr.Markdown("# A page of one's own")
+        gr.State("a page with state keeps a request open for as long as it is")
+        own_gain = gr.Slider(0, 1, value=0.5, label="Placed by the page")
         assert unseen.ui is not None  # whoever only asks for it shows nothing
+        inside = stream_of("audio", additional_inputs=[gain, own_gain])
         inside.ui.render()
     gr.mount_gradio_app(app, own, path="/own")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")

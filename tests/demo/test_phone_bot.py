@@ -90,8 +90,9 @@ def test_the_caller_of_the_demo(server: Server, tmp_path: Path) -> None:
     keys = ("--keys", "2#", "--write", file)
     run = run_demo("phone_bot", "--call", "--port", str(server.port), *keys)
     assert run.returncode == 0, run.stderr
-    told = [re.sub(r"^ *[\d.]+ s +|[\d.]+ s$", "", line) for line in run.stdout.splitlines()]
+    told = [re.sub(r"^ *[\d.]+ s +|[\d.]+ s\b", "", line) for line in run.stdout.splitlines()]
     assert told == [
+        f"Calling the phone bot at {server.url}",
         "connected",
         "the bot has spoken for ",
         "the caller speaks for ",
@@ -102,7 +103,7 @@ def test_the_caller_of_the_demo(server: Server, tmp_path: Path) -> None:
         "mark end: to be told when that was heard",
         "the bot has spoken for ",
         "the bot has hung up (1000 close_stream)",
-        f"{file}: ",
+        f"Wrote what was heard () to {file}",
     ]
     assert likeness(read_wav(file), spoken("what time is it", RATE)) > 0.8
 
