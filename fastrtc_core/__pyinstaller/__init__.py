@@ -17,13 +17,16 @@ def hook_dirs() -> list[str]:
 
 
 def collect(package: str) -> tuple[list[str], list[Any], list[Any]]:
-    """An optional package with its data and libraries, if it is installed.
+    """An optional package, or module, with its data and libraries, if it is installed.
 
     Returns:
         The `hiddenimports`, `datas` and `binaries` of a hook.
     """
-    if find_spec(package) is None:
+    spec = find_spec(package)
+    if spec is None:
         return [], [], []
+    if spec.submodule_search_locations is None:
+        return [package], [], []
     from PyInstaller.utils.hooks import collect_data_files, collect_dynamic_libs
 
     return [package], collect_data_files(package), collect_dynamic_libs(package)

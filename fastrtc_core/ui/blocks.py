@@ -43,7 +43,7 @@ class StreamBlocks(gr.Blocks):
     sessions: UISessions
     header: gr.HTML
 
-    @property
+    @property  # type: ignore[override]
     def theme(self) -> gr.themes.Base:
         """The theme of the page: that of the UI unless another was chosen."""
         return self._theme

@@ -19,7 +19,7 @@ from ..stream import _drain_at_shutdown
 if TYPE_CHECKING:
     from ..stream import Stream
 
-_streams: WeakKeyDictionary[gr.HTML, Stream] = WeakKeyDictionary()
+_streams: WeakKeyDictionary[Any, Stream] = WeakKeyDictionary()
 
 
 def drain_with_app(widget: gr.HTML, stream: Stream) -> None:
@@ -76,7 +76,7 @@ def _heartbeats_end_with_server(app: App) -> Iterator[None]:
 
     app.stop_event.clear()
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (int(signal.SIGINT), int(signal.SIGTERM)):
             if callable(handler := signal.getsignal(number)):  # that of the server
                 before[number] = handler
                 signal.signal(number, stop)
@@ -88,4 +88,4 @@ def _heartbeats_end_with_server(app: App) -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-App.create_app = staticmethod(_drained(App.create_app))
+App.create_app = staticmethod(_drained(App.create_app))  # type: ignore[method-assign]

@@ -69,7 +69,7 @@ def serve_mounted(port: int, routes: bool) -> None:
         own_gain = gr.Slider(0, 1, value=0.5, label="Placed by the page")
         assert unseen.ui is not None  # whoever only asks for it shows nothing
         inside = stream_of("audio", additional_inputs=[gain, own_gain])
-        inside.ui.render()
+        inside.ui.render()  # type: ignore[no-untyped-call]
     gr.mount_gradio_app(app, own, path="/own")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
