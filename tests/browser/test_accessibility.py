@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -35,7 +36,9 @@ def test_everybody_can_read_it(
     expect(begin).to_be_visible()
     assert violations(page) == []
     begin.click()
-    mute(page)
+    expect(page.get_by_role("status").first).to_have_text(re.compile("Connected|in the meeting"))
+    if name != "websocket_client":
+        mute(page)
     assert violations(page) == []
     wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert page.evaluate(wide) <= 0, "the page must not scroll sideways"
@@ -43,8 +46,6 @@ def test_everybody_can_read_it(
 
 
 def mute(page: Page) -> None:
-    """Which changes the colour of the button; it can be done as soon as the page is connected."""
-    button = page.get_by_role("button", name="Mute").first
-    expect(button).to_be_enabled()
-    button.click()
+    """Which changes the colour of the button."""
+    page.get_by_role("button", name="Mute").first.click()
     expect(page.locator("button[aria-pressed=true]").first).to_be_visible()
