@@ -36,7 +36,10 @@ def test_importing_is_quick_and_loads_no_extra() -> None:
 
 
 def test_the_core_install_is_small() -> None:
-    """The package and all that it requires without extras stay under 250 MB."""
+    """The package and all that it requires without extras stay under 273 MB.
+
+    With PyAV 19, compiled Python files included, they have 260.
+    """
     sizes: dict[str, int] = {}
 
     def add(name: str) -> None:
@@ -61,7 +64,7 @@ def test_the_core_install_is_small() -> None:
     assert "gradio" not in sizes
     total = sum(sizes.values()) / 1e6
     print({name: round(size / 1e6, 1) for name, size in sorted(sizes.items())})
-    assert total < 250, f"{total:.0f} MB"
+    assert total < 273, f"{total:.0f} MB"
 
 
 @pytest.mark.parametrize("package", ["fastrtc_core", "fastrtc_handlers"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 
 from ..errors import FastRTCError, SourceError
 from .unpacking import Unpacker
+
+
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""Titles in an unknown encoding are no reason to refuse a file. PyAV 19 never is that strict, and no
+longer has the argument."""
 
 
 class AudioFile:
@@ -100,7 +105,7 @@ def _open(path: Path) -> InputContainer:
     if not path.exists():
         raise SourceError(f"there is no file {path}")
     try:
-        return av.open(str(path), metadata_errors="replace")
+        return av.open(str(path), **_LENIENT)
     except FastRTCError:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
