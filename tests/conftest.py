@@ -41,6 +41,7 @@ RTCPeerConnection.__init__ = _noting_init  # type: ignore[method-assign]
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_clock: run on virtual time")
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
+    config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
 
 
 @pytest.hookimpl(tryfirst=True)
