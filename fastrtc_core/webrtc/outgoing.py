@@ -140,7 +140,7 @@ class OutgoingVideo(MediaStreamTrack):
             EndOfStreamError: If the source of the track is closed.
         """
         frame, time = await self._track.next_frame()
-        # Encoders refuse a picture that is no later than the one before.
+        # Packets of one timestamp are one picture (RFC 7741 section 4.1, RFC 6184 section 5.1).
         self._last = max(self._last + 1, round(time * VIDEO_CLOCK_RATE))
         return TimedPicture(frame, self._last)
 

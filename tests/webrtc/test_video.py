@@ -135,3 +135,80 @@ def test_the_bit_rate_stays_within_its_bounds(codec: str) -> None:
             size += 8 * sum(map(len, packets)) if number >= 30 else 0
         sizes[kept] = size
     assert sizes[200_000] < sizes[500_000] < sizes[800_000]
+
+
+# Pictures that are hard to send
+
+
+@asynccontextmanager
+async def seeing(
+    stream: Stream, codec: str, take: Callable[[av.VideoFrame], None]
+) -> AsyncIterator[list[str]]:
+    """Watch a stream in one codec, over bare aiortc; yields the messages that the server sends."""
+    messages: list[str] = []
+    async with raw_peer() as pc:
+        transceiver = pc.addTransceiver("video", "recvonly")
+        known = RTCRtpReceiver.getCapabilities("video")
+        assert known is not None
+        transceiver.setCodecPreferences([c for c in known.codecs if c.mimeType == codec])
+        pc.createDataChannel("text").on("message", messages.append)
+
+        async def watch() -> None:
+            while True:
+                take(await transceiver.receiver.track.recv())
+
+        await take_answer(pc, await stream.offer(await make_offer(pc)))
+        await connected(pc)
+        task = asyncio.create_task(watch())
+        try:
+            yield messages
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    await gone(stream)
+
+
+def showing(*sizes: tuple[int, int]) -> Callable[[], Iterator[NDArray[np.uint8]]]:
+    """A camera whose pictures have these widths and heights, in turn, two of each."""
+
+    def show() -> Iterator[NDArray[np.uint8]]:
+        for width, height in itertools.cycle(sizes):
+            for _ in range(2):
+                yield np.full((height, width, 3), 128, np.uint8)
+
+    return show
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+async def test_pictures_of_any_size_arrive(codec: str) -> None:
+    """Odd sizes, tiny ones, and others in mid-stream: each comes, in the even size below its own.
+
+    libx264 refuses odd sizes, and aiortc's sender ends at the first error of an encoder.
+    """
+    seen: set[tuple[int, int]] = set()
+    show = showing((161, 121), (1, 1), (64, 48), (97, 50))
+    stream = Stream(show, modality="video", mode="receive")
+    async with seeing(stream, codec, lambda frame: seen.add((frame.width, frame.height))):
+        sizes = {(160, 120), (2, 2), (64, 48), (96, 50)}
+        await eventually(lambda: seen >= sizes, "pictures of all sizes")
+        assert seen == sizes
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+async def test_a_picture_that_cannot_be_encoded_is_left_out_and_reported(
+    codec: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client hears of it once, not for each; the pictures after it come."""
+    seen: list[int] = []
+    show = showing((64, 48), (2, 20_000))
+    stream = Stream(show, modality="video", mode="receive")
+    async with seeing(stream, codec, lambda frame: seen.append(frame.width)) as messages:
+        await eventually(lambda: len(seen) > 4, "pictures after one that was too high")
+        assert set(seen) == {64}
+        await eventually(lambda: messages, "a message")
+    errors = [text for text in messages if '"error"' in text]
+    assert len(errors) == 1
+    assert "The server failed in sending video." in errors[0]
+    records = [record for record in caplog.records if "sending video" in record.getMessage()]
+    assert len(records) == 1
+    assert records[0].exc_info is not None
