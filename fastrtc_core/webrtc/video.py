@@ -14,9 +14,12 @@ from av.video.codeccontext import VideoCodecContext
 
 from ..media.pictures import PictureConverter
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, is_keyframe
+from . import internals
 from .options import VideoOptions
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
+
+internals.count_usable_cores()
 
 
 class VideoEncoder(Encoder):

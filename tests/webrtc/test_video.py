@@ -155,7 +155,9 @@ async def seeing(
 
         async def watch() -> None:
             while True:
-                take(await transceiver.receiver.track.recv())
+                frame = await transceiver.receiver.track.recv()
+                assert isinstance(frame, av.VideoFrame)
+                take(frame)
 
         await take_answer(pc, await stream.offer(await make_offer(pc)))
         await connected(pc)

@@ -17,6 +17,7 @@ from .video import (
     send_encoded,
     send_pictures,
 )
+from .vp8_threads import count_usable_cores
 
 __all__ = [
     "EncodedFrame",
@@ -25,6 +26,7 @@ __all__ = [
     "VideoPacket",
     "VideoTap",
     "close",
+    "count_usable_cores",
     "drop_damaged",
     "negotiated_codecs",
     "packets_received",
