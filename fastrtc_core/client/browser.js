@@ -30,7 +30,7 @@
  *     ICE servers; `"server"` asks the server for them. None are used by default.
  * @property {any[]} [args]  the additional inputs that go with the offer
  * @property {object} [params]  whatever else the handler is to know from the start
- * @property {boolean} [stereo]  send and receive two audio channels
+ * @property {boolean} [stereo]  send two audio channels, too; what comes in stereo is played so
  * @property {HTMLMediaElement} [audio]  the element that plays the remote audio; one is made if none is given
  *
  * Events (each a `CustomEvent`; its `detail` in brackets):
@@ -259,7 +259,7 @@ export class Connection extends EventTarget {
     }
 
     const offer = await pc.createOffer();
-    if (stereo) offer.sdp = withStereo(offer.sdp);
+    offer.sdp = withStereo(offer.sdp, stereo);
     await pc.setLocalDescription(offer);
     await gathered(pc, signal);
     const answer = await this.#ask(pc.localDescription.sdp, signal);
@@ -267,7 +267,7 @@ export class Connection extends EventTarget {
     const connected = this.#whenConnected(pc, this.#channel, signal);
     connected.catch(() => {}); // awaited below
     try {
-      const sdp = stereo ? withStereo(answer.sdp) : answer.sdp;
+      const sdp = stereo ? withStereo(answer.sdp, true) : answer.sdp;
       await within(signal, pc.setRemoteDescription({ type: "answer", sdp }));
     } catch (error) {
       const unread = new ConnectionError("bad-answer", "The server's answer cannot be read.");
@@ -591,11 +591,19 @@ function captureError(error, kinds) {
   }
 }
 
-/** Opus in stereo, both ways (RFC 7587 section 6.1: `stereo`, `sprop-stereo`). */
-function withStereo(sdp) {
-  const [line, payload] = /a=rtpmap:(\d+) opus\/48000\/2/i.exec(sdp) ?? [];
-  if (!payload) return sdp;
-  const format = new RegExp(`a=fmtp:${payload} .*`);
-  if (!format.test(sdp)) return sdp.replace(line, `${line}\r\na=fmtp:${payload} stereo=1;sprop-stereo=1`);
-  return sdp.replace(format, (found) => `${found};stereo=1;sprop-stereo=1`);
+/**
+ * Ask for Opus in stereo (RFC 7587 section 6.1): a browser mixes down what it did not ask for.
+ *
+ * @param {string} sdp
+ * @param {boolean} sends  whether stereo is sent as well
+ */
+function withStereo(sdp, sends) {
+  const wish = sends ? "stereo=1;sprop-stereo=1" : "stereo=1";
+  const opus = new Set([...sdp.matchAll(/^a=rtpmap:(\d+) opus\/48000\/2/gim)].map((found) => found[1]));
+  const described = new Set([...sdp.matchAll(/^a=fmtp:(\d+) /gm)].map((found) => found[1]));
+  return sdp.replace(/^a=(rtpmap|fmtp):(\d+) [^\r\n]*/gm, (line, kind, payload) => {
+    if (!opus.has(payload)) return line;
+    if (kind === "fmtp") return /[ ;]stereo=1/.test(line) ? line : `${line};${wish}`;
+    return described.has(payload) ? line : `${line}\r\na=fmtp:${payload} ${wish}`;
+  });
 }

@@ -94,7 +94,9 @@ class Publications {
   #negotiate(change) {
     const turn = this.#turn.then(async () => {
       const receives = change();
-      await this.#pc.setLocalDescription();
+      const offer = await this.#pc.createOffer();
+      offer.sdp = withStereo(offer.sdp, false);
+      await this.#pc.setLocalDescription(offer);
       const byMid = ([transceiver, described]) => [transceiver.mid, described];
       const answered = new Promise((resolve, reject) => {
         const silent = new ConnectionError("server-silent", "The server did not answer the offer.");

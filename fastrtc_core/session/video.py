@@ -11,6 +11,7 @@ from ..errors import EndOfStreamError, SourceClosedError
 from ..frames import check_video_array
 from ..functions import VideoStreamHandler
 from ..handler import VideoFormat
+from ..media.pictures import PictureConverter
 from ..outputs import split_emitted
 from ..tracks import RemoteVideoTrack, VideoSource, VideoStream
 from .calls import UserCall
@@ -63,6 +64,7 @@ async def receive_video(
 ) -> None:
     """Feed `video_receive` with pictures until the track ends; an exception loses one."""
     video_format = session.handler.video_format
+    pictures = PictureConverter()
     interval = 1 / session.handler.fps
     next_due = session.loop.time()
     while True:
@@ -77,7 +79,7 @@ async def receive_video(
             continue
         next_due = max(next_due + interval, now - FILTER_QUEUE * interval)
         try:
-            picture = await receive.on_thread(_from_picture, frame, video_format)
+            picture = await receive.on_thread(_from_picture, pictures, frame, video_format)
             result = await receive(picture)
             if result is not None and output is not None:
                 await output.deliver(result, receive)
@@ -105,8 +107,10 @@ async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> N
             session.reporter.error(error, "video_emit")
 
 
-def _from_picture(frame: av.VideoFrame, video_format: VideoFormat) -> Any:
-    return frame if video_format == "frame" else frame.to_ndarray(format=video_format)
+def _from_picture(
+    pictures: PictureConverter, frame: av.VideoFrame, video_format: VideoFormat
+) -> Any:
+    return frame if video_format == "frame" else pictures.array(frame, video_format)
 
 
 def _to_picture(value: Any, video_format: VideoFormat) -> av.VideoFrame:

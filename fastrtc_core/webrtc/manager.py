@@ -151,6 +151,7 @@ class PeerManager:
                     self._options.udp_ports,
                     await resolve(self._options.audio, AudioOptions, session.context),
                     await resolve(self._options.video, VideoOptions, session.context),
+                    session.reporter.error,
                 )
                 sdp = await self._answer(peer, slot, offer, session)
             if answer.cancelled():  # whoever asked is gone

@@ -31,6 +31,7 @@ from ..tracks import (
 )
 from . import internals, statistics
 from .datachannel import LABEL, DataChannel
+from .failures import Failures, Report, log_failure
 from .incoming import IncomingAudio
 from .incoming_video import EncodedRemoteVideo, IncomingVideo
 from .liveness import Liveness
@@ -100,6 +101,7 @@ class Peer:
         ports: UDP ports to use, or `None` for any.
         audio_options: How audio is encoded.
         video_options: How video is encoded.
+        report: Told of media that could not be sent, and how often; by default the log is.
     """
 
     def __init__(
@@ -109,8 +111,10 @@ class Peer:
         ports: range | None = None,
         audio_options: AudioOptions | None = None,
         video_options: VideoOptions | None = None,
+        report: Report = log_failure,
     ) -> None:
         self._endpoint = endpoint
+        self._report = report
         self._ports = ports
         self._audio_options = audio_options or AudioOptions()
         self._video_options = video_options or VideoOptions()
@@ -307,9 +311,10 @@ class Peer:
     ) -> None:
         """Send a track, through the first section that has room, or a certain one."""
         track.published = True
+        failed = Failures(f"sending {track.kind}", self._report).note
         outgoing: OutgoingAudio | OutgoingPackets | OutgoingVideo | OutgoingPictures
         if isinstance(track, LocalAudioTrack):
-            outgoing = OutgoingAudio(track, self._audio_options)
+            outgoing = OutgoingAudio(track, self._audio_options, failed)
         elif isinstance(track, EncodedAudio):
             outgoing = OutgoingPackets(track)
         elif isinstance(track, EncodedVideo):
@@ -325,13 +330,20 @@ class Peer:
         if isinstance(track, EncodedVideo):
             transceiver = next(t for t in self._pc.getTransceivers() if t.sender is sender)
             track.codecs = internals.negotiated_codecs(transceiver)
-            internals.send_encoded(sender, track.next_frame, lambda: track.keyframe_requested())
+            internals.send_encoded(
+                sender, track.next_frame, lambda: track.keyframe_requested(), failed
+            )
         if isinstance(outgoing, OutgoingAudio | OutgoingPackets):
-            internals.send_directly(sender, outgoing.next_frame)
+            internals.send_directly(sender, outgoing.next_frame, failed)
         if isinstance(outgoing, OutgoingAudio):
             self._encoders.append((outgoing.encoder, sender))
         if isinstance(outgoing, OutgoingVideo):
-            internals.use_encoder(sender, lambda codec: make_encoder(codec, self._video_options))
+            internals.send_pictures(
+                sender,
+                outgoing.next_picture,
+                lambda codec: make_encoder(codec, self._video_options),
+                failed,
+            )
         self._senders[track.sid] = sender
         track._statistics = statistics.of_sender(sender)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
+import os
 import queue
 from typing import Any
 
 import pylibsrtp
+import pytest
 from aioice import stun
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.codecs import vpx
 from aiortc.rtp import HeaderExtensionsMap
 
 from fastrtc_core import Stream
@@ -50,6 +53,11 @@ async def test_names_of_receiver_and_sender() -> None:
         assert callable(receiver._RTCRtpReceiver__jitter_buffer.add)
         receiver._RTCRtpReceiver__stop_decoder()
         assert sender._RTCRtpSender__encoder is None
+        assert sender._RTCRtpSender__force_keyframe is False
+        sender._send_keyframe()
+        assert sender._RTCRtpSender__force_keyframe is True
+        remb = inspect.getsource(RTCRtpSender._handle_rtcp_packet)
+        assert "self.__encoder.target_bitrate = bitrate" in remb
         assert dict(sender._RTCRtpSender__stats) == {}
         assert list(inspect.signature(sender.send).parameters) == ["parameters"]
 
@@ -161,3 +169,12 @@ def only_connection(stream: Stream) -> RTCPeerConnection:
     """The connection of the one session of a stream."""
     (negotiated,) = stream._peers._peers.values()
     return negotiated._peer._pc
+
+
+def test_threads_of_the_vp8_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiortc asks a function of its module, which counts what this process may use."""
+    assert "number_of_threads(" in inspect.getsource(vpx.Vp8Encoder.encode)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    assert vpx.number_of_threads(1920 * 1080, 16) == 8
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    assert vpx.number_of_threads(1920 * 1080, 16) == 1

@@ -7,14 +7,26 @@ from .connection import close, packets_received, probe, watch_connecting
 from .damage import drop_damaged
 from .ports import restrict_ports
 from .receiving import receive_directly
-from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
-from .video import VideoPacket, VideoTap, negotiated_codecs, send_encoded
+from .sending import EncodedFrame, reported_loss, send_directly
+from .video import (
+    PictureEncoding,
+    TimedPicture,
+    VideoPacket,
+    VideoTap,
+    negotiated_codecs,
+    send_encoded,
+    send_pictures,
+)
+from .vp8_threads import count_usable_cores
 
 __all__ = [
     "EncodedFrame",
+    "PictureEncoding",
+    "TimedPicture",
     "VideoPacket",
     "VideoTap",
     "close",
+    "count_usable_cores",
     "drop_damaged",
     "negotiated_codecs",
     "packets_received",
@@ -24,6 +36,6 @@ __all__ = [
     "restrict_ports",
     "send_directly",
     "send_encoded",
-    "use_encoder",
+    "send_pictures",
     "watch_connecting",
 ]
