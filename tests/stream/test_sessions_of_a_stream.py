@@ -29,8 +29,8 @@ async def test_inputs_and_outputs_of_a_live_session() -> None:
     got: list[Any] = []
     async with Client(stream.offer) as client:
         assert client.webrtc_id is not None
-        with pytest.raises(UnknownSessionError, match="nothing yet"):
-            stream.fetch_latest_output(client.webrtc_id)
+        with pytest.raises(TimeoutError, match="nothing within 0 s"):
+            await stream.fetch_latest_output(client.webrtc_id, timeout=0)
         outputs = stream.output_stream(client.webrtc_id)
 
         async def collect() -> None:
@@ -45,7 +45,7 @@ async def test_inputs_and_outputs_of_a_live_session() -> None:
         for number in range(3):
             copy.to_emit.put_nowait(AdditionalOutputs(number))
         await eventually(lambda: len(got) == 3)
-        assert stream.fetch_latest_output(client.webrtc_id).args == (2,)
+        assert (await stream.fetch_latest_output(client.webrtc_id)).args == (2,)
     await collecting
     await gone(stream)
     assert got == [(0,), (1,), (2,)]
