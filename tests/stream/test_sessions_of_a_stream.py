@@ -15,7 +15,6 @@ from fastrtc_core import (
     AsyncStreamHandler,
     ConfigurationError,
     Stream,
-    UnknownSessionError,
 )
 from fastrtc_core.client import Client
 from fastrtc_core.testing import tone
