@@ -86,6 +86,7 @@ def generator() -> Any:
         ({"modality": "smell"}, "modality must be one of"),
         ({"mode": "both"}, "mode must be one of"),
         ({"concurrency_limit": 0}, "at least 1"),
+        ({"concurrency_limit": "many"}, "at least 1"),
         ({"time_limit": 0}, "positive"),
         ({"udp_port_range": (2, 1)}, "udp_port_range"),
         ({"udp_port_range": (0, 70000)}, "udp_port_range"),
