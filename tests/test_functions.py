@@ -716,7 +716,7 @@ async def test_a_filter_that_needs_what_nobody_can_give_says_so() -> None:
 @pytest.mark.parametrize("answers", [False, True])
 async def test_a_generator_asks_for_inputs_with_defaults(answers: bool) -> None:
     """It waits for a second; then the defaults serve."""
-    given: list[tuple[float, Any]] = []
+    given: list[Any] = []
 
     async def generator(a: Any = "A") -> AsyncIterator[Any]:
         given.append((asyncio.get_running_loop().time(), a))

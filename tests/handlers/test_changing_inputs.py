@@ -85,7 +85,7 @@ async def test_who_takes_no_inputs_asks_for_none() -> None:
 async def test_a_client_that_does_not_answer_costs_one_wait() -> None:
     """The last known inputs serve after a second. Then it is asked and not waited for, until it has
     sent inputs again."""
-    begun: list[tuple[float, str]] = []
+    begun: list[Any] = []
     start = 0.0
 
     async def reply(audio: AudioFrame, name: str = "nobody") -> None:

@@ -87,7 +87,7 @@ async def test_who_goes_on_speaking_interrupts_nothing() -> None:
 
     async def reply(audio: AudioFrame) -> None:
         await asyncio.sleep(3)
-        done.append(np.count_nonzero(audio.data))
+        done.append(int(np.count_nonzero(audio.data)))
 
     async with only_sends(agent(reply)) as peer:
         for _ in range(3):
