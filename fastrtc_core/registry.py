@@ -17,10 +17,14 @@ from .errors import (
     ConcurrencyLimitError,
     DuplicateSessionError,
     MalformedOfferError,
+    QueueFullError,
     UnavailableError,
     UnknownSessionError,
 )
-from .session import CloseReason, Session
+from .session import CloseReason, OutputHub, Session
+
+MAX_WAITERS = 256
+"""How many may wait for an id that nobody has offered yet."""
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -30,11 +34,13 @@ class Slot:
 
     Attributes:
         session: The session once there is one.
+        outputs: The additional outputs of that session, for whoever subscribes to them before.
     """
 
     def __init__(self, id: str) -> None:
         self.id = id
         self.session: Session | None = None
+        self.outputs = OutputHub()
         self.task: asyncio.Task[object] | None = None
         self.loop = asyncio.get_running_loop()
         self.ended = asyncio.Event()
@@ -43,6 +49,7 @@ class Slot:
     def attach(self, session: Session) -> None:
         """Name the session; one that was stopped in the meantime ends at once."""
         self.session = session
+        session.outputs = self.outputs
         if self._stopped is not None:
             session.stop(self._stopped)
 
@@ -64,6 +71,7 @@ class Registry:
         self.concurrency_limit = concurrency_limit
         self._slots: dict[str, Slot] = {}
         self._draining = False
+        self._awaited: dict[asyncio.Future[OutputHub], str] = {}
         # Slots may be taken on several event loops: a Gradio UI has one of its own.
         self._lock = threading.Lock()
 
@@ -92,6 +100,7 @@ class Registry:
         finally:
             with self._lock:
                 del self._slots[slot.id]
+            slot.outputs.end()
             slot.ended.set()
 
     def session(self, id: str) -> Session:
@@ -104,6 +113,42 @@ class Registry:
         if slot is None or slot.session is None:
             raise UnknownSessionError(f"no session has the id {id!r}")
         return slot.session
+
+    def outputs(self, id: str) -> OutputHub:
+        """The additional outputs of the session with this id, from the time its offer was taken.
+
+        Raises:
+            UnknownSessionError: If there is none.
+        """
+        slot = self._slots.get(id)
+        if slot is None:
+            raise UnknownSessionError(f"no session has the id {id!r}")
+        return slot.outputs
+
+    async def wait_for_outputs(self, id: str, timeout: float) -> OutputHub:
+        """The same, for who is earlier than the offer.
+
+        Raises:
+            UnknownSessionError: If no offer with this id was taken within `timeout` s.
+            QueueFullError: If too many wait.
+        """
+        if not _ID.fullmatch(id):
+            raise UnknownSessionError(f"no session can have the id {id[:200]!r}")
+        offered: asyncio.Future[OutputHub] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if id in self._slots:
+                return self._slots[id].outputs
+            if len(self._awaited) >= MAX_WAITERS:
+                raise QueueFullError(f"{MAX_WAITERS} callers wait for a session already")
+            self._awaited[offered] = id
+        try:
+            async with asyncio.timeout(timeout):
+                return await offered
+        except TimeoutError:
+            raise UnknownSessionError(f"nobody has offered the id {id!r}") from None
+        finally:
+            with self._lock:
+                del self._awaited[offered]
 
     def stop(self, id: str, reason: CloseReason) -> None:
         """End a session; safe from any thread.
@@ -150,7 +195,15 @@ class Registry:
                 )
             slot = Slot(id or secrets.token_urlsafe(16))
             self._slots[slot.id] = slot
+            for offered, awaited in self._awaited.items():
+                if awaited == slot.id and not offered.get_loop().is_closed():
+                    offered.get_loop().call_soon_threadsafe(_announce, offered, slot.outputs)
             return slot
+
+
+def _announce(offered: asyncio.Future[OutputHub], outputs: OutputHub) -> None:
+    if not offered.done():
+        offered.set_result(outputs)
 
 
 def _stop(slot: Slot, reason: CloseReason) -> None:

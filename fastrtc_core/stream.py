@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 10.0
 """How long in s a server that shuts down waits for its sessions to end."""
+OUTPUT_TIMEOUT = 10.0
+"""How long in s an application waits for a session, and for its first outputs, by default."""
 
 
 Transport = Literal["webrtc", "websocket", "telephone", "realtime"]
@@ -61,7 +63,8 @@ class Stream:
             session gets a copy of it.
         modality: `audio`, `video` or `audio-video`.
         mode: What the client does: `send-receive`, `send` or `receive`.
-        concurrency_limit: Sessions at once; `None` for any number.
+        concurrency_limit: Sessions at once; `None` for any number. `"default"` is one, as in
+            FastRTC.
         time_limit: Longest session in s; `None` for any length.
         rtc_configuration: ICE servers for the client: an `RTCConfiguration` dict, a list of
             servers, or a sync or async function that returns either. None by default.
@@ -92,13 +95,13 @@ class Stream:
         *,
         modality: Modality = "audio",
         mode: Mode = "send-receive",
-        concurrency_limit: int | None = None,
+        concurrency_limit: int | Literal["default"] | None = None,
         time_limit: float | None = None,
         rtc_configuration: ice.RtcConfigurationSource = None,
         server_rtc_configuration: ice.RtcConfigurationSource = None,
         track_constraints: Mapping[str, Any] | None = None,
-        additional_inputs: Sequence[gradio.components.Component] = (),
-        additional_outputs: Sequence[gradio.components.Component] = (),
+        additional_inputs: Sequence[gradio.components.Component] | None = None,
+        additional_outputs: Sequence[gradio.components.Component] | None = None,
         additional_outputs_handler: Callable[..., Any] | None = None,
         ui_args: UIArgs | None = None,
         on_connect: Callable[..., Any] | None = None,
@@ -110,23 +113,21 @@ class Stream:
     ) -> None:
         _check_choice("modality", modality, get_args(Modality))
         _check_choice("mode", mode, get_args(Mode))
-        if concurrency_limit is not None and concurrency_limit < 1:
-            raise ConfigurationError("concurrency_limit must be at least 1, or None for no limit")
         if time_limit is not None and time_limit <= 0:
             raise ConfigurationError("time_limit must be a positive number of seconds, or None")
         self.modality: Modality = modality
         self.mode: Mode = mode
         self.handler = as_handler(handler, modality, mode)
-        self.concurrency_limit = concurrency_limit
+        self.concurrency_limit = _limit(concurrency_limit)
         self.time_limit = time_limit
         self.rtc_configuration = rtc_configuration
         self.server_rtc_configuration = server_rtc_configuration
         self.track_constraints = track_constraints
-        self.additional_inputs = list(additional_inputs)
-        self.additional_outputs = list(additional_outputs)
+        self.additional_inputs = list(additional_inputs or ())
+        self.additional_outputs = list(additional_outputs or ())
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
-        self._registry = Registry(concurrency_limit)
+        self._registry = Registry(self.concurrency_limit)
         hooks = Hooks(on_connect, on_disconnect)
         self._runs = RunOptions(mode == "send-receive", time_limit, hooks)
         self._sockets = SocketManager(
@@ -299,24 +300,52 @@ class Stream:
         """
         self._registry.session(webrtc_id).handler.set_args(args)
 
-    def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The latest additional outputs of a session.
+    async def fetch_latest_output(
+        self, webrtc_id: str, timeout: float = OUTPUT_TIMEOUT
+    ) -> AdditionalOutputs:
+        """The latest additional outputs of a session; waits for the first.
+
+        Args:
+            webrtc_id: The session; known from the moment that its offer was taken.
+            timeout: Longest wait in s.
 
         Raises:
-            UnknownSessionError: If there is no such session, or it has put out nothing yet.
+            UnknownSessionError: If there is no such session, or it ends before the first.
+            TimeoutError: If there are none after `timeout` s.
         """
-        latest = self._registry.session(webrtc_id).outputs.latest
-        if latest is None:
-            raise UnknownSessionError(f"session {webrtc_id!r} has put out nothing yet")
-        return latest
+        hub = self._registry.outputs(webrtc_id)
+        latest = await hub.fetch(timeout)
+        if latest is not None:
+            return latest
+        if hub.ended:
+            raise UnknownSessionError(f"session {webrtc_id!r} has ended and put out nothing")
+        raise TimeoutError(f"session {webrtc_id!r} has put out nothing within {timeout:g} s")
 
     def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """Yields every additional output of a session from now on until it ends.
+        """Yields every additional output of a session until it ends.
+
+        It may be called from the moment that the offer with this id was taken. What was put out
+        while nobody subscribed, up to 64 outputs, is yielded first.
 
         Raises:
             UnknownSessionError: At the call, if there is no such session.
         """
-        return self._registry.session(webrtc_id).outputs.subscribe()
+        return self._registry.outputs(webrtc_id).subscribe()
+
+    async def wait_for_output_stream(
+        self, webrtc_id: str, timeout: float = OUTPUT_TIMEOUT
+    ) -> AsyncIterator[AdditionalOutputs]:
+        """`output_stream` for a caller that may be earlier than the offer.
+
+        Args:
+            webrtc_id: The id that the client is going to offer.
+            timeout: Longest wait in s.
+
+        Raises:
+            UnknownSessionError: If no offer with this id was taken within `timeout` s.
+            QueueFullError: If 256 callers wait already.
+        """
+        return (await self._registry.wait_for_outputs(webrtc_id, timeout)).subscribe()
 
     def say(
         self, webrtc_id: str, source: Any, *, priority: int = 0, interruptible: bool = True
@@ -368,6 +397,16 @@ class Stream:
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def _limit(limit: Any) -> int | None:
+    if limit == "default":
+        return 1
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise ConfigurationError(
+            "concurrency_limit must be at least 1, or None for no limit, or 'default' for 1"
+        )
+    return limit
 
 
 def _port_range(ports: tuple[int, int] | None) -> range | None:

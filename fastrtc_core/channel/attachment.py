@@ -165,6 +165,7 @@ class _Messages:
     """The message channel of such a session: what the handler sends goes to all, or to one user."""
 
     raw = None
+    asks = False
 
     def __init__(self, channel: Channel, engine: RtcEngine, uid: int | None) -> None:
         self._channel = channel

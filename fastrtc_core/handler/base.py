@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from ..errors import ChannelClosedError, ConfigurationError, InvalidFrameError, QueueFullError
 from ..frames import Layout, channels_of, samples_per_frame
-from ..messages import as_message_text, build_message
+from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
 from ..speech import Playback, Speech, TextToSpeech
 from ..threads import on_loop, running_loop
+from .arguments import Arguments
 from .link import SessionLink
+from .settings import Settings, note_settings_after_init
 
 if TYPE_CHECKING:
     from ..tracks import (
@@ -43,7 +45,7 @@ SYNC_SEND_TIMEOUT = 10.0
 """How long in s `send_message_sync` waits for a message to leave."""
 
 
-class StreamHandlerBase(ABC):
+class StreamHandlerBase(Arguments, Settings, ABC):
     """What all handlers share: configuration, arguments, and the way to their session.
 
     Args:
@@ -74,6 +76,10 @@ class StreamHandlerBase(ABC):
     max_input_latency: float = 0.16
     tts: TextToSpeech | Any = None
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        note_settings_after_init(cls)
+
     def __init__(
         self,
         expected_layout: Layout = "mono",
@@ -82,12 +88,11 @@ class StreamHandlerBase(ABC):
         input_sample_rate: int = 48000,
         fps: int = 30,
     ) -> None:
-        try:
-            channels_of(expected_layout)
-            self.output_frame_size = samples_per_frame(output_sample_rate)
-            samples_per_frame(input_sample_rate)
-        except InvalidFrameError as error:
-            raise ConfigurationError(f"{type(self).__name__}: {error}") from None
+        self.expected_layout: Layout = expected_layout
+        self.output_sample_rate = output_sample_rate
+        self.input_sample_rate = input_sample_rate
+        self.fps = fps
+        self._check_settings()
         if output_frame_size is not None:
             warnings.warn(
                 "output_frame_size is deprecated and ignored: a frame is 20 ms at "
@@ -95,25 +100,28 @@ class StreamHandlerBase(ABC):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        if min(input_sample_rate, output_sample_rate) < MIN_SAMPLE_RATE:
-            raise ConfigurationError(
-                f"{type(self).__name__}: sample rates are {MIN_SAMPLE_RATE} Hz or more"
-            )
-        if not 0 < fps <= 240:
-            raise ConfigurationError(f"{type(self).__name__}: fps must be between 1 and 240")
-        self.expected_layout: Layout = expected_layout
-        self.output_sample_rate = output_sample_rate
-        self.input_sample_rate = input_sample_rate
-        self.fps = fps
         self.phone_mode = False
-        self.latest_args: str | list[Any] = "not_set"
-        self.args_set = asyncio.Event()
+        self._begin_arguments()
         self.channel_set = asyncio.Event()
         self._link: SessionLink | None = None
+        self._note_settings()
 
     @abstractmethod
     def copy(self) -> StreamHandlerBase:
         """Make the handler of one session."""
+
+    def _check_settings(self) -> None:
+        name = type(self).__name__
+        try:
+            channels_of(self.expected_layout)
+            self.output_frame_size = samples_per_frame(self.output_sample_rate)
+            samples_per_frame(self.input_sample_rate)
+        except InvalidFrameError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+        if min(self.input_sample_rate, self.output_sample_rate) < MIN_SAMPLE_RATE:
+            raise ConfigurationError(f"{name}: sample rates are {MIN_SAMPLE_RATE} Hz or more")
+        if not 0 < self.fps <= 240:
+            raise ConfigurationError(f"{name}: fps must be between 1 and 240")
 
     def shutdown(self) -> Any:
         """Called exactly once when a session that was started ends; may be a coroutine."""
@@ -151,6 +159,15 @@ class StreamHandlerBase(ABC):
     def channel(self) -> Any:
         """The message channel of the session once it is open, else `None`."""
         return None if self._link is None else self._link.channel
+
+    @property
+    def sends_audio(self) -> bool:
+        """Whether the client of this session hears what is emitted and said.
+
+        Raises:
+            RuntimeError: If no session runs this handler.
+        """
+        return self._session.tracks.local_audio is not None
 
     def clear_queue(self) -> None:
         """Discard everything emitted that has not been played; safe from any thread."""
@@ -201,7 +218,9 @@ class StreamHandlerBase(ABC):
 
         Raises:
             RuntimeError: If no session runs this handler.
-            ConfigurationError: If the session sends no audio.
+            ConfigurationError: If it is a text or audio, and the session sends no audio. Of any
+                other source the sounds are dropped there, with one error when it is over, and its
+                `AdditionalOutputs` and `CloseStream` are handed out.
             QueueFullError: If 64 speeches wait already.
         """
         return self._session.say(Speech(source, priority=priority, interruptible=interruptible))
@@ -338,43 +357,3 @@ class StreamHandlerBase(ABC):
                 link.post_message(text)
 
         on_loop(link.loop, post)
-
-    # Arguments
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The client's additional inputs; empty until they have arrived."""
-        return tuple(self.latest_args[1:]) if isinstance(self.latest_args, list) else ()
-
-    def set_args(self, args: list[Any] | tuple[Any, ...]) -> None:
-        """Store the client's additional inputs; safe from any thread."""
-        self.latest_args = ["__webrtc_value__", *args]
-        if self._link is None:
-            self.args_set.set()
-        else:
-            on_loop(self._link.loop, self.args_set.set)
-
-    async def wait_for_args(self) -> None:
-        """Wait until the client's additional inputs are there; asks the client for them.
-
-        A telephone has none: there it returns at once.
-        """
-        if self.phone_mode or self.args_set.is_set():
-            return
-        await self.channel_set.wait()
-        if not self.args_set.is_set():
-            await self.send_message(build_message("send_input", []))
-            await self.args_set.wait()
-
-    def wait_for_args_sync(self) -> None:
-        """Like `wait_for_args`, for sync handlers; not on the thread of the event loop."""
-        if running_loop() is not None:
-            raise RuntimeError("await wait_for_args() on the event loop")
-        asyncio.run_coroutine_threadsafe(self.wait_for_args(), self.loop).result()
-
-    def reset(self) -> None:
-        """Forget that the additional inputs have arrived; the next ones set `args_set` again."""
-        if self._link is None:
-            self.args_set.clear()
-        else:
-            on_loop(self._link.loop, self.args_set.clear)

@@ -79,6 +79,7 @@ class _Run:
     """
 
     raw = None
+    asks = False
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import ConfigurationError
 from ..functions import Function
-from ..outputs import AdditionalOutputs, CloseStream
+from ..outputs import AdditionalOutputs, CloseStream, split_emitted
 from .threads import SessionThread
 
 _END = object()
@@ -19,6 +19,11 @@ _END = object()
 NO_TTS = (
     "a text cannot be said without a voice: set self.tts in the handler to an object with "
     "stream_tts(text), stream_tts_sync(text) or tts(text)"
+)
+
+NOBODY_HEARS = (
+    "The server has something to say, but this session receives no audio: mode='send', or a client "
+    "that only sends. Use mode='send-receive', or put out AdditionalOutputs alone."
 )
 
 
@@ -65,6 +70,12 @@ def voice_of(tts: Any) -> Callable[[str], Any]:
         if callable(method):
             return functools.partial(functools.partial, method)
     raise ConfigurationError(NO_TTS)
+
+
+def is_sound(source: Any) -> bool:
+    """Whether a source is itself something to be heard, and not a way to get at it."""
+    value = split_emitted(source)[0]
+    return value is not None and _is_one(value)
 
 
 async def _called(source: Callable[..., Any], thread: SessionThread) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 from ..context import Context, current_context
 from ..errors import ConfigurationError
 from ..functions import pick_arguments
-from ..handler import StreamHandlerBase
+from ..handler import StreamHandlerBase, implements
 from ..media.clock import SessionClock
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs, CloseStream
@@ -117,10 +117,8 @@ class Session:
         self._audio_output = (
             audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
         )
-        self._speaker = (
-            Speaker(self, self._audio_output, self.local_audio.source)
-            if self.local_audio and self._audio_output
-            else None
+        self._speaker = Speaker(
+            self, self._audio_output, self.local_audio.source if self.local_audio else None
         )
         self._video_output = (
             video.VideoOutput(self, self.local_video.source) if self.local_video else None
@@ -219,11 +217,16 @@ class Session:
         channel = self._postbox.channel
         return None if channel is None else channel.raw
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the client can be asked for its inputs; taken for granted until it is known."""
+        channel = self._postbox.channel
+        return channel is None or channel.asks
+
     def clear_queue(self) -> None:
         """Discard everything that was emitted and has not been played."""
         if self._audio_output is not None:
-            if self._speaker is not None:
-                self._speaker.note_clear()
+            self._speaker.note_clear()
             self._audio_output.clear()
         if self.local_video is not None:
             self.local_video.source.clear_queue()
@@ -236,25 +239,23 @@ class Session:
     @property
     def speech(self) -> Speech | None:
         """What is being said, if anything."""
-        return None if self._speaker is None else self._speaker.current
+        return self._speaker.current
 
     def say(self, speech: Speech) -> Speech:
         """Say something when it is its turn; safe from any thread.
 
         Raises:
-            ConfigurationError: If this session sends no audio.
+            ConfigurationError: If it is a sound, and this session sends no audio.
             QueueFullError: If too much waits to be said.
         """
         speaker = self._speaker
-        if speaker is None:
-            raise ConfigurationError("this session sends no audio: its mode is 'send'")
         speaker.admit(speech)
         on_loop(self.loop, lambda: speaker.say(speech))
         return speech
 
     def interrupt(self, *, force: bool = False) -> None:
         """End what is being said; see `StreamHandlerBase.interrupt`. Called on the event loop."""
-        playback = self._speaker.interrupt(force=force) if self._speaker else None
+        playback = self._speaker.interrupt(force=force)
         if playback is None:
             return
         heard = {"heard_ms": round(1000 * playback.heard), "text": playback.text}
@@ -265,13 +266,11 @@ class Session:
 
     def pause_speech(self) -> None:
         """Fall silent for now; called on the event loop."""
-        if self._speaker is not None:
-            self._speaker.pause()
+        self._speaker.pause()
 
     def resume_speech(self) -> None:
         """Go on after `pause_speech`; called on the event loop."""
-        if self._speaker is not None:
-            self._speaker.resume()
+        self._speaker.resume()
 
     def post_message(self, message: Any) -> None:
         """Queue a message for the client without waiting; see `StreamHandlerBase.send_message`."""
@@ -308,7 +307,7 @@ class Session:
             if isinstance(extra, AdditionalOutputs):
                 self.publish(extra)
             else:
-                if self._speaker is not None and not said:
+                if not said:
                     await self._speaker.wait_until_idle()
                 await self._close_after_playout(extra.msg)
 
@@ -316,8 +315,7 @@ class Session:
 
     async def _serve(self) -> None:
         await self._call_hook(self._hooks.on_connect, "on_connect", self.context)
-        if self._speaker is not None:
-            self.own(self._speaker.run())
+        self.own(self._speaker.run())
         await self._start_up()
         for loop in self._loops():
             self.own(loop)
@@ -420,7 +418,7 @@ class Session:
     # Helpers
 
     def _method(self, name: str) -> UserCall | None:
-        return self._call(name) if callable(getattr(self.handler, name, None)) else None
+        return self._call(name) if implements(self.handler, name) else None
 
     def _call(self, name: str) -> UserCall:
         call = UserCall(getattr(self.handler, name), f"{name}-{self.id[:8]}")
@@ -449,7 +447,8 @@ async def copy_handler(prototype: StreamHandlerBase, session_id: str) -> StreamH
     """Make the handler of one session, off the event loop.
 
     Raises:
-        ConfigurationError: If `copy` returns no handler, or one that is in use.
+        ConfigurationError: If `copy` returns no handler, or one that is in use, or a setting of the
+            prototype makes no sense.
     """
     handler = await call_once(prototype.copy, f"copy-{session_id[:8]}")
     if not isinstance(handler, StreamHandlerBase) or not hasattr(handler, "args_set"):
@@ -457,4 +456,4 @@ async def copy_handler(prototype: StreamHandlerBase, session_id: str) -> StreamH
     if handler is prototype or handler._link is not None:
         raise ConfigurationError(f"{type(prototype).__name__}.copy() must return a new instance")
     handler.phone_mode = prototype.phone_mode
-    return handler
+    return handler.take_settings(prototype)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import QueueFullError, SourceClosedError
+from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClosedError
 from ..frames import AudioFrame, to_audio_frame
 from ..outputs import split_emitted
 from ..sentences import Sentences
@@ -20,7 +20,7 @@ from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal
 from .audio import AudioOutput
-from .pieces import pieces_of, voice_of
+from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .threads import SessionThread
 from .types import CloseReason
 
@@ -55,15 +55,20 @@ class Speaker:
 
     Args:
         session: The session.
-        output: Where it is played.
+        output: Where it is played; `None` if the session sends no audio. Then sources are worked
+            through for what else they hand out, and their sounds are dropped, with an error.
         source: The playout of that output.
     """
 
-    def __init__(self, session: Session, output: AudioOutput, source: AudioSource) -> None:
+    def __init__(
+        self, session: Session, output: AudioOutput | None, source: AudioSource | None
+    ) -> None:
         self.current: Speech | None = None
         self._session = session
-        self._output = output
-        self._source = source
+        self._mute = output is None
+        # Where nobody hears, nothing is ever put into this playout.
+        self._source = source or AudioSource()
+        self._output = output or AudioOutput(session, self._source)
         self._waiting: list[Speech] = []
         self._progress: _Progress | None = None
         self._playing: asyncio.Task[None] | None = None
@@ -74,8 +79,11 @@ class Speaker:
         """Let a speech know how it is cancelled; safe from any thread, before `say`.
 
         Raises:
+            ConfigurationError: If it is a sound, and nobody hears it.
             QueueFullError: If too many wait.
         """
+        if self._mute and is_sound(speech.source):
+            raise ConfigurationError(NOBODY_HEARS)
         if len(self._waiting) >= MAX_WAITING:
             raise QueueFullError(f"{MAX_WAITING} speeches wait to be said already")
         loop = self._session.loop
@@ -226,7 +234,11 @@ class Speaker:
             async with contextlib.aclosing(pieces_of(speech.source, thread)) as source:
                 async for value in source:
                     text, extras = split_emitted(value)
-                    if isinstance(text, str):
+                    if self._mute:
+                        if text is not None:
+                            end = _End(HandlerError(NOBODY_HEARS))
+                        value = tuple(extras)
+                    elif isinstance(text, str):
                         await self._voice(sentences.push(text), pieces)
                         value = tuple(extras)
                     else:

@@ -36,6 +36,10 @@ class MessageChannel(Protocol):
 
     raw: Any
 
+    @property
+    def asks(self) -> bool:
+        """Whether the client can be asked for its additional inputs, and answer."""
+
     def post(self, text: str) -> None:
         """Queue a text; raises `ChannelClosedError` or `QueueFullError`."""
 

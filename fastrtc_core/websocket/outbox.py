@@ -30,10 +30,12 @@ class Outbox:
 
     Attributes:
         raw: The socket.
+        asks: Whether the client can be asked for its inputs.
     """
 
     def __init__(self, socket: Socket, dialect: Dialect) -> None:
         self.raw: Any = socket
+        self.asks = dialect.asks
         self._dialect = dialect
         self._items: deque[tuple[str | bytes, asyncio.Future[None] | None]] = deque()
         self._waiting = 0

@@ -162,7 +162,7 @@ async def test_asking_about_an_unknown_id_is_an_error() -> None:
     with pytest.raises(UnknownSessionError):
         stream.set_input("nobody", 1)
     with pytest.raises(UnknownSessionError):
-        stream.fetch_latest_output("nobody")
+        await stream.fetch_latest_output("nobody")
     with pytest.raises(UnknownSessionError):
         stream.output_stream("nobody")
     with pytest.raises(UnknownSessionError):
