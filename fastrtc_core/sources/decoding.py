@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from ..errors import FastRTCError, SourceError
 from .unpacking import Unpacker
 
-
-_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-"""Titles in an unknown encoding are no reason to refuse a file. PyAV 19 never is that strict, and no
-longer has the argument."""
+_PYAV = int(av.__version__.partition(".")[0])
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if _PYAV < 19 else {}
+"""A title in an unknown encoding is no reason to refuse a file: PyAV 19 always takes it, and has no
+such argument."""
 
 
 class AudioFile:
@@ -105,7 +105,8 @@ def _open(path: Path) -> InputContainer:
     if not path.exists():
         raise SourceError(f"there is no file {path}")
     try:
-        return av.open(str(path), **_LENIENT)
+        container: InputContainer = av.open(str(path), **_LENIENT)
+        return container
     except FastRTCError:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:
