@@ -3,21 +3,26 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
-from .connection import close, packets_received, probe, watch_connecting
-from .damage import drop_damaged
+from .connection import close, probe, watch_connecting
+from .gate import MayCheck
+from .guard import dropped, guard, packets_heard
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
+from .sources import bound_receiver
 from .video import VideoPacket, VideoTap, negotiated_codecs, send_encoded
 
 __all__ = [
     "EncodedFrame",
+    "MayCheck",
     "VideoPacket",
     "VideoTap",
+    "bound_receiver",
     "close",
-    "drop_damaged",
+    "dropped",
+    "guard",
     "negotiated_codecs",
-    "packets_received",
+    "packets_heard",
     "probe",
     "receive_directly",
     "reported_loss",
