@@ -16,7 +16,11 @@ from aiortc.rtp import RtcpByePacket, RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
+from fastrtc_core.media.rtp import RtpPacket as MediaPacket
 from fastrtc_core.testing import tone
+from fastrtc_core.tracks import RemoteAudioTrack
+from fastrtc_core.webrtc import incoming as incoming_audio
+from fastrtc_core.webrtc.incoming import IncomingAudio
 from fastrtc_core.webrtc.internals import association, sources
 from fastrtc_handlers import Echo
 
@@ -66,6 +70,8 @@ async def test_a_hundred_sources() -> None:
         await hear(client.audio_stream, 0.1)
         began = asyncio.get_running_loop().time()
     await gone(stream)
+    assert not router._receivers
+    assert not gate_of(pc).routes
     assert asyncio.get_running_loop().time() - began < 3
 
 
@@ -85,6 +91,21 @@ async def test_a_source_that_fell_silent_makes_room(monkeypatch: pytest.MonkeyPa
         assert len(table) <= sources.MAX_SOURCES + named
         assert gate_of(pc).dropped["packets of too many sources"] == 0
     await gone(stream)
+
+
+@pytest.mark.virtual_clock
+async def test_a_flood_of_audio_is_not_decoded() -> None:
+    """More packets in a second than any voice has are dropped and counted; the next is heard."""
+    track = RemoteAudioTrack()
+    incoming = IncomingAudio(track)
+    for number in range(5000):
+        incoming.take(MediaPacket(96, number, 960 * number, 7, b"\xf8\xff\xfe"))
+    assert incoming.flooded == 5000 - incoming_audio.MAX_PACKETS_PER_SECOND
+    assert incoming.network.received == incoming_audio.MAX_PACKETS_PER_SECOND
+    await asyncio.sleep(1)
+    incoming.take(MediaPacket(96, 5000, 960 * 5000, 7, b"\xf8\xff\xfe"))
+    assert incoming.network.received == incoming_audio.MAX_PACKETS_PER_SECOND + 1
+    incoming.close()
 
 
 async def test_absurd_reports() -> None:

@@ -43,6 +43,7 @@ async def test_names_of_the_peer_connection() -> None:
         assert list(inspect.signature(dtls._handle_rtcp_data).parameters) == ["data"]
         assert list(inspect.signature(dtls._rtp_router.route_rtp).parameters) == ["packet"]
         assert dtls._rtp_router.ssrc_table == {}
+        assert list(inspect.signature(dtls._unregister_rtp_receiver).parameters) == ["receiver"]
         assert isinstance(dtls.transport._connection, Connection)
         assert inspect.iscoroutinefunction(dtls._recv_next)
         assert inspect.iscoroutinefunction(private._RTCPeerConnection__connect)

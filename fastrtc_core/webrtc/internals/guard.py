@@ -40,9 +40,8 @@ def guard(pc: RTCPeerConnection, may_check: MayCheck | None) -> None:
 def dropped(pc: RTCPeerConnection) -> Counter[str]:
     """What was dropped before it reached a connection, by reason."""
     total: Counter[str] = Counter()
-    for dtls in dtls_transports(pc):
-        if "_fastrtc_gate" in vars(dtls):
-            total += gate_of(dtls).dropped
+    for gate in _gates(pc):
+        total += gate.dropped
     return total
 
 
@@ -51,12 +50,17 @@ def packets_heard(pc: RTCPeerConnection) -> int:
 
     It may become less, where a source is forgotten.
     """
-    packets = sum(gate_of(dtls).heard for dtls in dtls_transports(pc))
+    packets = sum(gate.heard for gate in _gates(pc))
     for receiver in pc.getReceivers():
         private: Any = receiver
         streams = private._RTCRtpReceiver__remote_streams.values()
         packets += sum(counts.packets_received for counts in streams)
     return packets
+
+
+def _gates(pc: RTCPeerConnection) -> list[Gate]:
+    """The gates that there are; while an offer is taken, a transport may have none yet."""
+    return [gate_of(dtls) for dtls in dtls_transports(pc) if "_fastrtc_gate" in vars(dtls)]
 
 
 def _dropping_damaged(

@@ -50,6 +50,7 @@ def bound_sources(dtls: Any, gate: Gate) -> None:
     sources = _Sources(dtls, gate)
     dtls._rtp_router.route_rtp = sources.route
     dtls._handle_rtcp_data = sources.take_rtcp
+    dtls._unregister_rtp_receiver = sources.unregister
 
 
 class _Sources:
@@ -60,6 +61,7 @@ class _Sources:
         self._gate = gate
         self._route = dtls._rtp_router.route_rtp
         self._take_rtcp = dtls._handle_rtcp_data
+        self._unregister = dtls._unregister_rtp_receiver
         self._receivers: dict[int, Any] = {}
         """Who receives each source of RTP."""
         self._reporters: dict[int, None] = {}
@@ -88,6 +90,12 @@ class _Sources:
             if len(self._reporters) > MAX_REPORTERS:
                 self._forget(next(iter(self._reporters)))
         await self._take_rtcp(data)
+
+    def unregister(self, receiver: Any) -> None:
+        """Forget a receiver that has stopped, and its sources."""
+        self._unregister(receiver)
+        for ssrc in [ssrc for ssrc, other in self._receivers.items() if other is receiver]:
+            self._forget(ssrc)
 
     def _has_room(self, receiver: Any) -> bool:
         known = [ssrc for ssrc, other in self._receivers.items() if other is receiver]
