@@ -205,8 +205,8 @@ async def test_names_of_aioice() -> None:
     assert pair.task is None
     assert {"IN_PROGRESS", "SUCCEEDED", "WAITING"} <= set(CandidatePair.State.__members__)
     connection = Connection(ice_controlling=False)
-    assert connection._check_list == connection._remote_candidates == []
-    assert connection._local_candidates == connection._protocols == []
+    for name in ("_check_list", "_remote_candidates", "_local_candidates", "_protocols"):
+        assert getattr(connection, name) == []
     assert connection._nominated == {}
     assert isinstance(connection._queue, asyncio.Queue)
     assert issubclass(stun.TransactionTimeout, stun.TransactionError)
