@@ -21,6 +21,7 @@ from .session import CloseReason, Hooks
 from .sources import Channels, SourceInterface
 from .speech import Speech
 from .webrtc import ice
+from .webrtc.addresses import candidate_filter
 from .webrtc.manager import PeerManager, PeerOptions
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
 from .websocket.manager import SocketManager
@@ -80,6 +81,9 @@ class Stream:
         udp_port_range: First and last UDP port for media; any by default.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
+        allowed_candidates: Networks such as `["10.0.0.0/8"]`. Of the addresses that a client names,
+            the server sends checks to those within them; by default to public ones, and to private
+            ones while it has no public address itself.
         audio_options: How the audio that is sent is encoded; or a sync or async function that takes
             the `Context` of a session and returns that.
         video_options: The same for video.
@@ -108,6 +112,7 @@ class Stream:
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
         advertised_address: str | None = None,
+        allowed_candidates: Sequence[str] | None = None,
         audio_options: OptionsSource[AudioOptions] = None,
         video_options: OptionsSource[VideoOptions] = None,
     ) -> None:
@@ -143,6 +148,7 @@ class Stream:
                 rtc_configuration=server_rtc_configuration,
                 udp_ports=_port_range(udp_port_range),
                 advertised_address=advertised_address,
+                may_check=candidate_filter(allowed_candidates, advertised_address),
                 audio=audio_options,
                 video=video_options,
                 hooks=hooks,

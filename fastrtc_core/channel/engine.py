@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -22,6 +22,7 @@ from ..errors import (
     UnavailableError,
 )
 from ..webrtc import ice
+from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Offer, parse_body
@@ -55,6 +56,7 @@ class RtcEngine:
         appid: Which application this is; tokens name it.
         appcert: The secret with which tokens are signed. With it, no browser joins without one.
         rtc_configuration: ICE servers of this side; see `Stream`.
+        allowed_candidates: Networks in which clients may name candidates; see `Stream`.
         max_users: Users in one channel.
         max_channels: Channels at once.
         bus: What links this server with others of the same application; by default it is alone.
@@ -66,6 +68,7 @@ class RtcEngine:
         appcert: str = "",
         *,
         rtc_configuration: ice.RtcConfigurationSource = None,
+        allowed_candidates: Sequence[str] | None = None,
         max_users: int = 64,
         max_channels: int = 1000,
         bus: Bus | None = None,
@@ -73,6 +76,7 @@ class RtcEngine:
         self.appid = appid
         self._appcert = appcert
         self._rtc_configuration = rtc_configuration
+        self._may_check = candidate_filter(allowed_candidates)
         self._max_users = max_users
         self._max_channels = max_channels
         self._rooms: dict[str, Room] = {}
@@ -287,7 +291,7 @@ class RtcEngine:
                     await self._check_use(grant)
                     member = BrowserMember(grant, name, self.room, flows)
                     configuration = await ice.resolve(self._rtc_configuration)
-                    peer = Peer(member, ice.for_aiortc(configuration))
+                    peer = Peer(member, ice.for_aiortc(configuration), may_check=self._may_check)
                     sdp = await _answer(peer, offer)
                 if answer.cancelled():
                     return

@@ -25,7 +25,9 @@ from ..handler import StreamHandlerBase
 from ..registry import Registry, Slot
 from ..session import CloseReason, Hooks, Session, copy_handler
 from . import ice
+from .addresses import allow_candidate
 from .candidates import EarlyCandidates
+from .internals import MayCheck
 from .negotiation import Flows, negotiate
 from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
@@ -55,6 +57,7 @@ class PeerOptions:
     rtc_configuration: ice.RtcConfigurationSource = None
     udp_ports: range | None = None
     advertised_address: str | None = None
+    may_check: MayCheck = allow_candidate
     audio: OptionsSource[AudioOptions] = None
     video: OptionsSource[VideoOptions] = None
     hooks: Hooks = field(default_factory=Hooks)
@@ -151,7 +154,8 @@ class PeerManager:
                     self._options.udp_ports,
                     await resolve(self._options.audio, AudioOptions, session.context),
                     await resolve(self._options.video, VideoOptions, session.context),
-                    session.reporter.error,
+                    report=session.reporter.error,
+                    may_check=self._options.may_check,
                 )
                 sdp = await self._answer(peer, slot, offer, session)
             if answer.cancelled():  # whoever asked is gone

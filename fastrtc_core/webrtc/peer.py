@@ -30,6 +30,7 @@ from ..tracks import (
     TrackKind,
 )
 from . import internals, statistics
+from .addresses import allow_candidate
 from .datachannel import LABEL, DataChannel
 from .failures import Failures, Report, log_failure
 from .incoming import IncomingAudio
@@ -102,6 +103,7 @@ class Peer:
         audio_options: How audio is encoded.
         video_options: How video is encoded.
         report: Told of media that could not be sent, and how often; by default the log is.
+        may_check: Which candidates of the other side this side sends checks to; `None` for all.
     """
 
     def __init__(
@@ -112,10 +114,12 @@ class Peer:
         audio_options: AudioOptions | None = None,
         video_options: VideoOptions | None = None,
         report: Report = log_failure,
+        may_check: internals.MayCheck | None = allow_candidate,
     ) -> None:
         self._endpoint = endpoint
         self._report = report
         self._ports = ports
+        self._may_check = may_check
         self._audio_options = audio_options or AudioOptions()
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
@@ -282,14 +286,17 @@ class Peer:
         for incoming in self._incoming:
             incoming.close()
         self._pc.remove_all_listeners()
+        if dropped := internals.dropped(self._pc):
+            logger.info("dropped: %s", ", ".join(f"{n} {what}" for what, n in dropped.items()))
         await internals.close(self._pc, self._connecting)
 
     async def _describe(self) -> str:
         if self._ports is not None:
             internals.restrict_ports(self._pc, self._ports)
+        internals.guard(self._pc, self._may_check)
         # Created by the call without an argument: an offer or an answer, whichever is due.
         await self._pc.setLocalDescription()
-        internals.drop_damaged(self._pc)
+        internals.guard(self._pc, self._may_check)
         remote = self._endpoint.remote_audio
         return describe_opus(
             self._pc.localDescription.sdp, dtx=remote is not None and remote.sparse
@@ -403,6 +410,7 @@ class Peer:
     def _take_track(self, track: MediaStreamTrack) -> None:
         transceiver = next(t for t in self._pc.getTransceivers() if t.receiver.track is track)
         receiver = transceiver.receiver
+        internals.bound_receiver(receiver)
         remote = self._remote_for(transceiver)
         if isinstance(remote, RemoteAudioTrack):
             incoming = IncomingAudio(remote)
@@ -436,7 +444,7 @@ class Peer:
             pump.close()
 
     async def _pump(self, track: MediaStreamTrack, remote: RemoteVideoTrack | None) -> None:
-        """Move frames to a track; aiortc's queue has no bound, so it is always drained."""
+        """Move frames to a track; where nobody wants them, they are dropped."""
         try:
             while True:
                 frame = await track.recv()

@@ -10,6 +10,7 @@ from pathlib import Path
 from fastrtc_core import CloseReason, Context, Stream
 
 from .support import Silent, app_of, eventually, serving
+from .test_strangers import ALERT, ports_of, stranger
 
 CLIENT = Path(__file__).with_name("vanishing_client.py")
 
@@ -24,6 +25,18 @@ class Server:
 
     async def note(self, reason: CloseReason, context: Context) -> None:
         self.ended[context.webrtc_id] = (asyncio.get_running_loop().time(), reason)
+
+
+async def shout(stream: Stream) -> None:
+    """Send junk to the ports of all sessions: a stranger's packets are no sign of life."""
+    peers = [negotiated._peer._pc for negotiated in stream._peers._peers.values()]
+    ports = [port for pc in peers for port in ports_of(pc.localDescription.sdp)]
+    with stranger() as sock:
+        while True:
+            for port in ports:
+                sock.sendto(b"\x80" * 40, port)
+                sock.sendto(ALERT, port)
+            await asyncio.sleep(0.3)
 
 
 async def start(url: str, modality: str, id: str) -> asyncio.subprocess.Process:
@@ -54,6 +67,7 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
                 strict=True,
             )
         )
+        shouting: asyncio.Task[None] | None = None
         try:
             await eventually(lambda: server.stream.sessions == 5)
             await asyncio.sleep(1)
@@ -62,6 +76,7 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
             clients["frozen"].send_signal(signal.SIGSTOP)
             clients["frozen-briefly"].send_signal(signal.SIGSTOP)
             vanished = loop.time()
+            shouting = asyncio.create_task(shout(server.stream))
             await asyncio.sleep(2)
             clients["frozen-briefly"].send_signal(signal.SIGCONT)
             await eventually(lambda: server.stream.sessions == 2, "three free slots", within=8)
@@ -75,6 +90,8 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
             await asyncio.sleep(max(0.0, vanished + 7 - loop.time()))
             assert server.stream.sessions == 2
         finally:
+            if shouting is not None:
+                shouting.cancel()
             for process in clients.values():
                 if process.returncode is None:
                     process.kill()

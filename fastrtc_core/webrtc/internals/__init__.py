@@ -3,11 +3,13 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
-from .connection import close, packets_received, probe, watch_connecting
-from .damage import drop_damaged
+from .connection import close, probe, watch_connecting
+from .gate import MayCheck
+from .guard import dropped, guard, packets_heard
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
+from .sources import bound_receiver
 from .video import (
     PictureEncoding,
     TimedPicture,
@@ -21,15 +23,18 @@ from .vp8_threads import count_usable_cores
 
 __all__ = [
     "EncodedFrame",
+    "MayCheck",
     "PictureEncoding",
     "TimedPicture",
     "VideoPacket",
     "VideoTap",
+    "bound_receiver",
     "close",
     "count_usable_cores",
-    "drop_damaged",
+    "dropped",
+    "guard",
     "negotiated_codecs",
-    "packets_received",
+    "packets_heard",
     "probe",
     "receive_directly",
     "reported_loss",

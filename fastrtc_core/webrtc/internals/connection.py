@@ -27,11 +27,6 @@ def ice_connections(pc: RTCPeerConnection) -> list[Connection]:
     return [dtls.transport._connection for dtls in dtls_transports(pc)]
 
 
-def packets_received(pc: RTCPeerConnection) -> int:
-    """DTLS, RTP and RTCP packets that have arrived on a connection."""
-    return sum(dtls._RTCDtlsTransport__rx_packets for dtls in dtls_transports(pc))
-
-
 async def probe(pc: RTCPeerConnection) -> bool:
     """Ask the peer for a sign of life with one STUN request on the selected pair (RFC 7675).
 
@@ -112,6 +107,10 @@ async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> No
 async def _take_apart(pc: RTCPeerConnection) -> None:
     for receiver in pc.getReceivers():
         receiver._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
+        _cancel(receiver._RTCRtpReceiver__rtcp_task)  # type: ignore[attr-defined]
+    for sender in pc.getSenders():
+        _cancel(sender._RTCRtpSender__rtp_task)  # type: ignore[attr-defined]
+        _cancel(sender._RTCRtpSender__rtcp_task)  # type: ignore[attr-defined]
     for dtls in tuple(dtls_transports(pc)):
         for stop in (dtls.stop, dtls.transport.stop):
             try:
@@ -119,3 +118,8 @@ async def _take_apart(pc: RTCPeerConnection) -> None:
                     await stop()
             except Exception as error:
                 logger.info("a transport did not stop", exc_info=error)
+
+
+def _cancel(task: asyncio.Future[None] | None) -> None:
+    if task is not None:
+        task.cancel()
