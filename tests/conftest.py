@@ -23,6 +23,8 @@ from aiortc import RTCPeerConnection
 
 from fastrtc_core.testing import VirtualClockLoop
 
+from . import schedule
+
 GRACE = 3.0
 """How long in s threads and sockets may take to go after a test."""
 
@@ -38,9 +40,17 @@ def _noting_init(self: RTCPeerConnection, *args: Any, **kwargs: Any) -> None:
 RTCPeerConnection.__init__ = _noting_init  # type: ignore[method-assign]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak", action="store_true", help="run the tests marked soak, and only these"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_clock: run on virtual time")
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
+    config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
+    config.pluginmanager.register(schedule)
 
 
 @pytest.hookimpl(tryfirst=True)
