@@ -23,10 +23,10 @@ from aiortc import RTCPeerConnection
 
 from fastrtc_core.testing import VirtualClockLoop
 
-from . import schedule
+from . import machine, schedule
 
-GRACE = 3.0
-"""How long in s threads and sockets may take to go after a test."""
+GRACE = 10.0
+"""How long in s threads and sockets may take to go after a test, on the slowest machine."""
 
 _connections: weakref.WeakSet[RTCPeerConnection] = weakref.WeakSet()
 _original_init = RTCPeerConnection.__init__
@@ -51,6 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
     config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
     config.pluginmanager.register(schedule)
+    config.pluginmanager.register(machine)
 
 
 @pytest.hookimpl(tryfirst=True)
