@@ -44,10 +44,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--soak", action="store_true", help="run the tests marked soak, and only these"
     )
+    parser.addoption(
+        "--real-time", action="store_true", help="put no folder as a whole on virtual time"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_clock: run on virtual time")
+    config.addinivalue_line("markers", "real_time: on the wall clock in a folder on virtual time")
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
     config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
     config.pluginmanager.register(schedule)

@@ -3,7 +3,7 @@
 What runs in real time can fail because something else had the processor. Linux counts how long
 anything on a machine has waited for one ("pressure stall information"). A test that fails while
 that was much of the time runs again, twice at most, and the summary says so. Where nothing had to
-wait, or on virtual time, or where a test only computes, there is no second try.
+wait, or on virtual time, there is no second try.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
-
-from .schedule import COMPUTING
 
 PRESSURE = Path("/proc/pressure/cpu")
 TOO_SLOW = 0.25
@@ -36,7 +34,7 @@ def _waited() -> float:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test in real time, and again where the machine kept it from being in time."""
-    if item.get_closest_marker("virtual_clock") or item.nodeid.startswith(COMPUTING):
+    if item.get_closest_marker("virtual_clock"):
         return None
     for left in reversed(range(TRIES)):
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)

@@ -1,9 +1,8 @@
 """Which tests run, in which order, and which of them share a process.
 
 Most of this suite waits: for audio that plays in real time, for a page, for a timeout. So several
-processes run it on few cores (pytest-xdist), and a test must bear that others run beside it. A file
-stays in one process, with the servers and browsers that its tests share. What only computes stays
-in one process altogether: a core is left for those who must be in time.
+processes run it on few cores (pytest-xdist), and a test must bear that others run beside it. What
+only computes stays in one process, so that a core is left for those who must be in time.
 """
 
 from __future__ import annotations
@@ -12,35 +11,54 @@ from typing import Any
 
 import pytest
 
-LONGEST_FIRST = (
-    "tests/browser",
-    "tests/demo",
+ON_VIRTUAL_TIME = (
+    "tests/channel/test_",
+    "tests/client",
+    "tests/handlers/test_conversation.py",
+    "tests/parity",
+    "tests/stream",
+    "tests/testing",
+    "tests/webrtc",
+    "tests/websocket",
 )
-"""What takes minutes; at the end all others would have to wait for it."""
+"""Where real peers and sockets, all of them in the process of the test, need not wait for anything.
 
-EACH_BY_ITSELF = ()
-"""Files with long tests that share nothing, and may be divided among processes."""
+Async tests there run on the virtual clock, unless they are marked `real_time`, or all are by the
+option `--real-time`."""
 
 COMPUTING = (
+    *ON_VIRTUAL_TIME,
     "tests/docs",
     "tests/fuzz",
-    "tests/media",
+    "tests/handlers/turns",
     "tests/handlers/vad",
+    "tests/media",
+    "tests/session/test_drift.py",
 )
-"""What needs a core for as long as it runs."""
+"""What keeps a core busy for as long as it runs."""
+
+GROUPS = {
+    "browsers": ("tests/browser",),
+    "programs": ("tests/benchmarks", "tests/demo", "tests/network"),
+    "computing": COMPUTING,
+}
+"""What one process runs, one after the other; of everything else, each file is a group. The first
+ones start first: at the end all others would have to wait for them."""
 
 
 def group_of(name: str) -> str:
     """What one process runs with this test, one after the other."""
     file = name.partition("::")[0]
-    if file.startswith(COMPUTING):
-        return "computing"
-    return name if file in EACH_BY_ITSELF else file
+    for group, paths in GROUPS.items():
+        if file.startswith(paths):
+            return group
+    return file
 
 
 def _rank(item: pytest.Item) -> int:
-    ranks = [rank for rank, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)]
-    return ranks[0] if ranks else len(LONGEST_FIRST)
+    order = [*GROUPS]
+    group = group_of(item.nodeid)
+    return order.index(group) if group in order else len(order)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,6 +70,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             items=[item for item, kept in zip(items, asked, strict=True) if not kept]
         )
         items[:] = [item for item, kept in zip(items, asked, strict=True) if kept]
+    if not config.getoption("real_time"):
+        for item in items:
+            if item.nodeid.startswith(ON_VIRTUAL_TIME) and not item.get_closest_marker("real_time"):
+                item.add_marker(pytest.mark.virtual_clock)
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)
 

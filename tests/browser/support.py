@@ -67,7 +67,9 @@ class Server:
         port = [str(self.port)] if port_option is None else [port_option, str(self.port)]
         ARTIFACTS.mkdir(exist_ok=True)
         (ARTIFACTS / ".gitignore").write_text("*\n")
-        self.log = ARTIFACTS / f"{script.stem}{''.join(f'-{one}' for one in arguments)}.log"
+        # Another process of the same test run may run the same program.
+        names = (script.stem, *arguments, os.environ.get("PYTEST_XDIST_WORKER", ""))
+        self.log = ARTIFACTS / f"{'-'.join(filter(None, names))}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(script), *arguments, *port],
