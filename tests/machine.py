@@ -62,7 +62,7 @@ def _text(took: float, waited: float) -> str:
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    return (AGAIN, "A", "AGAIN") if report.outcome == AGAIN else None  # type: ignore[comparison-overlap]
+    return (AGAIN, "A", "AGAIN") if report.outcome == AGAIN else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -14,6 +14,7 @@ import pytest
 ON_VIRTUAL_TIME = (
     "tests/channel/test_",
     "tests/client",
+    "tests/fuzz",
     "tests/handlers/test_conversation.py",
     "tests/parity",
     "tests/stream",
@@ -29,7 +30,6 @@ option `--real-time`."""
 COMPUTING = (
     *ON_VIRTUAL_TIME,
     "tests/docs",
-    "tests/fuzz",
     "tests/handlers/turns",
     "tests/handlers/vad",
     "tests/media",
@@ -81,9 +81,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Divide the tests by group, in the order in which they stand."""
-    from xdist.scheduler import LoadScopeScheduling
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-    class ByGroup(LoadScopeScheduling):
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
 

@@ -3,16 +3,19 @@
 Ten minutes of silence pass in milliseconds, and always in the same way. It is for code that waits
 on timers, on itself, and on sockets whose other end is in the same process. It waits for what was
 handed to an executor (`asyncio.to_thread`), which takes no virtual time. While other threads live,
-each jump first waits a little for what they may bring, so that short work on a thread is done
-before its time-out.
+each jump first waits a little for what they may bring, and longer where they compute, so that short
+work on a thread is done before its time-out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import selectors
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -52,10 +55,29 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         if threading.active_count() > 1:
             wait = min(max(THREAD_WAIT, timeout / THREAD_PACE), LONG_THREAD_WAIT)
-            if events := super().select(wait):
+            until = time.monotonic() + LONG_THREAD_WAIT
+            while not (events := super().select(wait)):
+                if not _others_run() or time.monotonic() > until:
+                    break
+            else:
                 return events
         self.now += timeout
         return []
+
+
+def _others_run() -> bool:
+    """Whether another thread of this process runs, or is ready to; only Linux tells."""
+    own = str(threading.get_native_id())
+    try:
+        for thread in os.listdir("/proc/self/task"):
+            if thread != own:
+                with open(f"/proc/self/task/{thread}/stat", "rb") as file:
+                    # "number (name) state": a name may have anything in it.
+                    if file.read().rpartition(b") ")[2].startswith(b"R"):
+                        return True
+    except OSError:  # not Linux, or the thread has just ended
+        pass
+    return False
 
 
 class VirtualClockLoop(asyncio.SelectorEventLoop):
@@ -69,7 +91,9 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         """Virtual time in s."""
         return self._jumping_selector.now
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
         """Run a call on a thread; virtual time stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
         self._jumping_selector.working += 1

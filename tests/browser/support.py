@@ -95,7 +95,7 @@ class Server:
     def interrupt(self) -> int:
         """Ctrl+C; returns the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(15)
+        return self.process.wait(30)
 
     def kill(self) -> None:
         """End it without a word."""
