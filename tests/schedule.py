@@ -28,8 +28,8 @@ Async tests there run on the virtual clock, unless they are marked `real_time`, 
 option `--real-time`."""
 
 COMPUTING = (
-    *ON_VIRTUAL_TIME,
     "tests/docs",
+    "tests/fuzz",
     "tests/handlers/turns",
     "tests/handlers/vad",
     "tests/media",
@@ -42,8 +42,7 @@ GROUPS = {
     "programs": ("tests/benchmarks", "tests/demo", "tests/network"),
     "computing": COMPUTING,
 }
-"""What one process runs, one after the other; of everything else, each file is a group. The first
-ones start first: at the end all others would have to wait for them."""
+"""What one process runs, one after the other; of everything else, each file is a group."""
 
 
 def group_of(name: str) -> str:
@@ -56,9 +55,15 @@ def group_of(name: str) -> str:
 
 
 def _rank(item: pytest.Item) -> int:
-    order = [*GROUPS]
+    """When a test starts, lowest first.
+
+    The groups that take longest are first: at the end, all others would have to wait for them. What
+    is on virtual time is last: it does not mind how many processes compute at once.
+    """
     group = group_of(item.nodeid)
-    return order.index(group) if group in order else len(order)
+    if group in GROUPS:
+        return list(GROUPS).index(group)
+    return len(GROUPS) + item.nodeid.startswith(ON_VIRTUAL_TIME)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
