@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 ON_VIRTUAL_TIME = (
+    "tests/channel/cluster",
     "tests/channel/test_",
     "tests/client",
     "tests/fuzz",
-    "tests/handlers/test_conversation.py",
+    "tests/handlers",
     "tests/parity",
     "tests/stream",
     "tests/testing",
+    "tests/tracks",
     "tests/webrtc",
     "tests/websocket",
 )
