@@ -145,6 +145,7 @@ async def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> N
         assert sorted(speaker.remote_users) == [2]
 
 
+@pytest.mark.real_time  # the client is a process
 async def test_who_is_killed_leaves_within_six_seconds() -> None:
     """A process that ends without a word."""
     app = FastAPI()

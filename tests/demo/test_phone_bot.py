@@ -84,6 +84,7 @@ async def test_the_hash_key_hangs_up(server: Server, ear: PocketSphinxSTT) -> No
         assert phone.received[-1]["event"] == "mark"
 
 
+@pytest.mark.soak
 def test_the_caller_of_the_demo(server: Server, tmp_path: Path) -> None:
     """It tells what happens, in order, and writes what was heard."""
     file = tmp_path / "call.wav"
@@ -108,6 +109,7 @@ def test_the_caller_of_the_demo(server: Server, tmp_path: Path) -> None:
     assert likeness(read_wav(file), spoken("what time is it", RATE)) > 0.8
 
 
+@pytest.mark.soak
 def test_an_impatient_caller(server: Server, tmp_path: Path) -> None:
     """Presses each key while the bot speaks, with a file for a voice."""
     words, file = tmp_path / "words.wav", tmp_path / "call.wav"
@@ -130,6 +132,7 @@ def test_nobody_answers() -> None:
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.soak
 def test_only_signed_calls_are_served(
     start_demo: StartDemo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

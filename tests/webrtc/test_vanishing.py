@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from fastrtc_core import CloseReason, Context, Stream
 
 from .support import Silent, app_of, eventually, serving
@@ -48,6 +50,7 @@ async def start(url: str, modality: str, id: str) -> asyncio.subprocess.Process:
     return process
 
 
+@pytest.mark.real_time  # the clients are processes
 async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() -> None:
     """Killed in the middle of a call, killed while idle, frozen for good, frozen for 2 s, idle."""
     server = Server()
