@@ -46,6 +46,9 @@ TAIL_GRACE = 0.04
 MAX_LATER = 256
 """Events that may wait until the handler has heard the audio before them."""
 
+MAX_LATER_BYTES = 1 << 20
+"""Characters of the texts among them."""
+
 _END = "end"
 """Name of the mark behind the last audio."""
 
@@ -82,6 +85,7 @@ class Connection:
         self._abuse: _AbuseError | None = None
         self._played = asyncio.Event()
         self._later: asyncio.Queue[Event] = asyncio.Queue(MAX_LATER)
+        self._later_bytes = 0
         self._pause: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -155,6 +159,8 @@ class Connection:
         elif isinstance(event, Text):
             self._session.take_message(event.text)
         elif isinstance(event, Reply):
+            if self.outbox.full:
+                raise _AbuseError(Close.POLICY, "asks for more than it reads")
             self.outbox.put(event.text)
         elif isinstance(event, Key):
             self._session.take_key(event.digit)
@@ -180,15 +186,16 @@ class Connection:
             self._session.clear_queue()
 
     def _postpone(self, event: Event) -> None:
-        try:
-            self._later.put_nowait(event)
-        except asyncio.QueueFull:
-            raise MessageError("too many commands wait for the handler; slow down") from None
+        if self._later.full() or self._later_bytes > MAX_LATER_BYTES:
+            raise MessageError("too many commands wait for the handler; slow down")
+        self._later.put_nowait(event)
+        self._later_bytes += _size_of(event)
 
     async def _catch_up(self) -> None:
         """Do what waits for audio, once the handler has heard that."""
         while True:
             event = await self._later.get()
+            self._later_bytes -= _size_of(event)
             if self._intake is not None:
                 await self._intake.wait_until_empty()
                 await self._session.wait_until_heard()
@@ -235,3 +242,7 @@ class Connection:
     def _clear(self) -> None:
         for text in self._dialect.clear():
             self.outbox.put(text)
+
+
+def _size_of(event: Event) -> int:
+    return len(event.text) if isinstance(event, Text) else 0

@@ -3,7 +3,7 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
-from .connection import close, packets_received, probe, watch_connecting
+from .connection import close, packets_received, probe, was_reached, watch_connecting
 from .damage import drop_damaged
 from .ports import restrict_ports
 from .receiving import receive_directly
@@ -25,5 +25,6 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "use_encoder",
+    "was_reached",
     "watch_connecting",
 ]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aioice import stun
-from aioice.ice import Connection
+from aioice.ice import CandidatePair, Connection
 from aiortc import RTCPeerConnection
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,15 @@ def ice_connections(pc: RTCPeerConnection) -> list[Connection]:
 def packets_received(pc: RTCPeerConnection) -> int:
     """DTLS, RTP and RTCP packets that have arrived on a connection."""
     return sum(dtls._RTCDtlsTransport__rx_packets for dtls in dtls_transports(pc))
+
+
+def was_reached(pc: RTCPeerConnection) -> bool:
+    """Whether a connectivity check to the peer has been answered (RFC 8445 section 7.2.5)."""
+    return any(
+        pair.state is CandidatePair.State.SUCCEEDED
+        for connection in ice_connections(pc)
+        for pair in connection._check_list
+    )
 
 
 async def probe(pc: RTCPeerConnection) -> bool:
