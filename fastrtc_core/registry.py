@@ -109,7 +109,7 @@ class Registry:
         self, concurrency_limit: int | None = None, entering: Entering | None = None
     ) -> None:
         self.concurrency_limit = concurrency_limit
-        self.entering = entering or Entering()
+        self.entering = Entering() if entering is None else entering
         self._slots: dict[str, Slot] = {}
         self._draining = False
         # Slots may be taken on several event loops: a Gradio UI has one of its own.

@@ -55,7 +55,7 @@ def test_a_page_of_the_server_is_served() -> None:
 
 
 def test_a_proxy_may_have_changed_the_host() -> None:
-    """The browser says that it is the page's own server; or the proxy says what it was asked for."""
+    """The browser says that it is the page's own server; or the proxy says what that is."""
     page = "https://voice.example"
     assert not admits("127.0.0.1:8000", page)
     assert admits("127.0.0.1:8000", page, sec_fetch_site="same-origin")

@@ -34,6 +34,9 @@ RATE = 1000
 BURST = 4000
 """Messages that a client may send in a second, and that it may save up."""
 
+READ_TIMEOUT = 10.0
+"""How long in s a client may read nothing of the answers that it asked for."""
+
 FLUSH_TIMEOUT = 2.0
 """How long in s the last messages may take, and the last audio."""
 
@@ -136,6 +139,8 @@ class Connection:
     async def _receive(self) -> None:
         try:
             while True:
+                if self.outbox.full:
+                    await self._wait_for_reader()
                 data = await self._socket.receive()
                 self._admit(data)
                 self._take(data)
@@ -145,6 +150,14 @@ class Connection:
             logger.warning("session %s: %s", self._session.id, abuse)
             self._abuse = abuse
             self._session.stop(CloseReason.CLOSED)
+
+    async def _wait_for_reader(self) -> None:
+        """Take nothing more from a client before it has read some of what it asked for."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT):
+                await self.outbox.drain()
+        except TimeoutError:
+            raise _AbuseError(Close.POLICY, "asks for more than it reads") from None
 
     def _take(self, data: str | bytes) -> None:
         try:
@@ -159,8 +172,6 @@ class Connection:
         elif isinstance(event, Text):
             self._session.take_message(event.text)
         elif isinstance(event, Reply):
-            if self.outbox.full:
-                raise _AbuseError(Close.POLICY, "asks for more than it reads")
             self.outbox.put(event.text)
         elif isinstance(event, Key):
             self._session.take_key(event.digit)

@@ -43,8 +43,7 @@ async def test_two_streams_live_on_one_app() -> None:
 
 
 async def test_dependencies_guard_every_route() -> None:
-    """Without the token nothing answers but for the script, which is no secret and could not send one
-    with its `import`; with it everything does, the session included."""
+    """Without the token only the script answers, which is no secret; with it everything does."""
     stream = Stream(Silent(), rtc_configuration=[{"urls": "turn:example.org", "username": "u"}])
     app = FastAPI()
     stream.mount(app, dependencies=[Depends(signed_in)])

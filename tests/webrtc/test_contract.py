@@ -161,3 +161,14 @@ def only_connection(stream: Stream) -> RTCPeerConnection:
     """The connection of the one session of a stream."""
     (negotiated,) = stream._peers._peers.values()
     return negotiated._peer._pc
+
+
+async def test_a_peer_that_answers_checks_is_known() -> None:
+    """The state of the pairs of candidates, of two that connect; and of one that is alone."""
+    stream = Stream(Silent())
+    async with Client(stream.offer, modality=None), raw_peer() as pc:
+        assert internals.was_reached(only_connection(stream))
+        pc.createDataChannel("text")
+        await pc.setLocalDescription(await pc.createOffer())
+        assert not internals.was_reached(pc)
+    await gone(stream)

@@ -20,7 +20,6 @@ from fastrtc_core.webrtc import peer
 
 from .support import Silent, app_of, eventually, gone, make_offer, raw_peer, serving
 
-
 JSON = {"content-type": "application/json"}
 
 
