@@ -336,7 +336,7 @@ export class Connection extends EventTarget {
   /** The JSON of a response to a request with the headers of the options. */
   async #fetch(url, init) {
     const { headers: given, credentials } = this.options;
-    const headers = new Headers(typeof given === "function" ? await given() : given);
+    const headers = new Headers((typeof given === "function" ? await given() : given) || {});
     if (init.body) headers.set("Content-Type", "application/json");
     return fetchJson(url, { ...init, headers, ...(credentials && { credentials }) });
   }
