@@ -144,7 +144,7 @@ def test_what_is_no_origin_or_name_is_refused_at_once() -> None:
             OriginRule(None, [host])
     for arguments in (("https://example.org",), (None, "example.org")):
         with pytest.raises(ConfigurationError, match="list"):
-            OriginRule(*arguments)  # type: ignore[arg-type]
+            OriginRule(*arguments)
 
 
 def test_only_named_origins_may_read_answers() -> None:

@@ -86,14 +86,15 @@ async def _read_json(request: Request) -> Any:
     CORS-safelisted request headers); a body of any other type would come without.
     """
     type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if type != "application/json":
-        raise _NotJsonError(f"The content type must be application/json, not {type[:60]!r}")
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise _BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        # Not before the body is read: uvicorn stumbles over an answer to a body that is damaged.
+        if type != "application/json":
+            raise _NotJsonError(f"The content type must be application/json, not {type[:60]!r}")
         return json.loads(bytes(body))
     except ClientDisconnect:
         raise MalformedOfferError("the body was not sent to its end") from None

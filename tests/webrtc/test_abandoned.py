@@ -118,7 +118,12 @@ async def test_an_abandoned_offer_gives_its_slot_back(monkeypatch: pytest.Monkey
 async def test_who_answers_a_check_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its handshake may take longer than that."""
     looks: list[Any] = []
-    monkeypatch.setattr(internals, "was_reached", lambda pc: looks.append(pc) or True)
+
+    def look(pc: Any) -> bool:
+        looks.append(pc)
+        return True
+
+    monkeypatch.setattr(internals, "was_reached", look)
     monkeypatch.setattr(peer, "CHECK_TIMEOUT", 0.02)
     monkeypatch.setattr(peer, "CONNECT_TIMEOUT", 0.1)
     stream = Stream(Silent())

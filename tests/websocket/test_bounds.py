@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from functools import partial
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import uvicorn
@@ -153,11 +154,7 @@ async def test_compression_is_warned_of_once(
 ) -> None:
     """Where uvicorn takes it: each client offers it, and it unpacks before anybody counts."""
     monkeypatch.setattr(compression, "_warned", False)
-    original = uvicorn.Config
-
-    def configured(*args: Any, **options: Any) -> uvicorn.Config:
-        return original(*args, ws_per_message_deflate=deflate, **options)
-
+    configured = partial(uvicorn.Config, ws_per_message_deflate=deflate)
     monkeypatch.setattr(uvicorn, "Config", configured)
     async with serving(app_of(Stream(Silent()))) as url:
         for _ in range(2):

@@ -398,7 +398,9 @@ async def test_pages_of_others_may_not_connect(
             async with connect(address, additional_headers=headers) as socket:
                 await socket.wait_closed()
                 assert socket.close_code == 1008
-                assert socket.close_reason.startswith(f"Expected a page of {url[7:]}, not of http")
+                assert (socket.close_reason or "").startswith(
+                    f"Expected a page of {url[7:]}, not of http"
+                )
 
 
 async def test_dependencies_guard_it() -> None:
