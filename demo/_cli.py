@@ -21,7 +21,13 @@ def serve(app: FastAPI, options: argparse.Namespace | None = None) -> None:
     """Serve an app until Ctrl+C."""
     options = options or arguments().parse_args()
     check_address(options.host, options.port)
-    uvicorn.run(app, host=options.host, port=options.port)
+    uvicorn.run(
+        app,
+        host=options.host,
+        port=options.port,
+        ws_max_size=1 << 20,  # what this package takes
+        ws_per_message_deflate=False,  # a small message could become a huge one
+    )
 
 
 def arguments() -> argparse.ArgumentParser:

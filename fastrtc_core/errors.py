@@ -10,6 +10,7 @@ FastRTCError
 │   ├── DuplicateSessionError       the session id is taken
 │   ├── ConcurrencyLimitError       as many sessions as allowed are connected
 │   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
+│   ├── OriginError                 the page of a request, or the name it asks for, is not admitted
 │   ├── TokenError                  the token of a participant of a channel does not hold
 │   └── MalformedCandidateError     a trickled candidate cannot be read
 ├── ConnectionFailedError       a client reached no server, or no media path to it
@@ -102,6 +103,13 @@ class UnavailableError(OfferError):
 
     code = "unavailable"
     http_status = 503
+
+
+class OriginError(OfferError):
+    """The page that a request comes from may not connect, or asks for a server of another name."""
+
+    code = "origin_refused"
+    http_status = 403
 
 
 class TokenError(OfferError):

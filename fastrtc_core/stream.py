@@ -9,12 +9,14 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
+from .context import Caller
 from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .functions import Modality, Mode, as_handler
 from .handler import StreamHandlerBase
 from .media.jitter import JitterStatistics
+from .origins import OriginRule
 from .outputs import AdditionalOutputs
-from .registry import Registry
+from .registry import ENTERING_PER_ADDRESS, Entering, Registry
 from .runs import RunOptions, RunResult, run_source
 from .runs.sinks import Sink
 from .session import CloseReason, Hooks
@@ -66,6 +68,8 @@ class Stream:
         mode: What the client does: `send-receive`, `send` or `receive`.
         concurrency_limit: Sessions at once; `None` for any number. `"default"` is one, as in
             FastRTC.
+        connecting_per_address: How many one client address may be opening at once; `None` for any
+            number.
         time_limit: Longest session in s; `None` for any length.
         rtc_configuration: ICE servers for the client: an `RTCConfiguration` dict, a list of
             servers, or a sync or async function that returns either. None by default.
@@ -100,6 +104,7 @@ class Stream:
         modality: Modality = "audio",
         mode: Mode = "send-receive",
         concurrency_limit: int | Literal["default"] | None = None,
+        connecting_per_address: int | None = ENTERING_PER_ADDRESS,
         time_limit: float | None = None,
         rtc_configuration: ice.RtcConfigurationSource = None,
         server_rtc_configuration: ice.RtcConfigurationSource = None,
@@ -132,7 +137,7 @@ class Stream:
         self.additional_outputs = list(additional_outputs or ())
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
-        self._registry = Registry(self.concurrency_limit)
+        self._registry = Registry(self.concurrency_limit, Entering(connecting_per_address))
         hooks = Hooks(on_connect, on_disconnect)
         self._runs = RunOptions(mode == "send-receive", time_limit, hooks)
         self._sockets = SocketManager(
@@ -171,6 +176,8 @@ class Stream:
         *,
         transports: Collection[Transport] = get_args(Transport),
         origins: Sequence[str] | None = None,
+        allowed_hosts: Sequence[str] | None = None,
+        user: Depends | Callable[..., Any] | None = None,
         telephone: TelephoneOptions | None = None,
     ) -> None:
         """Add the routes to an app: of WebRTC, WebSockets, telephone calls, and the Realtime API.
@@ -181,35 +188,39 @@ class Stream:
             app: The app.
             path: Prefix of the routes, such as `/voice`.
             tags: Tags of the routes in the OpenAPI document.
-            dependencies: Dependencies of every route, for authentication.
+            dependencies: Dependencies of every route, for authentication. The script of the browser
+                client alone is public.
             transports: Which there are; all by default. Only WebRTC has video.
-            origins: Origins of the pages that may open WebSockets, such as `https://example.org`;
-                `["*"]` for all. By default those of the same host and port.
+            origins: Origins of further pages that may open sessions, such as `https://example.org`;
+                `["*"]` for all. Those of the same host and port always may.
+            allowed_hosts: Names of this server, such as `example.org` or `*.example.org`; requests
+                to other names are then refused. By default only pages are that come without https,
+                and by a public name, to a private address: their name was made to lead here.
+            user: A dependency, `Depends(f)` or `f`, whose result is the `user` of the context.
             telephone: How calls are taken.
 
         Raises:
-            ConfigurationError: If a transport is unknown.
+            ConfigurationError: If a transport is unknown, or an argument makes no sense.
         """
         for transport in transports:
             _check_choice("transports", transport, get_args(Transport))
         # Imported here: FastAPI is a third of the time that importing this package takes, and of no
         # use to a process that only connects to a stream.
-        from fastapi import APIRouter
-
+        from .door import Door
         from .webrtc import routes as webrtc
         from .websocket import routes as websocket
         from .websocket import telephone as calls
 
-        router = APIRouter(prefix=path.rstrip("/"), tags=tags, dependencies=dependencies)
+        door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
         if "webrtc" in transports:
-            webrtc.add_routes(router, self._peers.handle, self.client_rtc_configuration)
+            webrtc.add_routes(door, self._peers.handle, self.client_rtc_configuration)
         if "websocket" in transports and "audio" in self.modality:
-            websocket.add_offer_route(router, self._sockets.serve, origins)
+            websocket.add_offer_route(door, self._sockets.serve)
         if "realtime" in transports and "audio" in self.modality:
-            websocket.add_realtime_route(router, self._sockets.serve_realtime, origins)
+            websocket.add_realtime_route(door, self._sockets.serve_realtime)
         if "telephone" in transports and "audio" in self.modality:
-            calls.add_routes(router, self._sockets.serve_call, telephone or TelephoneOptions())
-        app.include_router(router)
+            calls.add_routes(door, self._sockets.serve_call, telephone or TelephoneOptions())
+        door.open(app)
         app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
 
     @cached_property
@@ -229,14 +240,29 @@ class Stream:
             ) from None
         return build_ui(self)
 
-    async def offer(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def offer(
+        self,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        user: Any = None,
+        address: str | None = None,
+    ) -> dict[str, Any]:
         """Serve the body of an offer or candidate; what `mount` does for each request.
+
+        Which pages may send it is up to the caller.
+
+        Args:
+            body: The JSON body.
+            headers: Of the request, for the context.
+            user: For the context.
+            address: The IP address of the client, for `connecting_per_address`.
 
         Returns:
             The answer, or the body of a refusal: `{"status": "failed", "meta": {…}}`.
         """
         try:
-            return await self._peers.handle(body, headers)
+            return await self._peers.handle(body, Caller(headers or {}, address, user))
         except OfferError as error:
             return error.body()
 

@@ -28,6 +28,10 @@
  *     a medium that is `false` is received and not sent
  * @property {RTCConfiguration | "server" | (() => Promise<RTCConfiguration>)} [rtcConfiguration]
  *     ICE servers; `"server"` asks the server for them. None are used by default.
+ * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers]  for every request, such as
+ *     `{Authorization: "Bearer …"}`, or a function that is asked for them each time
+ * @property {RequestCredentials} [credentials]  whether cookies go with requests: `include` for a server of
+ *     another origin; by default those of the page's own origin do
  * @property {any[]} [args]  the additional inputs that go with the offer
  * @property {object} [params]  whatever else the handler is to know from the start
  * @property {boolean} [stereo]  send two audio channels, too; what comes in stereo is played so
@@ -308,7 +312,7 @@ export class Connection extends EventTarget {
     const { rtcConfiguration } = this.options;
     if (typeof rtcConfiguration === "function") return within(signal, rtcConfiguration());
     if (rtcConfiguration !== "server") return rtcConfiguration;
-    return fetchJson(new URL("config", import.meta.url), { signal });
+    return this.#fetch(new URL("config", import.meta.url), { signal });
   }
 
   /** Send the offer, take the answer; a refusal becomes an error with the server's words. */
@@ -323,18 +327,18 @@ export class Connection extends EventTarget {
     const asked =
       typeof offer === "function"
         ? offer(body, signal)
-        : fetchJson(offer, {
-            method: "POST",
-            headers: { "Content-Type": "application/json" },
-            body: JSON.stringify(body),
-            signal,
-          });
+        : this.#fetch(offer, { method: "POST", body: JSON.stringify(body), signal });
     const answer = await within(signal, asked, ANSWER_TIMEOUT, timeout);
     if (answer?.sdp) return answer;
-    const { error, message, limit } = answer?.meta ?? {};
-    const full = "The server is full. Try again in a moment.";
-    const text = message ?? (error === "concurrency_limit_reached" ? full : error);
-    throw new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
+    throw refusal(answer);
+  }
+
+  /** The JSON of a response to a request with the headers of the options. */
+  async #fetch(url, init) {
+    const { headers: given, credentials } = this.options;
+    const headers = new Headers((typeof given === "function" ? await given() : given) || {});
+    if (init.body) headers.set("Content-Type", "application/json");
+    return fetchJson(url, { ...init, headers, ...(credentials && { credentials }) });
   }
 
   #whenConnected(pc, channel, signal) {
@@ -553,7 +557,21 @@ function gathered(pc, signal) {
   return within(signal, complete);
 }
 
-/** The JSON of a response, whatever its status: a refusal has a body too. */
+/**
+ * Why the server refused, in its own words: those of this package (`meta`), or the `detail` of a
+ * dependency of FastAPI, a text or the list of what is wrong.
+ */
+function refusal(answer) {
+  const { error, message } = answer?.meta ?? {};
+  const full = "The server is full. Try again in a moment.";
+  const { detail } = answer ?? {};
+  const said = Array.isArray(detail) ? detail.map((one) => one?.msg).join("; ") : (detail?.message ?? detail);
+  const told = typeof said === "string" && said ? said : undefined;
+  const text = message ?? (error === "concurrency_limit_reached" ? full : (error ?? told));
+  return new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
+}
+
+/** The JSON of a response; that of a refusal becomes an error. */
 async function fetchJson(url, init) {
   let response;
   try {
@@ -561,12 +579,15 @@ async function fetchJson(url, init) {
   } catch {
     throw new ConnectionError("server-unreachable", "The server cannot be reached.");
   }
+  let body;
   try {
-    return await response.json();
+    body = await response.json();
   } catch {
     const text = `The server answered with ${response.status} ${response.statusText}`.trim();
     throw new ConnectionError("bad-answer", `${text}.`);
   }
+  if (!response.ok) throw refusal(body);
+  return body;
 }
 
 /** @param {DOMException} error  what getUserMedia threw  @param {string[]} kinds */

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CAPACITY = 256
 """Messages that may wait for their hook; then the oldest are dropped, and the client is told."""
 
+CAPACITY_BYTES = 1 << 20
+"""The same, in characters of their JSON; as objects they take up to some 25 times as many bytes."""
+
 
 class Inbox:
     """Sorts what the client sends."""
@@ -24,7 +27,7 @@ class Inbox:
         self.malformed = 0
         """Messages that could not be read."""
         self._session = session
-        self._messages: Ring[tuple[str, Any]] = Ring(CAPACITY)
+        self._messages: Ring[tuple[str, Any]] = Ring(CAPACITY, CAPACITY_BYTES)
 
     @property
     def dropped(self) -> int:
@@ -46,15 +49,15 @@ class Inbox:
         if message.type == "offer":
             self._session.take_offer(message.data)
             return
-        self._put("on_message", message.data)
+        self._put("on_message", message.data, len(text))
 
     def put_key(self, digit: str) -> None:
         """Take a key that was pressed on a telephone."""
         self._put("on_dtmf", digit)
 
-    def _put(self, hook: str, data: Any) -> None:
+    def _put(self, hook: str, data: Any, size: int = 1) -> None:
         dropped = self._messages.dropped
-        self._messages.put((hook, data))
+        self._messages.put((hook, data), size)
         if self._messages.dropped > dropped and not dropped:
             self._session.reporter.tell(
                 "warning", "Messages arrive faster than the server handles them; some are lost."

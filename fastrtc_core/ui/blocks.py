@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from gradio.context import Context, LocalContext
 
-from ..errors import UnknownSessionError
+from ..errors import OriginError, UnknownSessionError
+from ..origins import OriginRule
 from .lifespan import drain_with_app
 from .sessions import UISessions
 from .theme import HEADER_CSS, PAGE_CSS, is_default, make_theme
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 3.0
 """How long in s a UI that is closed waits for its sessions to end."""
+
+_RULE = OriginRule(allowed_hosts=["*"])
+"""Pages of others cannot open sessions; under which names Gradio is reached is its own affair."""
 
 _CANNOT_SHOW = "The server could not show its outputs."
 
@@ -166,7 +170,12 @@ def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
 
     async def offer(event: gr.EventData, request: gr.Request, *values: Any) -> str:
         body = {"sdp": event.sdp, "type": event.type, "args": list(values)}
-        answer = await stream.offer(body, dict(request.headers))
+        headers = dict(request.headers)
+        try:
+            _RULE.check(headers)
+            answer = await stream.offer(body, headers)
+        except OriginError as error:
+            answer = error.body()
         if "webrtc_id" in answer:
             sessions.follow(answer["webrtc_id"])
         return json.dumps({"request": event.request, "answer": answer})

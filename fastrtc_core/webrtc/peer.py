@@ -54,6 +54,9 @@ logger = logging.getLogger(__name__)
 CONNECT_TIMEOUT = 15.0
 """How long in s ICE and DTLS may take."""
 
+CHECK_TIMEOUT = 5.0
+"""How long in s a client that was answered may take until it is reached by a connectivity check."""
+
 CHANNEL_GRACE = 1.0
 """How long in s the other side has to open the data channel before this side does."""
 
@@ -258,13 +261,22 @@ class Peer:
     # Connection
 
     async def connected(self) -> bool:
-        """Wait until the connection stands; `False` if it has failed or takes too long."""
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await self._settled.wait()
-        except TimeoutError:
-            return False
-        return self._pc.connectionState == "connected"
+        """Wait until the connection stands; `False` if it has failed or takes too long.
+
+        A client that was answered and then does nothing has left, and is not waited for.
+        """
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + CONNECT_TIMEOUT
+        first = loop.time() + min(CHECK_TIMEOUT, CONNECT_TIMEOUT)
+        for deadline in (first, limit):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._settled.wait()
+                return self._pc.connectionState == "connected"
+            except TimeoutError:
+                if not internals.was_reached(self._pc):
+                    return False
+        return False
 
     async def run(self) -> None:
         """Move media and watch the connection until cancelled."""

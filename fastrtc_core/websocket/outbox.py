@@ -44,6 +44,11 @@ class Outbox:
         self._low.set()
         self._closed = False
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be queued before something has left."""
+        return self._waiting > MAX_WAITING
+
     def post(self, text: str) -> None:
         """Queue a message of the session.
 
@@ -57,7 +62,7 @@ class Outbox:
         for written in self._dialect.message(text):
             if self._closed:
                 raise ChannelClosedError("the socket is closed")
-            if self._waiting > MAX_WAITING:
+            if self.full:
                 raise QueueFullError(f"{self._waiting} characters wait already")
             self.put(written)
 

@@ -244,3 +244,14 @@ def test_threads_of_the_vp8_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vpx.number_of_threads(1920 * 1080, 16) == 8
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
     assert vpx.number_of_threads(1920 * 1080, 16) == 1
+
+
+async def test_a_peer_that_answers_checks_is_known() -> None:
+    """The state of the pairs of candidates, of two that connect; and of one that is alone."""
+    stream = Stream(Silent())
+    async with Client(stream.offer, modality=None), raw_peer() as pc:
+        assert internals.was_reached(only_connection(stream))
+        pc.createDataChannel("text")
+        await pc.setLocalDescription(await pc.createOffer())
+        assert not internals.was_reached(pc)
+    await gone(stream)

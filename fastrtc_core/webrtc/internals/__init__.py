@@ -3,7 +3,7 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
-from .connection import close, probe, watch_connecting
+from .connection import close, probe, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
 from .ports import restrict_ports
@@ -42,5 +42,6 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "was_reached",
     "watch_connecting",
 ]

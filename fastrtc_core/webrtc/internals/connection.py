@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aioice import stun
-from aioice.ice import Connection
+from aioice.ice import CandidatePair, Connection
 from aiortc import RTCPeerConnection
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,15 @@ def dtls_transports(pc: RTCPeerConnection) -> set[Any]:
 def ice_connections(pc: RTCPeerConnection) -> list[Connection]:
     """Its ICE agents."""
     return [dtls.transport._connection for dtls in dtls_transports(pc)]
+
+
+def was_reached(pc: RTCPeerConnection) -> bool:
+    """Whether a connectivity check to the peer has been answered (RFC 8445 section 7.2.5)."""
+    return any(
+        pair.state is CandidatePair.State.SUCCEEDED
+        for connection in ice_connections(pc)
+        for pair in connection._check_list
+    )
 
 
 async def probe(pc: RTCPeerConnection) -> bool:
