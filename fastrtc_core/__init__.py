@@ -25,6 +25,8 @@ from .errors import (
     TokenError,
     UnavailableError,
     UnknownSessionError,
+    UserCodeError,
+    UserExitError,
 )
 from .frames import AudioFrame
 from .functions import Modality, Mode, VideoStreamHandler

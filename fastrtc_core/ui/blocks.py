@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ..errors import UnknownSessionError
+from ..usercode import guarded
 from .sessions import UISessions
 from .theme import CSS, make_theme
 from .widget import make_widget
@@ -152,9 +153,9 @@ async def _show(
     if handler is None:
         shown: Any = new
     elif inspect.iscoroutinefunction(handler):
-        shown = await handler(*old, *new)
+        shown = await guarded(handler(*old, *new))
     else:
-        shown = await asyncio.to_thread(handler, *old, *new)
+        shown = await guarded(asyncio.to_thread(handler, *old, *new))
     # As in any function for Gradio: one component takes what is returned, more take a sequence.
     values = tuple(shown) if isinstance(shown, tuple) or len(old) > 1 else (shown,)
     if len(values) != len(old):
