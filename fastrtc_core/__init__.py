@@ -125,6 +125,8 @@ __all__ = [
     "UIArgs",
     "UnavailableError",
     "UnknownSessionError",
+    "UserCodeError",
+    "UserExitError",
     "VideoEmitType",
     "VideoFrameEvent",
     "VideoOptions",

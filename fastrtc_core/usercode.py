@@ -63,7 +63,7 @@ def call_guarded(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def _contained(error: BaseException) -> UserCodeError | None:
-    """The error to raise in place of what code of the application raised; `None` for that itself."""
+    """What is raised in place of what the code raised; `None` where that is left as it is."""
     if isinstance(error, Exception) or _is_ctrl_c(error):
         return None
     if isinstance(error, asyncio.CancelledError):

@@ -23,11 +23,12 @@ MAX_KINDS = 8
 """Kinds of errors that are told apart in one interval; all others are counted as one."""
 
 _UNITS = {
-    "receive": "frames",
-    "emit": "frames",
-    "video_receive": "frames",
-    "video_emit": "frames",
-    "on_message": "messages",
+    "receive": "frame",
+    "emit": "frame",
+    "video_receive": "frame",
+    "video_emit": "frame",
+    "on_message": "message",
+    "on_dtmf": "key",
 }
 """What a method fails on, in words for people; everything else fails so many times."""
 
@@ -41,11 +42,11 @@ class _Kind(NamedTuple):
 
 
 class _Repeats:
-    """How often an error came again in the interval, and the last one."""
+    """How often an error came in an interval, and the last one that is still to be reported."""
 
-    def __init__(self, timer: asyncio.TimerHandle) -> None:
+    def __init__(self, timer: asyncio.TimerHandle, count: int) -> None:
         self.timer = timer
-        self.count = 0
+        self.count = count
         self.error: BaseException | None = None
 
 
@@ -71,6 +72,7 @@ class Reporter:
         self._loop = loop
         self._on_exit = on_exit
         self._kinds: dict[_Kind, _Repeats] = {}
+        self._closed = False
 
     def error(self, error: BaseException, where: str) -> None:
         """Report an exception that user code raised.
@@ -86,7 +88,8 @@ class Reporter:
             kind = _Kind(where)
         known = self._kinds.get(kind)
         if known is None:
-            self._begin(kind)
+            if not self._closed:
+                self._begin(kind, 1)
             self._log(error, where, "")
             self.tell("error", _sentence(error, where))
         else:
@@ -103,12 +106,14 @@ class Reporter:
             logger.debug("session %s: %s not sent: %s", self._session_id, type, error)
 
     def close(self) -> None:
-        """Report what has been counted so far, and count no longer."""
+        """Report what has been counted so far; from now on, nothing is counted."""
+        self._closed = True
         for kind in tuple(self._kinds):
             self._end(kind)
 
-    def _begin(self, kind: _Kind) -> None:
-        self._kinds[kind] = _Repeats(self._loop.call_later(INTERVAL, self._end, kind, True))
+    def _begin(self, kind: _Kind, count: int) -> None:
+        timer = self._loop.call_later(INTERVAL, self._end, kind, True)
+        self._kinds[kind] = _Repeats(timer, count)
 
     def _end(self, kind: _Kind, again: bool = False) -> None:
         """The interval is over: report what has come again in it, and begin another if so."""
@@ -117,15 +122,11 @@ class Reporter:
         if repeats.error is None:
             return
         if again:
-            self._begin(kind)
+            self._begin(kind, 0)
         error, count, where = repeats.error, repeats.count, kind.where
-        self._log(error, where, f", {count} more times in {INTERVAL:g} s")
+        self._log(error, where, f", {count} times within {INTERVAL:g} s")
         text = str(error) if isinstance(error, HandlerError) else "The log of the server says why."
-        how_often = f"{count} {_UNITS.get(where, 'times')}"
-        if how_often.endswith("times"):
-            told = f"The handler failed {how_often}: {text}"
-        else:
-            told = f"The handler failed on {how_often}: {text}"
+        told = f"The handler failed {_how_often(where, count)}: {text}"
         self.tell("error", told, count=count, repeats=_sentence(error, where))
 
     def _log(self, error: BaseException, where: str, how_often: str) -> None:
@@ -139,6 +140,11 @@ class Reporter:
             how_often,
             exc_info=error,
         )
+
+
+def _how_often(where: str, count: int) -> str:
+    unit, ending = _UNITS.get(where), "" if count == 1 else "s"
+    return f"{count} time{ending}" if unit is None else f"on {count} {unit}{ending}"
 
 
 def _sentence(error: BaseException, where: str) -> str:

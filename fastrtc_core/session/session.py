@@ -23,11 +23,11 @@ from ..messages import as_message_text
 from ..outputs import AdditionalOutputs, CloseStream
 from ..speech import Speech
 from ..threads import on_loop
-from ..usercode import guarded
 from ..tracks import (
     Track,
     TrackSource,
 )
+from ..usercode import guarded
 from . import audio, video
 from .calls import UserCall, call_once
 from .inbox import Inbox
