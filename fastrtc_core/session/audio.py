@@ -148,7 +148,7 @@ async def receive_audio(
     session: Session, receive: UserCall, stream: AudioStream, output: AudioOutput | None
 ) -> None:
     """Feed `receive` frame by frame until the track ends; an exception loses one frame."""
-    while True:
+    while not session.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
@@ -169,7 +169,7 @@ async def receive_audio(
 async def emit_audio(session: Session, emit: UserCall, output: AudioOutput) -> None:
     """Call `emit` while the playout has room; after nothing or an exception, a frame later."""
     loop = session.loop
-    while True:
+    while not session.ending:
         await output.wait_for_room()
         started = loop.time()
         delivered = False

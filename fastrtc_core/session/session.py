@@ -176,6 +176,11 @@ class Session:
         assert self.close_reason is not None
         return self.close_reason
 
+    @property
+    def ending(self) -> bool:
+        """Whether the session was told to end: what has queued up is not handed to its handler."""
+        return self._stopping.is_set()
+
     async def stopped(self) -> None:
         """Wait until the session was told to end."""
         await self._stopping.wait()

@@ -70,7 +70,7 @@ async def receive_video(
     video_format = session.handler.video_format
     interval = 1 / session.handler.fps
     next_due = session.loop.time()
-    while True:
+    while not session.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
@@ -99,7 +99,7 @@ async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> N
     loop = session.loop
     interval = 1 / session.handler.fps
     next_due = loop.time()
-    while True:
+    while not session.ending:
         await asyncio.sleep(max(0.0, next_due - loop.time()))
         next_due = max(next_due + interval, loop.time())
         try:
