@@ -161,8 +161,7 @@ class StreamHandlerBase(ABC):
         """Run a coroutine beside `receive` and `emit`; it is cancelled when the session ends.
 
         Long-lived work belongs here and not into `start_up`, for which frames wait up to 2 s. An
-        exception in it is reported like one in `receive`. Called on the
-        event loop.
+        exception in it is reported like one in `receive`. Called on the event loop.
         """
         return self._session.create_task(coro)
 
