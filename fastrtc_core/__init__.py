@@ -26,6 +26,8 @@ from .errors import (
     TokenError,
     UnavailableError,
     UnknownSessionError,
+    UserCodeError,
+    UserExitError,
 )
 from .frames import AudioFrame
 from .functions import Modality, Mode, VideoStreamHandler
@@ -125,6 +127,8 @@ __all__ = [
     "UIArgs",
     "UnavailableError",
     "UnknownSessionError",
+    "UserCodeError",
+    "UserExitError",
     "VideoEmitType",
     "VideoFrameEvent",
     "VideoOptions",

@@ -3,6 +3,8 @@
 FastRTCError
 ├── HandlerError                its text is shown to the client
 │   └── InvalidFrameError       a frame of a shape, dtype or rate that cannot be meant (ValueError)
+├── UserCodeError               code of the application awaited something that was cancelled
+│   └── UserExitError           it tried to end the program, `sys.exit()` for one: its session ends
 ├── ConfigurationError          a Stream or handler that cannot work as asked (ValueError)
 ├── OfferError                  an offer that is refused; carries a code and an HTTP status
 │   ├── MalformedOfferError         the body or its SDP cannot be read
@@ -44,6 +46,20 @@ class HandlerError(FastRTCError):
 
 class InvalidFrameError(HandlerError, ValueError):
     """An emitted or pushed frame has a shape, dtype or rate that cannot be meant."""
+
+
+class UserCodeError(FastRTCError):
+    """Code of the application awaited something that was cancelled, while it was not itself.
+
+    It is reported like any other exception, its own traceback as the cause.
+    """
+
+
+class UserExitError(UserCodeError):
+    """Code of the application raised `SystemExit`, `KeyboardInterrupt` or the like.
+
+    The session whose code it was ends with `CloseReason.ERROR`; the server goes on.
+    """
 
 
 class ConfigurationError(FastRTCError, ValueError):

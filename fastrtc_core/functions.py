@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from .errors import ConfigurationError
 from .handler import StreamHandlerBase, implements
 from .outputs import CloseStream
+from .usercode import guarded
 
 Modality = Literal["audio", "video", "audio-video"]
 Mode = Literal["send-receive", "send", "receive"]
@@ -100,7 +101,7 @@ class _FunctionHandler(StreamHandlerBase):
         """Close the generator, so that its `finally` runs; if it still runs, its thread does."""
         iterator = self._iterator
         if isinstance(iterator, AsyncGenerator):
-            asyncio.run_coroutine_threadsafe(iterator.aclose(), self.loop).result()
+            asyncio.run_coroutine_threadsafe(guarded(iterator.aclose()), self.loop).result()
         elif iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
             iterator.close()
 

@@ -69,6 +69,8 @@ const NEGOTIATION = new Set(["negotiate", "answer", "unpublished"]);
 const CLOSINGS = {
   time_limit: "The session has reached its time limit.",
   drain: "The server is shutting down.",
+  refused: "The server has refused the session.",
+  error: "The session has ended: the server failed.",
 };
 
 const NAMES = { audio: "microphone", video: "camera" };
@@ -395,7 +397,8 @@ export class Connection extends EventTarget {
     const { type, data } = message ?? {};
     if (type === "error") {
       const words = String(message.message ?? data);
-      this.#emit("error", { code: "handler", message: words, fatal: false });
+      const { count, repeats } = message;
+      this.#emit("error", { code: "handler", message: words, fatal: false, count, repeats });
     } else if (NEGOTIATION.has(type)) {
       this.#publications?.take(type, data);
     } else if (SERVER_MESSAGES.has(type)) {

@@ -177,9 +177,8 @@ class StreamHandlerBase(Arguments, Settings, ABC):
     def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine beside `receive` and `emit`; it is cancelled when the session ends.
 
-        Long-lived work belongs here and not into `start_up`, which must return before the first
-        frame is delivered. An exception in it is reported like one in `receive`. Called on the
-        event loop.
+        Long-lived work belongs here and not into `start_up`, for which frames wait up to 2 s. An
+        exception in it is reported like one in `receive`. Called on the event loop.
         """
         return self._session.create_task(coro)
 

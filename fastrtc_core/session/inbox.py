@@ -65,7 +65,7 @@ class Inbox:
 
     async def run(self, hooks: Mapping[str, UserCall]) -> None:
         """Hand everything to the hook that it is for; an exception loses one."""
-        while True:
+        while not self._session.ending:
             name, data = await self._messages.get()
             hook = hooks.get(name)
             if hook is None:

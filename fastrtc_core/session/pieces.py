@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..functions import Function
 from ..outputs import AdditionalOutputs, CloseStream, split_emitted
+from ..usercode import call_guarded, guarded
 from .threads import SessionThread
 
 _END = object()
@@ -40,11 +41,11 @@ async def pieces_of(source: Any, thread: SessionThread) -> AsyncGenerator[Any]:
         if callable(source):
             source = await _called(source, thread)
         elif inspect.isawaitable(source):
-            source = await source
+            source = await guarded(source)
         else:
             break
     if isinstance(source, AsyncIterable):
-        async for piece in _closing(aiter(source)):
+        async for piece in _closing(call_guarded(aiter, source)):
             yield piece
     elif _is_one(source):
         yield source
@@ -81,7 +82,7 @@ def is_sound(source: Any) -> bool:
 async def _called(source: Callable[..., Any], thread: SessionThread) -> Any:
     function = Function(source, leading=0)
     if function.is_coroutine or function.is_any_generator:
-        return source()  # this runs nothing of it yet
+        return call_guarded(source)  # this runs nothing of it yet
     return await thread.run(source)
 
 
@@ -92,8 +93,12 @@ def _is_one(source: Any) -> bool:
 
 async def _closing(iterator: AsyncIterator[Any]) -> AsyncGenerator[Any]:
     try:
-        async for piece in iterator:
+        while True:
+            try:
+                piece = await guarded(anext(iterator))
+            except StopAsyncIteration:
+                return
             yield piece
     finally:
         if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()
+            await guarded(iterator.aclose())

@@ -12,7 +12,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClosedError
-from ..frames import AudioFrame, to_audio_frame
+from ..frames import read_audio
 from ..outputs import split_emitted
 from ..sentences import Sentences
 from ..speech import Playback, Speech
@@ -32,9 +32,6 @@ MAX_WAITING = 64
 
 AHEAD = 16
 """Pieces that are made ahead of what is played; then the source is held back."""
-
-PART = 0.5
-"""Length in s of the parts in which a long piece goes into the playout."""
 
 
 class _Piece(NamedTuple):
@@ -214,15 +211,12 @@ class Speaker:
     async def _deliver(self, piece: _Piece) -> None:
         value, extras = split_emitted(piece.value)
         if value is not None:
-            frame = to_audio_frame(value)
+            audio = read_audio(value)
             if piece.text and self._progress is not None:
                 self._progress.note_text(piece.text)
                 said = {"role": "assistant", "text": piece.text, "final": True}
                 self._session.reporter.tell("transcript", said)
-            size = round(PART * frame.sample_rate)
-            for start in range(0, frame.samples_per_channel, size):
-                part = frame.data[:, start : start + size]
-                await self._output.play(AudioFrame(frame.sample_rate, part))
+            await self._output.play(audio, ahead=0.0)
         await self._session.deliver_extras(extras, said=True)
 
     async def _make(self, speech: Speech, pieces: asyncio.Queue[_Piece | _End]) -> None:

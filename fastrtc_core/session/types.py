@@ -29,6 +29,10 @@ class CloseReason(enum.StrEnum):
     """The application closed it."""
     FAILED = "failed"
     """It was never connected."""
+    REFUSED = "refused"
+    """`start_up` raised a `HandlerError`."""
+    ERROR = "error"
+    """The handler tried to end the program, with `sys.exit()` for example."""
 
 
 class MessageChannel(Protocol):

@@ -42,6 +42,11 @@ class VideoOutput:
         self._session = session
         self._source = source
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be shown any more."""
+        return self._source.closed
+
     async def deliver(self, emitted: Any, call: UserCall) -> bool:
         """Show what was emitted; the picture is built on the thread of `call`.
 
@@ -67,7 +72,7 @@ async def receive_video(
     pictures = PictureConverter()
     interval = 1 / session.handler.fps
     next_due = session.loop.time()
-    while True:
+    while not session.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
@@ -85,9 +90,9 @@ async def receive_video(
                 await output.deliver(result, receive)
             elif result is not None:
                 await session.deliver_extras(split_emitted(result)[1])
-        except SourceClosedError:
-            return
         except Exception as error:
+            if _is_over(error, output):
+                return
             session.reporter.error(error, "video_receive")
 
 
@@ -96,15 +101,20 @@ async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> N
     loop = session.loop
     interval = 1 / session.handler.fps
     next_due = loop.time()
-    while True:
+    while not session.ending:
         await asyncio.sleep(max(0.0, next_due - loop.time()))
         next_due = max(next_due + interval, loop.time())
         try:
             await output.deliver(await emit(), emit)
-        except SourceClosedError:
-            return
         except Exception as error:
+            if _is_over(error, output):
+                return
             session.reporter.error(error, "video_emit")
+
+
+def _is_over(error: Exception, output: VideoOutput | None) -> bool:
+    """Whether nothing can be shown any more; a source of the handler's own may be closed, too."""
+    return isinstance(error, SourceClosedError) and output is not None and output.closed
 
 
 def _from_picture(

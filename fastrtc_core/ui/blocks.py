@@ -19,6 +19,7 @@ from gradio.context import Context, LocalContext
 
 from ..errors import OriginError, UnknownSessionError
 from ..origins import OriginRule
+from ..usercode import guarded
 from .lifespan import drain_with_app
 from .sessions import UISessions
 from .theme import HEADER_CSS, PAGE_CSS, is_default, make_theme
@@ -234,9 +235,9 @@ async def _show(
     if handler is None:
         shown: Any = new
     elif inspect.iscoroutinefunction(handler):
-        shown = await handler(*old, *new)
+        shown = await guarded(handler(*old, *new))
     else:
-        shown = await asyncio.to_thread(handler, *old, *new)
+        shown = await guarded(asyncio.to_thread(handler, *old, *new))
     # As in any function for Gradio: one component takes what is returned, more take a sequence.
     values = tuple(shown) if isinstance(shown, tuple) or len(old) > 1 else (shown,)
     if len(values) != len(old):

@@ -96,13 +96,21 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     meter.setAttribute("aria-valuenow", String(Math.round(level * 100)));
   };
 
-  const toast = (kind, text) => {
+  // One that is still there is not shown a second time: it gets a count.
+  const toast = (kind, text, repeats = text) => {
+    const same = [...part("toasts").children].find(
+      (other) => other.dataset.kind === kind && other.dataset.about === repeats,
+    );
+    const count = Number(same?.dataset.count ?? 0) + 1;
+    same?.remove();
     const box = document.createElement("div");
     box.className = "frtc-toast";
     box.dataset.kind = kind;
+    box.dataset.about = repeats;
+    box.dataset.count = String(count);
     box.setAttribute("role", kind === "error" ? "alert" : "status");
     const words = document.createElement("p");
-    words.textContent = text;
+    words.textContent = count > 1 && repeats === text ? `${text} (${count} times)` : text;
     const dismiss = document.createElement("button");
     dismiss.type = "button";
     dismiss.textContent = "×";
@@ -192,7 +200,7 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     // Front cameras are shown like a mirror, the one at the back of a phone is not.
     video.classList.toggle("frtc-rear", track.getSettings().facingMode === "environment");
   });
-  connection.addEventListener("error", ({ detail }) => toast("error", detail.message));
+  connection.addEventListener("error", ({ detail }) => toast("error", detail.message, detail.repeats));
   connection.addEventListener("warning", ({ detail }) => toast("warning", String(detail)));
   connection.addEventListener("fetch_output", () => trigger("fetch_output"));
   connection.addEventListener("send_input", (event) => {

@@ -56,6 +56,15 @@ _END = "end"
 """Name of the mark behind the last audio."""
 
 
+_CODES = {
+    CloseReason.DRAIN: Close.GOING_AWAY,
+    CloseReason.CLOSED: Close.GOING_AWAY,
+    CloseReason.REFUSED: Close.POLICY,
+    CloseReason.ERROR: Close.INTERNAL,
+}
+"""How a socket is closed for what; `NORMAL` for the rest."""
+
+
 class _AbuseError(Exception):
     """The client sends too much; `code` closes its socket."""
 
@@ -133,8 +142,7 @@ class Connection:
     def _closing(self, reason: CloseReason) -> tuple[int, str]:
         if self._abuse is not None:
             return self._abuse.code, str(self._abuse)
-        going = reason in (CloseReason.DRAIN, CloseReason.CLOSED)
-        return (Close.GOING_AWAY if going else Close.NORMAL), reason.value
+        return _CODES.get(reason, Close.NORMAL), reason.value
 
     async def _receive(self) -> None:
         try:
