@@ -59,11 +59,11 @@ def test_messages_for_a_slow_handler_are_bounded_in_bytes() -> None:
     session = SimpleNamespace(reporter=SimpleNamespace(tell=lambda kind, text: told.append(kind)))
     inbox = Inbox(cast(Session, session))
     text = json.dumps({"type": "message", "data": "x" * 60_000})
-    for _ in range(100):
+    for _ in range(200):
         inbox.put(text)
     kept = len(inbox._messages)
     assert kept == CAPACITY_BYTES // len(text)
-    assert inbox.dropped == 100 - kept
+    assert inbox.dropped == 200 - kept
     assert told == ["warning"]
 
 
@@ -74,7 +74,7 @@ async def test_whoever_asks_and_does_not_read_is_let_go() -> None:
     start = json.dumps({"event": "start", "encoding": "pcm16"})
     line = Line(start, *['{"event": "ping"}'] * 3000, reads=False)
     serving = asyncio.create_task(stream._sockets.serve(line))
-    for _ in range(100):
+    for _ in range(200):
         await asyncio.sleep(1)
         if line.closed:
             break
