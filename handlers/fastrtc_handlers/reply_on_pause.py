@@ -138,6 +138,7 @@ class ReplyOnPause(StreamHandlerBase):
         copy = type(self)(*args, **kwargs)
         copy.max_input_latency = self.max_input_latency
         copy.tts = self.tts
+        copy.clean_text = self.clean_text
         return copy
 
     # What the session calls
