@@ -8,8 +8,8 @@ The rules are those of Unicode's sentence boundaries (UAX #29), with four change
 
 - `.`, `!` and `?` want white space after them, for addresses such as `example.com/?q=1`; before a
   letter of a script without case, `!` and `?` do not.
-- What follows is looked at only where it can matter: after an abbreviation, a short word, or a
-  closing quotation mark. Any other sentence is complete with the white space behind it.
+- What follows is looked at only where it can matter: after an abbreviation, a number, or a closing
+  quotation mark. Any other sentence is complete with the white space behind it.
 - An opening bracket or quotation mark belongs to the sentence that it opens.
 - Thai and Lao, which have no marks, are cut at a space that comes late enough, and every text
   after `MAX_LENGTH` characters.
@@ -71,24 +71,29 @@ _ENDED = re.compile(
 )
 _OPENERS = "(\"'“‘«„¿¡[{*_~`"
 
-# From the suppressions of CLDR (common/segments) for English, German, Spanish, French, Italian and
-# Portuguese: those that are no words of their own in any of these, as the language is not known.
-# "No" is left out: it is an answer more often than a number.
-_LISTED = """
+# From the suppressions of CLDR (common/segments) for English, German, Spanish, French, Italian,
+# Portuguese, Russian and Greek. The language is not known, so what is a common word in one of them
+# is left out, and only what a name follows ends no sentence whatever comes next.
+_BEFORE_NAMES = """
 mr mrs ms dr drs prof profa st sr jr messrs rev gen capt lt sgt maj cmdr gov rep sen pres vs e.g i.e
 fig figs approx ph.d mgr hr hrn frl dipl ing dipl.-ing z.b d.h u.a s.o s.u o.g u.u z.t i.d.r bzw vgl
 ggf evtl sog inkl exkl zzgl sra sras srta sres srs dra dña lic ldo excmo ilmo exmo avda p.ej p.ex
-mme mlle cf cfr dott sig avv
+mme mlle cf cfr dott sig avv проф напр
 """
-_LISTED_BEFORE_NUMBERS = """
-no nos nr vol fig figs p pp pg pag pág art ch sec cap kap abs abb abt tel núm num str ca op jan feb
-mar apr jun jul aug sep sept oct okt nov dec dez st bd tab max min mind est
+_OTHERS = """
+abs abt acad adj adm adr adv allg alt amtl anc ann apr apt art aug ausg av avr aux bd bibl bull ca
+cap caps co cod col coll comm comp config conn cont corp créd déc dec def dep dept des desc dest dez
+dim dir doc dpto dtzd déb ed eds edit ehem einschl entspr erw esp est etc ev ex exec exempl ext fac
+fam fasc feb fem fev févr fis fl fn frz fund geb gebr gem gesch gest gouv gram hist hnos hôp hz ill
+illustr imm inc incl ind inh int jahrh jan janv jew jhrl juil jul jun kap kath kfm kgl lat led lib
+lit ltd ltda max méd mer mgmt min mind mio misc mod mov mrd mt mtl mús náut näml niv no nos nov nr
+num núm obs oct od okt op org orig österr pag pág pal pfd pg phys pol pp prod pron prov próx quart
+réf ref reg rel res resp röm séc sec sek sep sept sez símb spezif sq std str sup symb syst tab tägl
+tav tec tel temp trad trans transp univ urspr usw var verf verh verw vid vol yr yrs éd éval équiv
+др ул руб тыс млн млрд см стр им кв коп мин гг вв янв февр апр авг сент окт нояб дек σελ τηλ
 """
-_ABBREVIATIONS = frozenset(_LISTED.split())
-_BEFORE_NUMBERS = frozenset(_LISTED_BEFORE_NUMBERS.split())
-
-SHORT = 4
-"""Letters that an abbreviation may have which stands in no list."""
+_ABBREVIATIONS = frozenset(_BEFORE_NAMES.split())
+_DOUBTFUL = frozenset(_OTHERS.split())
 
 IN_SIGHT = 20
 """Characters after a mark in which a letter is sought that tells whether a sentence goes on."""
@@ -198,7 +203,7 @@ class Sentences:
             word = _last_word(before)
             if _goes_on(word) or (before.strip(_OPENERS) == word and _is_number_of_item(word)):
                 return 0
-            doubt = doubt or "." in word or 0 < len(word) <= SHORT or word.isdigit()
+            doubt = doubt or _is_doubtful(word)
         if not doubt:
             return end
         sight = min(limit, end + IN_SIGHT)
@@ -207,9 +212,8 @@ class Sentences:
                 return end
             if character.isspace() or _is_passed_over(character):
                 continue
-            if character.isdigit() and not closers:
-                return 0 if "." in word or word.lower() in _BEFORE_NUMBERS else end
-            return 0 if character.islower() else end
+            numbered = character.isdigit() and not closers and word[-1:].isalpha()
+            return 0 if numbered or character.islower() else end
         return None if len(text) < sight else end
 
 
@@ -223,6 +227,16 @@ def _goes_on(word: str) -> bool:
     if word.lower() in _ABBREVIATIONS:
         return True
     return len(word) == 1 and word.isalpha() and word != "I" and (word.isascii() or word.isupper())
+
+
+def _is_doubtful(word: str) -> bool:
+    """Whether a full stop after this word belongs to it if the next one is no capital."""
+    return (
+        word.lower() in _DOUBTFUL
+        or "." in word
+        or word.isdigit()
+        or (len(word) == 1 and word != "I")
+    )
 
 
 def _is_number_of_item(word: str) -> bool:
