@@ -68,6 +68,9 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         video_format: How `video_receive` gets pictures and `video_emit` returns them.
         tts: The voice of what `say` is given as text; any object with one of the methods of
             `TextToSpeech`.
+        clean_text: Whether that voice is given the words alone: no Markdown, code, addresses or
+            emoji. Transcripts keep the text as it was written. Set it to `False` for a voice that
+            reads SSML or the like, or that cleans the text by itself.
         max_input_latency: How far in s `receive` may lag behind before the oldest audio is
             dropped. Raise it where every sample counts more than the delay.
     """
@@ -75,6 +78,7 @@ class StreamHandlerBase(Arguments, Settings, ABC):
     video_format: VideoFormat = "bgr24"
     max_input_latency: float = 0.16
     tts: TextToSpeech | Any = None
+    clean_text: bool = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -207,7 +211,8 @@ class StreamHandlerBase(Arguments, Settings, ABC):
             source: A text, in the voice of `self.tts`; or audio, as `emit` returns it; or an
                 iterator, generator, async iterator or awaitable of these; or a function without
                 arguments that returns one. Sync code runs on a thread. Text may come in pieces of
-                any length, such as the tokens of a language model: it is spoken by the sentence.
+                any length, such as the tokens of a language model: it is spoken by the sentence,
+                without Markdown (see `clean_text`). `AdditionalOutputs` leave a sentence whole.
             priority: Of what waits, the highest is said first, and equal ones in the order of the
                 calls. What is being said is not cut short: see `interrupt`.
             interruptible: Whether `interrupt` ends it.

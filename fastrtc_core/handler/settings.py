@@ -20,6 +20,7 @@ class Settings:
         "video_format",
         "max_input_latency",
         "tts",
+        "clean_text",
     )
     """Names of the attributes that `take_settings` carries over; a subclass may add its own."""
 
