@@ -30,7 +30,9 @@ _UNITS = {
     "on_message": "message",
     "on_dtmf": "key",
 }
-"""What a method fails on, in words for people; everything else fails so many times."""
+"""What is called again and again, and what each call is for, in words for people.
+
+Errors of these are counted; any other, such as that of a turn, is told whenever it comes."""
 
 
 class _Kind(NamedTuple):
@@ -88,7 +90,7 @@ class Reporter:
             kind = _Kind(where)
         known = self._kinds.get(kind)
         if known is None:
-            if not self._closed:
+            if where in _UNITS and not self._closed:
                 self._begin(kind, 1)
             self._log(error, where, "")
             self.tell("error", _sentence(error, where))
@@ -143,8 +145,7 @@ class Reporter:
 
 
 def _how_often(where: str, count: int) -> str:
-    unit, ending = _UNITS.get(where), "" if count == 1 else "s"
-    return f"{count} time{ending}" if unit is None else f"on {count} {unit}{ending}"
+    return f"on {count} {_UNITS[where]}{'' if count == 1 else 's'}"
 
 
 def _sentence(error: BaseException, where: str) -> str:
