@@ -7,6 +7,7 @@ only computes stays in one process, so that a core is left for those who must be
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -56,6 +57,14 @@ def group_of(name: str) -> str:
     return file
 
 
+def _may_be_virtual(item: pytest.Item) -> bool:
+    return (
+        item.nodeid.startswith(ON_VIRTUAL_TIME)
+        and inspect.iscoroutinefunction(getattr(item, "obj", None))
+        and not item.get_closest_marker("real_time")
+    )
+
+
 def _rank(item: pytest.Item) -> int:
     """When a test starts, lowest first.
 
@@ -79,7 +88,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item, kept in zip(items, asked, strict=True) if kept]
     if not config.getoption("real_time"):
         for item in items:
-            if item.nodeid.startswith(ON_VIRTUAL_TIME) and not item.get_closest_marker("real_time"):
+            if _may_be_virtual(item):
                 item.add_marker(pytest.mark.virtual_clock)
     if hasattr(config, "workerinput"):
         items.sort(key=_rank)

@@ -122,6 +122,7 @@ def test_a_server_that_does_not_start_is_named(tmp_path: Path) -> None:
         raise AssertionError
 
 
+@pytest.mark.soak
 def test_a_peer_that_cannot_be_installed_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
