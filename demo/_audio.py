@@ -1,5 +1,6 @@
 """Audio files: any that FFmpeg reads come in, WAV goes out."""
 
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,10 +27,13 @@ def at_rate(audio: AudioFrame, rate: int) -> AudioFrame:
     return _convert([frame], rate)
 
 
-def write_wav(path: Path, audio: AudioFrame) -> None:
-    """Write a file, and say so."""
+def write_wav(path: Path | None, audio: AudioFrame) -> None:
+    """Write a file, a temporary one if none is named, and say where it is."""
+    if path is None:
+        with tempfile.NamedTemporaryFile(prefix="heard-", suffix=".wav", delete=False) as file:
+            path = Path(file.name)
     path.write_bytes(audio.to_wav_bytes())
-    print(f"{path}: {audio.duration:.1f} s")
+    print(f"Wrote what was heard ({audio.duration:.1f} s) to {path}")
 
 
 def _convert(frames: Iterable[av.AudioFrame], rate: int) -> AudioFrame:

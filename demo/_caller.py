@@ -25,13 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--impatient", action="store_true", help="press each key while the bot still speaks"
     )
-    parser.add_argument("--write", type=Path, default=Path("call.wav"), help="what is heard")
+    parser.add_argument(
+        "--write", type=Path, help="the file for what is heard, instead of a temporary one"
+    )
 
 
 async def call(options: argparse.Namespace, auth_token: str | None) -> None:
     """Call, have the conversation, and write what was heard."""
     words = read_audio(options.play, RATE) if options.play else speech(options.say)
     url = f"http://{options.host}:{options.port}"
+    print(f"Calling the phone bot at {url}", flush=True)
     try:
         async with phone_call(url, auth_token=auth_token) as phone:
             await Conversation(phone).run(words, options.keys, options.impatient)

@@ -10,7 +10,7 @@ import asyncio
 import gradio as gr
 import numpy as np
 import pandas as pd
-from _cli import arguments
+from _cli import arguments, launch
 from numpy.typing import NDArray
 
 from fastrtc_core import AsyncStreamHandler, AudioFrame, FastRTCError, Stream
@@ -110,7 +110,7 @@ def main() -> None:
         ],
         ui_args={"title": "Multichannel meter", "subtitle": "Press Start to watch and to listen."},
     )
-    stream.ui.launch(server_name=options.host, server_port=options.port)
+    launch(stream, options)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ Without a telephone: start it, and call it from another terminal.
     python demo/phone_bot.py --call
 
 The call speaks and presses keys by itself, tells what happens, and writes what the caller heard to
-call.wav. `--say`, `--play` and `--keys` make it another call.
+a temporary WAV file, or to the one that `--write` names. `--say`, `--play` and `--keys` make it
+another call.
 
 With a number of Twilio:
 

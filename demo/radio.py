@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 import numpy as np
-from _cli import arguments
+from _cli import arguments, launch
 from audio_generator import BEATS, MELODY, RATE, SEMITONES, pluck
 
 from fastrtc_core import AsyncStreamHandler, AudioFrame, AudioStream, FastRTCError, Stream
@@ -89,7 +89,7 @@ def main() -> None:
                 "subtitle": "Open this page twice: both hear the same at the same time.",
             },
         )
-        stream.ui.launch(server_name=options.host, server_port=options.port)
+        launch(stream, options)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ faster-whisper/base.en or openai.
 
 import argparse
 import os
+import sys
 import tempfile
 from pathlib import Path
 
@@ -27,6 +28,8 @@ public <words> = (monday | tuesday | wednesday | thursday | friday | saturday | 
 def show(transcript: Transcript) -> None:
     """Print what was said, once it is certain."""
     if transcript.final and transcript.text:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r\x1b[K")  # in the place of the progress, which comes again below
         print(f"{transcript.start:7.1f} s  {transcript.text}", flush=True)
 
 

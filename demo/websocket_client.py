@@ -69,11 +69,14 @@ if __name__ == "__main__":
     parser = arguments()
     parser.add_argument("--client", action="store_true", help="be the program, not the server")
     parser.add_argument("--play", type=Path, help="the file that the program plays")
-    parser.add_argument("--write", type=Path, default=Path("heard.wav"), help="what came back")
+    parser.add_argument(
+        "--write", type=Path, help="the file for what came back, instead of a temporary one"
+    )
     options = parser.parse_args()
     if options.client:
         audio = read_audio(options.play, RATE) if options.play else rising_tone()
         url = f"ws://{options.host}:{options.port}/websocket/offer"
+        print(f"Talking to {url}", flush=True)
         write_wav(options.write, asyncio.run(talk(url, audio)))
     else:
         serve(app, options)

@@ -17,6 +17,7 @@ from .errors import (
     MessageError,
     ModalityError,
     OfferError,
+    OriginError,
     QueueFullError,
     RpcError,
     SourceClosedError,
@@ -25,6 +26,8 @@ from .errors import (
     TokenError,
     UnavailableError,
     UnknownSessionError,
+    UserCodeError,
+    UserExitError,
 )
 from .frames import AudioFrame
 from .functions import Modality, Mode, VideoStreamHandler
@@ -100,6 +103,7 @@ __all__ = [
     "ModalityError",
     "Mode",
     "OfferError",
+    "OriginError",
     "Participant",
     "Playback",
     "QueueFullError",
@@ -123,6 +127,8 @@ __all__ = [
     "UIArgs",
     "UnavailableError",
     "UnknownSessionError",
+    "UserCodeError",
+    "UserExitError",
     "VideoEmitType",
     "VideoFrameEvent",
     "VideoOptions",

@@ -5,7 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks for a session, as far as its HTTP request tells.
+
+    Attributes:
+        headers: Of the request, names in lower case.
+        address: The IP address it came from, where that is known.
+        user: What the application's `user` dependency returned.
+        state: The `request.state`.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    address: str | None = None
+    user: Any = None
+    state: Any = field(default_factory=SimpleNamespace)
 
 
 @dataclass(frozen=True)
@@ -17,12 +35,16 @@ class Context:
         transport: `webrtc`, `websocket`, `telephone`, `realtime` or `in-process`.
         params: What the client sent as `params` with its offer.
         headers: Headers of the HTTP request of the offer, names in lower case.
+        user: What the `user` dependency of `mount` returned for that request.
+        state: The `request.state` of that request, with what dependencies and middleware put there.
     """
 
     webrtc_id: str
     transport: str = "webrtc"
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    user: Any = None
+    state: Any = field(default_factory=SimpleNamespace)
     _warn: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
 

@@ -3,6 +3,8 @@
 FastRTCError
 ├── HandlerError                its text is shown to the client
 │   └── InvalidFrameError       a frame of a shape, dtype or rate that cannot be meant (ValueError)
+├── UserCodeError               code of the application awaited something that was cancelled
+│   └── UserExitError           it tried to end the program, `sys.exit()` for one: its session ends
 ├── ConfigurationError          a Stream or handler that cannot work as asked (ValueError)
 ├── OfferError                  an offer that is refused; carries a code and an HTTP status
 │   ├── MalformedOfferError         the body or its SDP cannot be read
@@ -10,6 +12,7 @@ FastRTCError
 │   ├── DuplicateSessionError       the session id is taken
 │   ├── ConcurrencyLimitError       as many sessions as allowed are connected
 │   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
+│   ├── OriginError                 the page of a request, or the name it asks for, is not admitted
 │   ├── TokenError                  the token of a participant of a channel does not hold
 │   └── MalformedCandidateError     a trickled candidate cannot be read
 ├── ConnectionFailedError       a client reached no server, or no media path to it
@@ -43,6 +46,20 @@ class HandlerError(FastRTCError):
 
 class InvalidFrameError(HandlerError, ValueError):
     """An emitted or pushed frame has a shape, dtype or rate that cannot be meant."""
+
+
+class UserCodeError(FastRTCError):
+    """Code of the application awaited something that was cancelled, while it was not itself.
+
+    It is reported like any other exception, its own traceback as the cause.
+    """
+
+
+class UserExitError(UserCodeError):
+    """Code of the application raised `SystemExit`, `KeyboardInterrupt` or the like.
+
+    The session whose code it was ends with `CloseReason.ERROR`; the server goes on.
+    """
 
 
 class ConfigurationError(FastRTCError, ValueError):
@@ -102,6 +119,13 @@ class UnavailableError(OfferError):
 
     code = "unavailable"
     http_status = 503
+
+
+class OriginError(OfferError):
+    """The page that a request comes from may not connect, or asks for a server of another name."""
+
+    code = "origin_refused"
+    http_status = 403
 
 
 class TokenError(OfferError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,7 +23,12 @@ FRAME_DURATION = 0.02
 """Length of one audio packet in s (RFC 7587 section 4.2: the default of 20 ms)."""
 
 _CHANNELS: dict[str, int] = {"mono": 1, "stereo": 2}
-_MAX_SAMPLE_RATE = 768_000
+_SAMPLE_RATES = range(1000, 768_001)
+
+PART_DURATION = 0.5
+PART_SAMPLES = 48_000
+"""How much long audio is worked on at a time, in s and in samples per channel: milliseconds of
+work, so that the event loop has its turn in between."""
 
 
 class AudioFrame(NamedTuple):
@@ -99,24 +104,20 @@ def to_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
         InvalidFrameError: If the dtype is none of int16, int32, float32, float64, or a float is
             not a number.
     """
+    _check_dtype(samples)
     if samples.dtype == np.int16:
         return samples
     if samples.dtype == np.int32:
         rounded = (samples.astype(np.int64) + (1 << 15)) >> 16
         return _as_int16(np.minimum(rounded, 32767))
-    if samples.dtype in (np.float32, np.float64):
-        if np.isnan(samples).any():
-            raise InvalidFrameError(
-                f"audio of dtype {samples.dtype} and shape {samples.shape} holds samples that are "
-                "not a number (NaN)"
-            )
-        # Clipped first: the largest floats would overflow when they are scaled.
-        scaled = np.rint(np.clip(samples, -1, 1) * samples.dtype.type(32768))
-        return _as_int16(np.minimum(scaled, 32767))
-    raise InvalidFrameError(
-        f"audio of dtype {samples.dtype} and shape {samples.shape} cannot be played; "
-        "use int16, int32, float32 or float64"
-    )
+    if np.isnan(samples).any():
+        raise InvalidFrameError(
+            f"audio of dtype {samples.dtype} and shape {samples.shape} holds samples that are "
+            "not a number (NaN)"
+        )
+    # Clipped first: the largest floats would overflow when they are scaled.
+    scaled = np.rint(np.clip(samples, -1, 1) * samples.dtype.type(32768))
+    return _as_int16(np.minimum(scaled, 32767))
 
 
 def to_float32(samples: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -124,8 +125,43 @@ def to_float32(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     return samples.astype(np.float32) / np.float32(32768)
 
 
+class EmittedAudio(NamedTuple):
+    """What a handler emitted: of a form that can be played, and not converted yet.
+
+    Attributes:
+        sample_rate: In Hz.
+        rows: Samples of shape `(channels, n)`, of one of the types that `to_int16` takes.
+    """
+
+    sample_rate: int
+    rows: NDArray[Any]
+
+    def parts(self) -> Iterator[AudioFrame]:
+        """The audio part by part, each converted when it is asked for.
+
+        Raises:
+            InvalidFrameError: If a part holds samples that are not a number.
+        """
+        size = min(round(PART_DURATION * self.sample_rate), PART_SAMPLES)
+        for start in range(0, self.rows.shape[1], size):
+            part = to_int16(self.rows[:, start : start + size])
+            yield AudioFrame(self.sample_rate, np.ascontiguousarray(part))
+
+
 def to_audio_frame(value: Any) -> AudioFrame:
     """Read what a handler emitted as an `AudioFrame`.
+
+    What is taken, and what is raised, is that of `read_audio`.
+
+    Raises:
+        InvalidFrameError: If the value cannot be read so, or holds samples that are not a number.
+    """
+    rate, rows = read_audio(value)
+    return AudioFrame(rate, np.ascontiguousarray(to_int16(rows)))
+
+
+def read_audio(value: Any) -> EmittedAudio:
+    """Check what a handler emitted; its samples are not looked at, so it takes no time.
 
     Taken are an `AudioFrame`, `(sample_rate, array)` and `(sample_rate, array, layout)`. The array
     is int16, int32, float32 or float64 of shape `(n,)`, `(1, n)` or `(2, n)`. With the layout
@@ -140,12 +176,16 @@ def to_audio_frame(value: Any) -> AudioFrame:
         )
     rate, samples = value[0], value[1]
     _check_integer(rate)
-    if not 0 < rate <= _MAX_SAMPLE_RATE:
-        raise InvalidFrameError(f"a sample rate of {rate} Hz is out of range")
+    if rate not in _SAMPLE_RATES:
+        raise InvalidFrameError(
+            f"a sample rate of {rate} Hz is out of range; "
+            f"use {_SAMPLE_RATES[0]} to {_SAMPLE_RATES[-1]} Hz"
+        )
     if not isinstance(samples, np.ndarray):
         raise InvalidFrameError(f"the audio must be a numpy array, not {_describe(samples)}")
     rows = _rows(samples, value[2] if len(value) == 3 else None)
-    return AudioFrame(int(rate), np.ascontiguousarray(to_int16(rows)))
+    _check_dtype(rows)
+    return EmittedAudio(int(rate), rows)
 
 
 def _rows(samples: NDArray[Any], layout: str | None) -> NDArray[Any]:
@@ -210,6 +250,14 @@ def check_video_array(value: Any, video_format: str = "bgr24") -> VideoArray:
 
 def _as_int16(samples: NDArray[Any]) -> NDArray[np.int16]:
     return samples.astype(np.int16)
+
+
+def _check_dtype(samples: NDArray[Any]) -> None:
+    if samples.dtype not in (np.int16, np.int32, np.float32, np.float64):
+        raise InvalidFrameError(
+            f"audio of dtype {samples.dtype} and shape {samples.shape} cannot be played; "
+            "use int16, int32, float32 or float64"
+        )
 
 
 def _check_integer(rate: Any) -> None:

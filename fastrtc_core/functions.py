@@ -6,16 +6,15 @@ import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self
 
 from .errors import ConfigurationError
-from .handler import StreamHandlerBase
+from .handler import StreamHandlerBase, implements
 from .outputs import CloseStream
+from .usercode import guarded
 
 Modality = Literal["audio", "video", "audio-video"]
 Mode = Literal["send-receive", "send", "receive"]
-
-H = TypeVar("H", bound=StreamHandlerBase)
 
 FINISHED = "The stream has finished."
 """What the client is shown when a generator has yielded everything."""
@@ -70,28 +69,47 @@ def pick_arguments(function: Callable[..., Any], args: tuple[Any, ...]) -> tuple
 
 
 class _FunctionHandler(StreamHandlerBase):
-    """What filters and generators share."""
+    """Serves a function: a filter by what comes in, a generator by what is to go out.
 
-    def _with_settings(self, copy: H) -> H:
-        """Give a copy what was set on the prototype after it was made."""
-        copy.video_format = self.video_format
-        copy.max_input_latency = self.max_input_latency
-        return copy
+    Args:
+        callable: The function.
+        prefix: Of the methods of its medium: none for audio, `video_` for video.
+        options: The arguments of `StreamHandlerBase`.
+    """
 
-
-class _FilterHandler(_FunctionHandler):
-    """Calls a function with each frame; what it returns is emitted."""
-
-    def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
+    def __init__(self, callable: Callable[..., Any], prefix: str, **options: Any) -> None:
         super().__init__(**options)
-        self._options = options
         self.callable = callable
-        if Function(callable, leading=0).is_any_generator:
-            raise ConfigurationError(
-                f"{callable!r} is a generator; generators serve with mode='receive'"
-            )
-        self._function = Function(callable, leading=1)
-        self._process = self._process_async if self._function.is_coroutine else self._process_sync
+        self._options = options
+        self._asked = False
+        self._iterator: Generator[Any, None, None] | AsyncGenerator[Any, None] | None = None
+        self._function = function = Function(callable, leading=0)
+        if function.is_any_generator:
+            emit = self._next_async if function.is_async_generator else self._next_sync
+            setattr(self, f"{prefix}emit", emit)
+        else:
+            self._function = Function(callable, leading=1)
+            process = self._process_async if function.is_coroutine else self._process_sync
+            setattr(self, f"{prefix}receive", process)
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether it emits what a generator yields; otherwise it calls a filter."""
+        return self._function.is_any_generator
+
+    def shutdown(self) -> None:
+        """Close the generator, so that its `finally` runs; if it still runs, its thread does."""
+        iterator = self._iterator
+        if isinstance(iterator, AsyncGenerator):
+            asyncio.run_coroutine_threadsafe(guarded(iterator.aclose()), self.loop).result()
+        elif iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
+            iterator.close()
+
+    def _lacks_args(self) -> bool:
+        """Whether the function accepts inputs, and none have arrived."""
+        return self._function.accepted != 0 and not self.args_set.is_set()
+
+    # Filters
 
     def _process_sync(self, frame: Any) -> Any:
         if self._ready():
@@ -104,96 +122,94 @@ class _FilterHandler(_FunctionHandler):
         return None
 
     def _ready(self) -> bool:
-        """Whether the additional inputs that the function cannot do without have arrived."""
-        return len(self.args) >= self._function.required
+        """Whether the additional inputs that the filter cannot do without have arrived.
 
+        The first frame asks for them; no frame waits for the answer.
+        """
+        enough = len(self.args) >= self._function.required
+        if self._link is None or not self._lacks_args():
+            return enough
+        if not self._can_ask:
+            return True  # the call tells what is missing
+        if not self._asked:
+            self._asked = True
+            self.post_message({"type": "send_input", "data": []})
+        return enough
 
-class AudioFunctionHandler(_FilterHandler):
-    """Runs a function over the audio: `(sample_rate, array)` in, anything `emit` may return out.
-
-    Args:
-        callable: `fn(frame, *additional_inputs)`, sync or async.
-        options: The arguments of `StreamHandlerBase`.
-    """
-
-    def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
-        options.setdefault("input_sample_rate", 48000)
-        options.setdefault("output_sample_rate", options["input_sample_rate"])
-        super().__init__(callable, **options)
-        self.receive = self._process
-
-    def copy(self) -> AudioFunctionHandler:
-        """Make the handler of one session."""
-        return self._with_settings(type(self)(self.callable, **self._options))
-
-
-class VideoStreamHandler(_FilterHandler):
-    """Runs a function over the video: a picture in, anything `video_emit` may return out.
-
-    Args:
-        callable: `fn(picture, *additional_inputs)`, sync or async. Pictures are uint8 arrays of
-            shape `(height, width, 3)`, `bgr24`.
-        fps: Pictures per second that are processed at most.
-        skip_frames: Whether a slow function gets the latest picture alone. Otherwise a few are
-            queued, so that an occasional slow call loses none.
-    """
-
-    def __init__(
-        self, callable: Callable[..., Any], fps: int = 30, skip_frames: bool = False
-    ) -> None:
-        super().__init__(callable, fps=fps)
-        self.skip_frames = skip_frames
-        self.video_receive = self._process
-
-    def copy(self) -> VideoStreamHandler:
-        """Make the handler of one session."""
-        return self._with_settings(type(self)(self.callable, self.fps, self.skip_frames))
-
-
-class _GeneratorHandler(_FunctionHandler):
-    """Emits what a generator yields; the session ends when the generator does."""
-
-    def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
-        super().__init__(**options)
-        self._options = options
-        self.callable = callable
-        self._function = Function(callable, leading=0)
-        self._iterator: Generator[Any, None, None] | AsyncGenerator[Any, None] | None = None
-        if self._function.is_generator:
-            self._next: Callable[[], Any] = self._next_sync
-        elif self._function.is_async_generator:
-            self._next = self._next_async
-        else:
-            raise ConfigurationError(
-                f"{callable!r} is not a generator: with mode='receive' nothing comes in, so a "
-                "function must yield what is to be sent"
-            )
+    # Generators
 
     def _next_sync(self) -> Any:
         if self._iterator is None:
-            if len(self.args) < self._function.required:
-                self.wait_for_args_sync()
+            if self._lacks_args():
+                self._wait_for(self._fetch_args)
             self._iterator = self._function.call(*self._function.pick(self.args))
         assert isinstance(self._iterator, Generator)
         return next(self._iterator, CloseStream(FINISHED))
 
     async def _next_async(self) -> Any:
         if self._iterator is None:
-            if len(self.args) < self._function.required:
-                await self.wait_for_args()
+            if self._lacks_args():
+                await self._fetch_args()
             self._iterator = self._function.call(*self._function.pick(self.args))
         return await anext(self._iterator, CloseStream(FINISHED))  # type: ignore[arg-type]
 
-    def shutdown(self) -> None:
-        """Close the generator, so that its `finally` runs; if it still runs, its thread does."""
-        iterator = self._iterator
-        if isinstance(iterator, AsyncGenerator):
-            asyncio.run_coroutine_threadsafe(iterator.aclose(), self.loop).result()
-        elif iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
-            iterator.close()
+    async def _fetch_args(self) -> None:
+        """Get the inputs that the generator accepts; only those that it requires are a must."""
+        if self._function.required:
+            await self.wait_for_args()
+        else:
+            await self.refresh_args()
 
 
-class AudioGeneratorHandler(_GeneratorHandler):
+class AudioFunctionHandler(_FunctionHandler):
+    """Runs a function over the audio, or plays what a generator yields.
+
+    Args:
+        callable: `fn(frame, *additional_inputs)`, sync or async: `(sample_rate, array)` in,
+            anything `emit` may return out. Or, with `mode="receive"`, `fn(*additional_inputs)`, a
+            sync or async generator of what `emit` may return.
+        options: The arguments of `StreamHandlerBase`. A filter has 48 kHz by default, both ways.
+    """
+
+    def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
+        if not Function(callable, leading=0).is_any_generator:
+            options.setdefault("input_sample_rate", 48000)
+            options.setdefault("output_sample_rate", options["input_sample_rate"])
+        super().__init__(callable, "", **options)
+
+    def copy(self) -> Self:
+        """Make the handler of one session."""
+        return type(self)(self.callable, **self._options).take_settings(self)
+
+
+class VideoStreamHandler(_FunctionHandler):
+    """Runs a function over the video, or shows what a generator yields.
+
+    Args:
+        callable: `fn(picture, *additional_inputs)`, sync or async: a picture in, anything
+            `video_emit` may return out. Pictures are uint8 arrays of shape `(height, width, 3)`,
+            `bgr24`. Or, with `mode="receive"`, `fn(*additional_inputs)`, a sync or async generator
+            of what `video_emit` may return.
+        fps: Pictures per second: those that are processed at most, or those that a generator is
+            asked for.
+        skip_frames: Whether a slow filter gets the latest picture alone. Otherwise a few are
+            queued, so that an occasional slow call loses none.
+    """
+
+    carried_settings = (*StreamHandlerBase.carried_settings, "skip_frames")
+
+    def __init__(
+        self, callable: Callable[..., Any], fps: int = 30, skip_frames: bool = False
+    ) -> None:
+        super().__init__(callable, "video_", fps=fps)
+        self.skip_frames = skip_frames
+
+    def copy(self) -> Self:
+        """Make the handler of one session."""
+        return type(self)(self.callable, self.fps, self.skip_frames).take_settings(self)
+
+
+class AudioGeneratorHandler(AudioFunctionHandler):
     """Plays what a generator of audio yields.
 
     Args:
@@ -202,15 +218,11 @@ class AudioGeneratorHandler(_GeneratorHandler):
     """
 
     def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
+        _check_generator(callable)
         super().__init__(callable, **options)
-        self.emit = self._next
-
-    def copy(self) -> AudioGeneratorHandler:
-        """Make the handler of one session."""
-        return self._with_settings(type(self)(self.callable, **self._options))
 
 
-class VideoGeneratorHandler(_GeneratorHandler):
+class VideoGeneratorHandler(_FunctionHandler):
     """Shows what a generator of pictures yields, at `fps` pictures per second at most.
 
     Args:
@@ -220,12 +232,20 @@ class VideoGeneratorHandler(_GeneratorHandler):
     """
 
     def __init__(self, callable: Callable[..., Any], **options: Any) -> None:
-        super().__init__(callable, **options)
-        self.video_emit = self._next
+        _check_generator(callable)
+        super().__init__(callable, "video_", **options)
 
-    def copy(self) -> VideoGeneratorHandler:
+    def copy(self) -> Self:
         """Make the handler of one session."""
-        return self._with_settings(type(self)(self.callable, **self._options))
+        return type(self)(self.callable, **self._options).take_settings(self)
+
+
+def _check_generator(function: Any) -> None:
+    if not Function(function, leading=0).is_any_generator:
+        raise ConfigurationError(
+            f"{function!r} is not a generator: with mode='receive' nothing comes in, so a "
+            "function must yield what is to be sent"
+        )
 
 
 def as_handler(handler: Any, modality: Modality, mode: Mode) -> StreamHandlerBase:
@@ -245,12 +265,15 @@ def as_handler(handler: Any, modality: Modality, mode: Mode) -> StreamHandlerBas
         raise ConfigurationError(
             f"{type(made).__name__}.__init__ must call super().__init__() first"
         )
-    missing = [
-        name for name in _needed_methods(modality, mode) if not callable(getattr(made, name, 0))
-    ]
-    # A filter's result is its output: it has no method to emit.
-    if isinstance(made, _FilterHandler) and mode == "send-receive":
-        missing = [name for name in missing if not name.endswith("emit")]
+    missing = [name for name in _needed_methods(modality, mode) if not implements(made, name)]
+    if isinstance(made, _FunctionHandler):
+        if made.is_generator and mode != "receive":
+            raise ConfigurationError(
+                f"{made.callable!r} is a generator; generators serve with mode='receive'"
+            )
+        # A filter's result is its output: it has no method to emit.
+        if not made.is_generator and mode == "send-receive":
+            missing = [name for name in missing if not name.endswith("emit")]
     if missing:
         raise ConfigurationError(
             f"modality={modality!r} with mode={mode!r} needs a handler with "

@@ -59,16 +59,16 @@ class Message:
     data: Any = None
 
 
-def build_message(type: str, data: Any = None) -> str:
+def build_message(type: str, data: Any = None, **more: Any) -> str:
     """Build the JSON text of a message.
 
     `error` and `warning` carry their text a second time as `message`, where FastRTC's clients
-    look for it.
+    look for it. `more` is for what a type says beside its data.
 
     Raises:
         MessageError: If the data cannot be written as JSON.
     """
-    message: dict[str, Any] = {"type": type, "data": data}
+    message: dict[str, Any] = {"type": type, "data": data, **more}
     if type in ("error", "warning"):
         message["message"] = data
     try:

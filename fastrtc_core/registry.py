@@ -7,20 +7,29 @@ whatever happened in between.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import re
 import secrets
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from .errors import (
     ConcurrencyLimitError,
     DuplicateSessionError,
     MalformedOfferError,
+    QueueFullError,
     UnavailableError,
     UnknownSessionError,
 )
-from .session import CloseReason, Session
+from .session import CloseReason, OutputHub, Session
+
+MAX_WAITERS = 256
+"""How many may wait for an id that nobody has offered yet."""
+
+ENTERING_PER_ADDRESS = 256
+"""How many may be on the way in from one client address."""
 
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -30,11 +39,13 @@ class Slot:
 
     Attributes:
         session: The session once there is one.
+        outputs: The additional outputs of that session, for whoever subscribes to them before.
     """
 
     def __init__(self, id: str) -> None:
         self.id = id
         self.session: Session | None = None
+        self.outputs = OutputHub()
         self.task: asyncio.Task[object] | None = None
         self.loop = asyncio.get_running_loop()
         self.ended = asyncio.Event()
@@ -43,6 +54,7 @@ class Slot:
     def attach(self, session: Session) -> None:
         """Name the session; one that was stopped in the meantime ends at once."""
         self.session = session
+        session.outputs = self.outputs
         if self._stopped is not None:
             session.stop(self._stopped)
 
@@ -53,17 +65,61 @@ class Slot:
             self.session.stop(reason)
 
 
+class Entering:
+    """Counts who is on the way in, by address, so that no one address takes all room there.
+
+    Args:
+        limit: How many may be on the way in from one address; `None` for any number.
+    """
+
+    def __init__(self, limit: int | None = ENTERING_PER_ADDRESS) -> None:
+        self.limit = limit
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._counts.total()
+
+    @contextmanager
+    def count(self, address: str | None) -> Iterator[None]:
+        """Count somebody for as long as the context lasts; `None` is an address nobody knows.
+
+        Raises:
+            ConcurrencyLimitError: If there are too many from this address already.
+        """
+        network = _network(address)
+        with self._lock:
+            if network and self.limit is not None and self._counts[network] >= self.limit:
+                raise ConcurrencyLimitError(
+                    "Too many connect at once from this address; try again in some seconds",
+                    limit=self.limit,
+                )
+            self._counts[network] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._counts[network] -= 1
+                if not self._counts[network]:
+                    del self._counts[network]
+
+
 class Registry:
     """The sessions of one stream, over all of its transports.
 
     Args:
         concurrency_limit: How many there may be at once; `None` for any number.
+        entering: Counts those that have no session yet.
     """
 
-    def __init__(self, concurrency_limit: int | None = None) -> None:
+    def __init__(
+        self, concurrency_limit: int | None = None, entering: Entering | None = None
+    ) -> None:
         self.concurrency_limit = concurrency_limit
+        self.entering = Entering() if entering is None else entering
         self._slots: dict[str, Slot] = {}
         self._draining = False
+        self._awaited: dict[asyncio.Future[OutputHub], str] = {}
         # Slots may be taken on several event loops: a Gradio UI has one of its own.
         self._lock = threading.Lock()
 
@@ -92,6 +148,7 @@ class Registry:
         finally:
             with self._lock:
                 del self._slots[slot.id]
+            slot.outputs.end()
             slot.ended.set()
 
     def session(self, id: str) -> Session:
@@ -104,6 +161,42 @@ class Registry:
         if slot is None or slot.session is None:
             raise UnknownSessionError(f"no session has the id {id!r}")
         return slot.session
+
+    def outputs(self, id: str) -> OutputHub:
+        """The additional outputs of the session with this id, from the time its offer was taken.
+
+        Raises:
+            UnknownSessionError: If there is none.
+        """
+        slot = self._slots.get(id)
+        if slot is None:
+            raise UnknownSessionError(f"no session has the id {id!r}")
+        return slot.outputs
+
+    async def wait_for_outputs(self, id: str, timeout: float) -> OutputHub:
+        """The same, for who is earlier than the offer.
+
+        Raises:
+            UnknownSessionError: If no offer with this id was taken within `timeout` s.
+            QueueFullError: If too many wait.
+        """
+        if not _ID.fullmatch(id):
+            raise UnknownSessionError(f"no session can have the id {id[:200]!r}")
+        offered: asyncio.Future[OutputHub] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            if id in self._slots:
+                return self._slots[id].outputs
+            if len(self._awaited) >= MAX_WAITERS:
+                raise QueueFullError(f"{MAX_WAITERS} callers wait for a session already")
+            self._awaited[offered] = id
+        try:
+            async with asyncio.timeout(timeout):
+                return await offered
+        except TimeoutError:
+            raise UnknownSessionError(f"nobody has offered the id {id!r}") from None
+        finally:
+            with self._lock:
+                del self._awaited[offered]
 
     def stop(self, id: str, reason: CloseReason) -> None:
         """End a session; safe from any thread.
@@ -135,22 +228,47 @@ class Registry:
             for slot in slots:
                 await _ended(slot)
 
-    def _take(self, id: str | None) -> Slot:
+    def check(self, id: str | None = None) -> None:
+        """Raise what taking a slot with this id would raise now, before any work is done for it."""
         if id is not None and not _ID.fullmatch(id):
             raise MalformedOfferError("webrtc_id must be 1 to 128 visible ASCII characters")
+        if self._draining:
+            raise UnavailableError("the server is shutting down")
+        if id in self._slots:
+            raise DuplicateSessionError(f"the id {id!r} is taken")
+        if self.concurrency_limit is not None and len(self) >= self.concurrency_limit:
+            raise ConcurrencyLimitError(
+                "the server is full; try again later",
+                limit=self.concurrency_limit,
+            )
+
+    def _take(self, id: str | None) -> Slot:
         with self._lock:
-            if self._draining:
-                raise UnavailableError("the server is shutting down")
-            if id in self._slots:
-                raise DuplicateSessionError(f"the id {id!r} is taken")
-            if self.concurrency_limit is not None and len(self) >= self.concurrency_limit:
-                raise ConcurrencyLimitError(
-                    "the server is full; try again later",
-                    limit=self.concurrency_limit,
-                )
+            self.check(id)
             slot = Slot(id or secrets.token_urlsafe(16))
             self._slots[slot.id] = slot
+            for offered, awaited in self._awaited.items():
+                if awaited == slot.id and not offered.get_loop().is_closed():
+                    offered.get_loop().call_soon_threadsafe(_announce, offered, slot.outputs)
             return slot
+
+
+def _announce(offered: asyncio.Future[OutputHub], outputs: OutputHub) -> None:
+    if not offered.done():
+        offered.set_result(outputs)
+
+
+def _network(address: str | None) -> str:
+    """What one client has: an IPv4 address, or a /64 of IPv6 (RFC 6177)."""
+    try:
+        parsed = ipaddress.ip_address((address or "").split("%")[0])
+    except ValueError:
+        return address or ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _stop(slot: Slot, reason: CloseReason) -> None:

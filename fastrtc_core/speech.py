@@ -13,7 +13,8 @@ class Playback(NamedTuple):
 
     Attributes:
         heard: How much of its audio was sent to the client, in s.
-        text: The sentences of which something was sent; empty where audio was said, not text.
+        text: The sentences of which something was sent, as they were written; empty where audio
+            was said, not text.
         interrupted: Whether it ended before everything was sent.
         error: What its source raised, if it did.
     """

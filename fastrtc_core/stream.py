@@ -9,18 +9,21 @@ from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
+from .context import Caller
 from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .functions import Modality, Mode, as_handler
 from .handler import StreamHandlerBase
 from .media.jitter import JitterStatistics
+from .origins import OriginRule
 from .outputs import AdditionalOutputs
-from .registry import Registry
+from .registry import ENTERING_PER_ADDRESS, Entering, Registry
 from .runs import RunOptions, RunResult, run_source
 from .runs.sinks import Sink
 from .session import CloseReason, Hooks
 from .sources import Channels, SourceInterface
 from .speech import Speech
 from .webrtc import ice
+from .webrtc.addresses import candidate_filter
 from .webrtc.manager import PeerManager, PeerOptions
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
 from .websocket.manager import SocketManager
@@ -35,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 DRAIN_TIMEOUT = 10.0
 """How long in s a server that shuts down waits for its sessions to end."""
+OUTPUT_TIMEOUT = 10.0
+"""How long in s an application waits for a session, and for its first outputs, by default."""
 
 
 Transport = Literal["webrtc", "websocket", "telephone", "realtime"]
@@ -61,7 +66,10 @@ class Stream:
             session gets a copy of it.
         modality: `audio`, `video` or `audio-video`.
         mode: What the client does: `send-receive`, `send` or `receive`.
-        concurrency_limit: Sessions at once; `None` for any number.
+        concurrency_limit: Sessions at once; `None` for any number. `"default"` is one, as in
+            FastRTC.
+        connecting_per_address: How many one client address may be opening at once; `None` for any
+            number.
         time_limit: Longest session in s; `None` for any length.
         rtc_configuration: ICE servers for the client: an `RTCConfiguration` dict, a list of
             servers, or a sync or async function that returns either. None by default.
@@ -77,6 +85,9 @@ class Stream:
         udp_port_range: First and last UDP port for media; any by default.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
+        allowed_candidates: Networks such as `["10.0.0.0/8"]`. Of the addresses that a client names,
+            the server sends checks to those within them; by default to public ones, and to private
+            ones while it has no public address itself.
         audio_options: How the audio that is sent is encoded; or a sync or async function that takes
             the `Context` of a session and returns that.
         video_options: The same for video.
@@ -92,41 +103,41 @@ class Stream:
         *,
         modality: Modality = "audio",
         mode: Mode = "send-receive",
-        concurrency_limit: int | None = None,
+        concurrency_limit: int | Literal["default"] | None = None,
+        connecting_per_address: int | None = ENTERING_PER_ADDRESS,
         time_limit: float | None = None,
         rtc_configuration: ice.RtcConfigurationSource = None,
         server_rtc_configuration: ice.RtcConfigurationSource = None,
         track_constraints: Mapping[str, Any] | None = None,
-        additional_inputs: Sequence[gradio.components.Component] = (),
-        additional_outputs: Sequence[gradio.components.Component] = (),
+        additional_inputs: Sequence[gradio.components.Component] | None = None,
+        additional_outputs: Sequence[gradio.components.Component] | None = None,
         additional_outputs_handler: Callable[..., Any] | None = None,
         ui_args: UIArgs | None = None,
         on_connect: Callable[..., Any] | None = None,
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
         advertised_address: str | None = None,
+        allowed_candidates: Sequence[str] | None = None,
         audio_options: OptionsSource[AudioOptions] = None,
         video_options: OptionsSource[VideoOptions] = None,
     ) -> None:
         _check_choice("modality", modality, get_args(Modality))
         _check_choice("mode", mode, get_args(Mode))
-        if concurrency_limit is not None and concurrency_limit < 1:
-            raise ConfigurationError("concurrency_limit must be at least 1, or None for no limit")
         if time_limit is not None and time_limit <= 0:
             raise ConfigurationError("time_limit must be a positive number of seconds, or None")
         self.modality: Modality = modality
         self.mode: Mode = mode
         self.handler = as_handler(handler, modality, mode)
-        self.concurrency_limit = concurrency_limit
+        self.concurrency_limit = _limit(concurrency_limit)
         self.time_limit = time_limit
         self.rtc_configuration = rtc_configuration
         self.server_rtc_configuration = server_rtc_configuration
         self.track_constraints = track_constraints
-        self.additional_inputs = list(additional_inputs)
-        self.additional_outputs = list(additional_outputs)
+        self.additional_inputs = list(additional_inputs or ())
+        self.additional_outputs = list(additional_outputs or ())
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
-        self._registry = Registry(concurrency_limit)
+        self._registry = Registry(self.concurrency_limit, Entering(connecting_per_address))
         hooks = Hooks(on_connect, on_disconnect)
         self._runs = RunOptions(mode == "send-receive", time_limit, hooks)
         self._sockets = SocketManager(
@@ -142,6 +153,7 @@ class Stream:
                 rtc_configuration=server_rtc_configuration,
                 udp_ports=_port_range(udp_port_range),
                 advertised_address=advertised_address,
+                may_check=candidate_filter(allowed_candidates, advertised_address),
                 audio=audio_options,
                 video=video_options,
                 hooks=hooks,
@@ -164,6 +176,8 @@ class Stream:
         *,
         transports: Collection[Transport] = get_args(Transport),
         origins: Sequence[str] | None = None,
+        allowed_hosts: Sequence[str] | None = None,
+        user: Depends | Callable[..., Any] | None = None,
         telephone: TelephoneOptions | None = None,
     ) -> None:
         """Add the routes to an app: of WebRTC, WebSockets, telephone calls, and the Realtime API.
@@ -174,35 +188,39 @@ class Stream:
             app: The app.
             path: Prefix of the routes, such as `/voice`.
             tags: Tags of the routes in the OpenAPI document.
-            dependencies: Dependencies of every route, for authentication.
+            dependencies: Dependencies of every route, for authentication. The script of the browser
+                client alone is public.
             transports: Which there are; all by default. Only WebRTC has video.
-            origins: Origins of the pages that may open WebSockets, such as `https://example.org`;
-                `["*"]` for all. By default those of the same host and port.
+            origins: Origins of further pages that may open sessions, such as `https://example.org`;
+                `["*"]` for all. Those of the same host and port always may.
+            allowed_hosts: Names of this server, such as `example.org` or `*.example.org`; requests
+                to other names are then refused. By default only pages are that come without https,
+                and by a public name, to a private address: their name was made to lead here.
+            user: A dependency, `Depends(f)` or `f`, whose result is the `user` of the context.
             telephone: How calls are taken.
 
         Raises:
-            ConfigurationError: If a transport is unknown.
+            ConfigurationError: If a transport is unknown, or an argument makes no sense.
         """
         for transport in transports:
             _check_choice("transports", transport, get_args(Transport))
         # Imported here: FastAPI is a third of the time that importing this package takes, and of no
         # use to a process that only connects to a stream.
-        from fastapi import APIRouter
-
+        from .door import Door
         from .webrtc import routes as webrtc
         from .websocket import routes as websocket
         from .websocket import telephone as calls
 
-        router = APIRouter(prefix=path.rstrip("/"), tags=tags, dependencies=dependencies)
+        door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
         if "webrtc" in transports:
-            webrtc.add_routes(router, self._peers.handle, self.client_rtc_configuration)
+            webrtc.add_routes(door, self._peers.handle, self.client_rtc_configuration)
         if "websocket" in transports and "audio" in self.modality:
-            websocket.add_offer_route(router, self._sockets.serve, origins)
+            websocket.add_offer_route(door, self._sockets.serve)
         if "realtime" in transports and "audio" in self.modality:
-            websocket.add_realtime_route(router, self._sockets.serve_realtime, origins)
+            websocket.add_realtime_route(door, self._sockets.serve_realtime)
         if "telephone" in transports and "audio" in self.modality:
-            calls.add_routes(router, self._sockets.serve_call, telephone or TelephoneOptions())
-        app.include_router(router)
+            calls.add_routes(door, self._sockets.serve_call, telephone or TelephoneOptions())
+        door.open(app)
         app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
 
     @cached_property
@@ -222,14 +240,29 @@ class Stream:
             ) from None
         return build_ui(self)
 
-    async def offer(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def offer(
+        self,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        user: Any = None,
+        address: str | None = None,
+    ) -> dict[str, Any]:
         """Serve the body of an offer or candidate; what `mount` does for each request.
+
+        Which pages may send it is up to the caller.
+
+        Args:
+            body: The JSON body.
+            headers: Of the request, for the context.
+            user: For the context.
+            address: The IP address of the client, for `connecting_per_address`.
 
         Returns:
             The answer, or the body of a refusal: `{"status": "failed", "meta": {…}}`.
         """
         try:
-            return await self._peers.handle(body, headers)
+            return await self._peers.handle(body, Caller(headers or {}, address, user))
         except OfferError as error:
             return error.body()
 
@@ -299,24 +332,52 @@ class Stream:
         """
         self._registry.session(webrtc_id).handler.set_args(args)
 
-    def fetch_latest_output(self, webrtc_id: str) -> AdditionalOutputs:
-        """The latest additional outputs of a session.
+    async def fetch_latest_output(
+        self, webrtc_id: str, timeout: float = OUTPUT_TIMEOUT
+    ) -> AdditionalOutputs:
+        """The latest additional outputs of a session; waits for the first.
+
+        Args:
+            webrtc_id: The session; known from the moment that its offer was taken.
+            timeout: Longest wait in s.
 
         Raises:
-            UnknownSessionError: If there is no such session, or it has put out nothing yet.
+            UnknownSessionError: If there is no such session, or it ends before the first.
+            TimeoutError: If there are none after `timeout` s.
         """
-        latest = self._registry.session(webrtc_id).outputs.latest
-        if latest is None:
-            raise UnknownSessionError(f"session {webrtc_id!r} has put out nothing yet")
-        return latest
+        hub = self._registry.outputs(webrtc_id)
+        latest = await hub.fetch(timeout)
+        if latest is not None:
+            return latest
+        if hub.ended:
+            raise UnknownSessionError(f"session {webrtc_id!r} has ended and put out nothing")
+        raise TimeoutError(f"session {webrtc_id!r} has put out nothing within {timeout:g} s")
 
     def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
-        """Yields every additional output of a session from now on until it ends.
+        """Yields every additional output of a session until it ends.
+
+        It may be called from the moment that the offer with this id was taken. What was put out
+        while nobody subscribed, up to 64 outputs, is yielded first.
 
         Raises:
             UnknownSessionError: At the call, if there is no such session.
         """
-        return self._registry.session(webrtc_id).outputs.subscribe()
+        return self._registry.outputs(webrtc_id).subscribe()
+
+    async def wait_for_output_stream(
+        self, webrtc_id: str, timeout: float = OUTPUT_TIMEOUT
+    ) -> AsyncIterator[AdditionalOutputs]:
+        """`output_stream` for a caller that may be earlier than the offer.
+
+        Args:
+            webrtc_id: The id that the client is going to offer.
+            timeout: Longest wait in s.
+
+        Raises:
+            UnknownSessionError: If no offer with this id was taken within `timeout` s.
+            QueueFullError: If 256 callers wait already.
+        """
+        return (await self._registry.wait_for_outputs(webrtc_id, timeout)).subscribe()
 
     def say(
         self, webrtc_id: str, source: Any, *, priority: int = 0, interruptible: bool = True
@@ -368,6 +429,16 @@ class Stream:
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def _limit(limit: Any) -> int | None:
+    if limit == "default":
+        return 1
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise ConfigurationError(
+            "concurrency_limit must be at least 1, or None for no limit, or 'default' for 1"
+        )
+    return limit
 
 
 def _port_range(ports: tuple[int, int] | None) -> range | None:

@@ -1,6 +1,9 @@
 # Sourced by the other scripts: a virtual environment in .venv, with the extras they need.
 #
 #   ensure_env EXTRA...   make .venv if need be, and install the project with these extras
+#   ensure_env_of WHICH EXTRA...
+#                         the same with the "newest" or the "lowest" versions that pyproject.toml
+#                         allows, in .venv-newest or .venv-lowest; sets venv_python to it
 #   venv_python           path of the environment's interpreter
 #
 # What is installed is stamped with a hash of pyproject.toml, one stamp per extra, so that pip runs
@@ -74,4 +77,52 @@ ensure_env() {
     "$venv_python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" ||
         die "pip could not install fastrtc-core[$extras]; its own message stands above"
     for extra in "${missing[@]}"; do printf '%s\n' "$stamp" >"$venv_dir/.stamp-$extra"; done
+}
+
+# --- The newest and the lowest versions ----------------------------------------------------------
+
+# Prints the path of an interpreter that runs: PYTHON if it is set, pythonX.Y of PATH, or one of
+# pyenv's, whose commands do not run as long as pyenv is set to another version.
+find_python() {
+    local candidate version=$1 candidates
+    candidates=("python$version" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$version".*/bin/python)
+    [[ -z ${PYTHON:-} ]] || candidates=("$PYTHON")
+    for candidate in "${candidates[@]}"; do
+        if "$candidate" -c '' 2>/dev/null; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    die "no ${PYTHON:-Python $version} that runs was found" \
+        "Install Python $version, or name an interpreter: PYTHON=/path/to/python$version $0"
+}
+
+# pip can only resolve to the highest versions; uv does both, and both then come from one resolver.
+ensure_uv() {
+    [[ -x .venv/bin/uv ]] || .venv/bin/python -m pip install --quiet uv ||
+        die "pip could not install uv; its own message stands above"
+}
+
+ensure_env_of() {
+    local which=$1 version resolution stamp extras python
+    shift
+    extras=$(IFS=, && printf '%s' "$*")
+    case $which in
+        newest) version=3.13 resolution=highest ;;
+        lowest) version=3.11 resolution=lowest-direct ;;
+    esac
+    venv_dir=.venv-$which venv_python=.venv-$which/bin/python
+    # What is newest changes from day to day.
+    stamp="$(env_stamp) $extras ${PYTHON:-} $([[ $which == lowest ]] || date +%F)"
+    [[ -x $venv_python && "$(cat "$venv_dir/.stamp" 2>/dev/null)" == "$stamp" ]] && return
+
+    python=$(find_python "$version") || exit 1
+    ensure_uv
+    say "Making $venv_dir with $("$python" -V) and the $which versions of fastrtc-core[$extras]"
+    .venv/bin/uv venv --quiet --clear --python "$python" "$venv_dir" ||
+        die "uv could not make $venv_dir"
+    .venv/bin/uv pip install --quiet --python "$venv_python" --resolution "$resolution" \
+        --editable ".[$extras]" ||
+        die "uv could not install fastrtc-core[$extras]; its own message stands above"
+    printf '%s\n' "$stamp" >"$venv_dir/.stamp"
 }

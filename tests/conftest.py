@@ -23,8 +23,10 @@ from aiortc import RTCPeerConnection
 
 from fastrtc_core.testing import VirtualClockLoop
 
-GRACE = 3.0
-"""How long in s threads and sockets may take to go after a test."""
+from . import machine, schedule
+
+GRACE = 10.0
+"""How long in s threads and sockets may take to go after a test, on the slowest machine."""
 
 _connections: weakref.WeakSet[RTCPeerConnection] = weakref.WeakSet()
 _original_init = RTCPeerConnection.__init__
@@ -38,9 +40,22 @@ def _noting_init(self: RTCPeerConnection, *args: Any, **kwargs: Any) -> None:
 RTCPeerConnection.__init__ = _noting_init  # type: ignore[method-assign]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--soak", action="store_true", help="run the tests marked soak, and only these"
+    )
+    parser.addoption(
+        "--real-time", action="store_true", help="put no folder as a whole on virtual time"
+    )
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "virtual_clock: run on virtual time")
+    config.addinivalue_line("markers", "real_time: on the wall clock in a folder on virtual time")
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
+    config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
+    config.pluginmanager.register(schedule)
+    config.pluginmanager.register(machine)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from fastrtc_core import (
+    AdditionalOutputs,
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
     AudioFrame,
+    AudioVideoStreamHandler,
     CloseReason,
     CloseStream,
     ConfigurationError,
@@ -32,6 +34,7 @@ from fastrtc_core.functions import (
     as_handler,
     pick_arguments,
 )
+from fastrtc_core.handler import implements
 from fastrtc_core.testing import connect, tone
 
 from .webrtc.support import eventually
@@ -253,7 +256,7 @@ async def test_every_kind_of_generator_is_played_to_its_end(name: str) -> None:
     """What it yields is heard; then the client is told, and the session ends."""
     handler = as_handler(GENERATORS[name], "audio", "receive")
     assert isinstance(handler, AudioGeneratorHandler)
-    async with connect(handler, receives=frozenset()) as peer:
+    async with connect(handler, receives=frozenset(), args=[]) as peer:
         await eventually(lambda: peer.close_reason)
     assert peer.close_reason is CloseReason.CLOSE_STREAM
     assert peer.of_type("end_stream") == ["The stream has finished."]
@@ -343,6 +346,58 @@ class AvHandler(AsyncAudioVideoStreamHandler):
         return AvHandler()
 
 
+class AudioReceiveOnly(StreamHandler):
+    """For `mode="receive"`: nothing comes in."""
+
+    def emit(self) -> None: ...
+
+    def copy(self) -> AudioReceiveOnly:
+        return AudioReceiveOnly()
+
+
+class AudioSendOnly(AsyncStreamHandler):
+    """For `mode="send"`: nothing goes out."""
+
+    async def receive(self, frame: AudioFrame) -> None: ...
+
+    def copy(self) -> AudioSendOnly:
+        return AudioSendOnly()
+
+
+class AvReceiveOnly(AudioVideoStreamHandler):
+    def emit(self) -> None: ...
+
+    def video_emit(self) -> None: ...
+
+    def copy(self) -> AvReceiveOnly:
+        return AvReceiveOnly()
+
+
+class AvSendOnly(AsyncAudioVideoStreamHandler):
+    async def receive(self, frame: AudioFrame) -> None: ...
+
+    async def video_receive(self, frame: Any) -> None: ...
+
+    def copy(self) -> AvSendOnly:
+        return AvSendOnly()
+
+
+class VideoOnly(AsyncAudioVideoStreamHandler):
+    """A class for video alone, both ways."""
+
+    async def video_receive(self, frame: Any) -> None: ...
+
+    async def video_emit(self) -> None: ...
+
+    def copy(self) -> VideoOnly:
+        return VideoOnly()
+
+
+class Empty(AsyncAudioVideoStreamHandler):
+    def copy(self) -> Empty:
+        return Empty()
+
+
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "audio-video")
 MODES: tuple[Mode, ...] = ("send-receive", "send", "receive")
 
@@ -354,7 +409,28 @@ KINDS: dict[str, Callable[[], Any]] = {
     "generator": lambda: beeps,
     "async generator": lambda: beeps_later,
     "VideoStreamHandler": lambda: VideoStreamHandler(negate),
+    "VideoStreamHandler of a generator": lambda: VideoStreamHandler(beeps, fps=60),
+    "VideoGeneratorHandler": lambda: VideoGeneratorHandler(beeps_later),
+    "AudioFunctionHandler": lambda: AudioFunctionHandler(negate),
+    "AudioFunctionHandler of a generator": lambda: AudioFunctionHandler(beeps_later),
+    "AudioGeneratorHandler": lambda: AudioGeneratorHandler(beeps),
+    "audio receive-only class": AudioReceiveOnly,
+    "audio send-only class": AudioSendOnly,
+    "audio-video receive-only class": AvReceiveOnly,
+    "audio-video send-only class": AvSendOnly,
+    "video class": VideoOnly,
+    "empty class": Empty,
 }
+
+
+def lacks(*methods: str) -> str:
+    return f"needs a handler with {' and '.join(methods)}; "
+
+
+def three(*modalities: tuple[str, str, str]) -> list[str]:
+    """Of audio, video, and both: for each of the three modes."""
+    return [reason for modality in modalities for reason in modality]
+
 
 NO_VIDEO = "needs a handler with video_"
 NO_AUDIO = "needs a handler with {}; VideoStreamHandler has none"
@@ -382,6 +458,73 @@ TABLE: dict[str, list[str]] = {
         NO_AUDIO.format("receive"),
         NO_AUDIO.format("emit and video_emit"),
     ],
+    "VideoStreamHandler of a generator": three(
+        (GENERATOR, GENERATOR, lacks("emit")),
+        (GENERATOR, GENERATOR, ""),
+        (GENERATOR, GENERATOR, lacks("emit")),
+    ),
+    "VideoGeneratorHandler": three(
+        (GENERATOR, GENERATOR, lacks("emit")),
+        (GENERATOR, GENERATOR, ""),
+        (GENERATOR, GENERATOR, lacks("emit")),
+    ),
+    "AudioFunctionHandler": three(
+        ("", "", lacks("emit")),
+        (lacks("video_receive"), lacks("video_receive"), lacks("video_emit")),
+        (lacks("video_receive"), lacks("video_receive"), lacks("emit", "video_emit")),
+    ),
+    "AudioFunctionHandler of a generator": three(
+        (GENERATOR, GENERATOR, ""),
+        (GENERATOR, GENERATOR, lacks("video_emit")),
+        (GENERATOR, GENERATOR, lacks("video_emit")),
+    ),
+    "AudioGeneratorHandler": three(
+        (GENERATOR, GENERATOR, ""),
+        (GENERATOR, GENERATOR, lacks("video_emit")),
+        (GENERATOR, GENERATOR, lacks("video_emit")),
+    ),
+    "audio receive-only class": three(
+        (lacks("receive"), lacks("receive"), ""),
+        (lacks("video_receive", "video_emit"), lacks("video_receive"), lacks("video_emit")),
+        (
+            lacks("receive", "video_receive", "video_emit"),
+            lacks("receive", "video_receive"),
+            lacks("video_emit"),
+        ),
+    ),
+    "audio send-only class": three(
+        (lacks("emit"), "", lacks("emit")),
+        (lacks("video_receive", "video_emit"), lacks("video_receive"), lacks("video_emit")),
+        (
+            lacks("emit", "video_receive", "video_emit"),
+            lacks("video_receive"),
+            lacks("emit", "video_emit"),
+        ),
+    ),
+    "audio-video receive-only class": three(
+        (lacks("receive"), lacks("receive"), ""),
+        (lacks("video_receive"), lacks("video_receive"), ""),
+        (lacks("receive", "video_receive"), lacks("receive", "video_receive"), ""),
+    ),
+    "audio-video send-only class": three(
+        (lacks("emit"), "", lacks("emit")),
+        (lacks("video_emit"), "", lacks("video_emit")),
+        (lacks("emit", "video_emit"), "", lacks("emit", "video_emit")),
+    ),
+    "video class": three(
+        (lacks("receive", "emit"), lacks("receive"), lacks("emit")),
+        ("", "", ""),
+        (lacks("receive", "emit"), lacks("receive"), lacks("emit")),
+    ),
+    "empty class": three(
+        (lacks("receive", "emit"), lacks("receive"), lacks("emit")),
+        (lacks("video_receive", "video_emit"), lacks("video_receive"), lacks("video_emit")),
+        (
+            lacks("receive", "emit", "video_receive", "video_emit"),
+            lacks("receive", "video_receive"),
+            lacks("emit", "video_emit"),
+        ),
+    ),
 }
 
 
@@ -520,3 +663,113 @@ def test_an_audio_filter_has_one_rate_unless_told_otherwise() -> None:
     assert (handler.input_sample_rate, handler.output_sample_rate) == (16000, 16000)
     handler = AudioFunctionHandler(negate, input_sample_rate=16000, output_sample_rate=24000)
     assert (handler.input_sample_rate, handler.output_sample_rate) == (16000, 24000)
+
+
+# Inputs that nobody has sent yet
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("required", [False, True])
+async def test_a_filter_asks_for_its_inputs(is_async: bool, required: bool) -> None:
+    """Once; no frame waits for the answer, and only without what it requires it is not called."""
+
+    def optional(frame: Any, a: Any = "A") -> Any:
+        return AdditionalOutputs(a)
+
+    def must(frame: Any, a: Any) -> Any:
+        return AdditionalOutputs(a)
+
+    function = must if required else optional
+
+    async def function_later(frame: Any, *args: Any) -> Any:
+        return function(frame, *args)
+
+    functools.update_wrapper(function_later, function)
+    async with connect(filter_of(function_later if is_async else function)) as peer:
+        outputs = peer.session.outputs
+        for _ in range(3):
+            peer.push(FRAME)
+            await peer.session.wait_until_heard()
+        assert peer.of_type("send_input") == [[]]
+        assert (outputs.latest is None) == required
+        peer.send([7], type="send_input")
+        peer.push(FRAME)
+        await peer.session.wait_until_heard()
+        assert outputs.latest is not None
+        assert outputs.latest.args == (7,)
+        assert peer.of_type("send_input") == [[]]
+
+
+@pytest.mark.virtual_clock
+async def test_a_filter_that_needs_what_nobody_can_give_says_so() -> None:
+    """A client that cannot be asked gets an error, and not silence for ever."""
+    async with connect(filter_of(with_required)) as peer:
+        peer.asks = False
+        peer.push(FRAME)
+        await peer.session.wait_until_heard()
+        assert peer.of_type("send_input") == []
+        assert peer.of_type("error") == ["The server failed in receive."]
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_generator_asks_for_inputs_with_defaults(answers: bool) -> None:
+    """It waits for a second; then the defaults serve."""
+    given: list[Any] = []
+
+    async def generator(a: Any = "A") -> AsyncIterator[Any]:
+        given.append((asyncio.get_running_loop().time(), a))
+        yield None
+
+    handler = as_handler(generator, "audio", "receive")
+    start = asyncio.get_running_loop().time()
+    async with connect(handler, receives=frozenset()) as peer:
+        await asyncio.sleep(0.5)
+        assert peer.of_type("send_input") == [[]]
+        if answers:
+            peer.send([7], type="send_input")
+        await asyncio.sleep(0.6)
+    assert given == [(pytest.approx(start + (0.5 if answers else 1)), 7 if answers else "A")]
+
+
+async def test_a_session_that_ends_while_it_asks_leaves_nothing_behind() -> None:
+    """A sync generator waits on its thread; the fixture finds what would be left."""
+
+    def generator(a: Any) -> Iterator[Any]:
+        yield None
+
+    handler = as_handler(generator, "audio", "receive")
+    before = asyncio.all_tasks()
+    async with connect(handler, receives=frozenset()) as peer:
+        await eventually(lambda: peer.of_type("send_input"))
+    await eventually(lambda: asyncio.all_tasks() == before)
+
+
+# Wrappers of generators
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("wrap", [AudioFunctionHandler, AudioGeneratorHandler])
+@pytest.mark.parametrize("function", [beeps, beeps_later])
+async def test_a_generator_may_be_wrapped_as_audio(wrap: Any, function: Any) -> None:
+    """With the options of its wrapper, in each session."""
+    handler = as_handler(wrap(function, output_sample_rate=16000), "audio", "receive")
+    async with connect(handler, receives=frozenset(), args=[]) as peer:
+        assert peer.session.handler.output_sample_rate == 16000
+        for _ in range(50):
+            await asyncio.sleep(0.02)
+            await asyncio.to_thread(lambda: None)  # a sync generator has a thread of its own
+    assert peer.close_reason is CloseReason.CLOSE_STREAM
+    assert peer.heard
+
+
+def test_a_handler_without_a_method_is_not_asked_for_frames() -> None:
+    """What a class leaves out counts as missing, what it inherits from one that has it does not."""
+
+    class Speaks(AvReceiveOnly):
+        pass
+
+    assert implements(Speaks(), "emit")
+    assert not implements(Speaks(), "receive")
+    assert not implements(Speaks(), "no_such_method")

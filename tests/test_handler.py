@@ -24,6 +24,9 @@ from fastrtc_core import (
     StreamHandlerBase,
 )
 from fastrtc_core.testing import connect
+from fastrtc_core.websocket.dialect import JsonDialect
+from fastrtc_core.websocket.realtime.dialect import RealtimeDialect
+from fastrtc_core.websocket.telephony import CallDialect
 
 from .webrtc.support import eventually
 
@@ -119,16 +122,16 @@ def test_every_documented_method_is_there(handler: type[StreamHandlerBase]) -> N
     ("handler", "abstract"),
     [
         (StreamHandlerBase, {"copy"}),
-        (StreamHandler, {"receive", "emit", "copy"}),
-        (AsyncStreamHandler, {"receive", "emit", "copy"}),
-        (AudioVideoStreamHandler, {"receive", "emit", "copy", "video_receive", "video_emit"}),
-        (AsyncAudioVideoStreamHandler, {"receive", "emit", "copy", "video_receive", "video_emit"}),
+        (StreamHandler, {"copy"}),
+        (AsyncStreamHandler, {"copy"}),
+        (AudioVideoStreamHandler, {"copy"}),
+        (AsyncAudioVideoStreamHandler, {"copy"}),
     ],
 )
 def test_abstract_methods_are_enforced(
     handler: type[StreamHandlerBase], abstract: set[str]
 ) -> None:
-    """A class that lacks one of them cannot be made, and the error names it."""
+    """A class without `copy` cannot be made; what else it needs depends on the mode."""
     assert handler.__abstractmethods__ == abstract
     for missing in abstract:
         present = {name: lambda self, *args: None for name in abstract - {missing}}
@@ -281,6 +284,65 @@ async def test_a_telephone_has_no_arguments() -> None:
         peer.session.handler.phone_mode = True
         await peer.session.handler.wait_for_args()
         assert peer.messages == []
+
+
+@pytest.mark.virtual_clock
+async def test_who_cannot_be_asked_is_not_waited_for() -> None:
+    """A client whose protocol has no such question: nothing is sent, and nothing waits."""
+    async with connect(Quiet()) as peer:
+        peer.asks = False
+        handler = peer.session.handler
+        await handler.wait_for_args()
+        assert await handler.refresh_args() == ()
+        assert peer.messages == []
+    assert JsonDialect.asks
+    assert not CallDialect.asks
+    assert not RealtimeDialect.asks
+
+
+@pytest.mark.virtual_clock
+async def test_inputs_are_asked_for_anew() -> None:
+    """The answer counts, not what was known; a wait that is cancelled forgets nothing."""
+    async with connect(Quiet(), args=[1]) as peer:
+        handler = peer.session.handler
+        refreshing = asyncio.create_task(handler.refresh_args())
+        await asyncio.sleep(0.5)
+        assert not refreshing.done()
+        peer.send([2], type="send_input")
+        assert await refreshing == (2,)
+        refreshing = asyncio.create_task(handler.refresh_args())
+        await asyncio.sleep(0.5)
+        refreshing.cancel()
+        await asyncio.sleep(0)
+        assert handler.args_set.is_set()
+        start = asyncio.get_running_loop().time()
+        assert await handler.refresh_args(timeout=3) == (2,)
+        assert asyncio.get_running_loop().time() - start == pytest.approx(3)
+        assert await handler.refresh_args(timeout=3) == (2,)
+        assert asyncio.get_running_loop().time() - start == pytest.approx(3), "not waited for"
+        assert len(peer.of_type("send_input")) == 4
+
+
+@pytest.mark.virtual_clock
+async def test_asking_anew_waits_for_the_channel_no_longer_than_for_the_answer() -> None:
+    """A client without a channel costs one wait."""
+    async with connect(Quiet(), open_channel=False) as peer:
+        start = asyncio.get_running_loop().time()
+        for _ in range(2):
+            assert await peer.session.handler.refresh_args() == ()
+        assert asyncio.get_running_loop().time() - start == pytest.approx(1)
+        assert not peer.session.handler.args_set.is_set()
+
+
+async def test_a_sync_handler_may_ask_anew() -> None:
+    """On a thread of its own; a prototype has nobody to ask."""
+    async with connect(QuietSync()) as peer:
+        asking = asyncio.create_task(asyncio.to_thread(peer.session.handler.refresh_args_sync))
+        await eventually(lambda: peer.of_type("send_input"))
+        peer.send([1], type="send_input")
+        assert await asyncio.wait_for(asking, 1) == (1,)
+    with pytest.raises(RuntimeError, match="prototype"):
+        await asyncio.to_thread(QuietSync().refresh_args_sync)
 
 
 async def test_arguments_may_be_set_and_reset_from_a_thread() -> None:

@@ -195,6 +195,7 @@ class _Messages:
     """
 
     raw = None
+    asks = False
 
     def __init__(self, channel: Channel, room: Room, engine: RtcEngine, uid: int | None) -> None:
         self._channel = channel

@@ -17,7 +17,7 @@ from ..errors import (
     RpcError,
     StreamError,
 )
-from ..frames import AudioFrame, to_audio_frame
+from ..frames import AudioFrame, EmittedAudio, read_audio
 from ..handler import StreamHandlerBase
 from ..media.converter import Converter
 from ..tracks import (
@@ -282,8 +282,8 @@ class Channel(StreamMethods, Member):
             ConfigurationError: If the token does not allow it, or it is not connected.
         """
         self._check("publish_audio")
-        data = self._converter.push(self._frame(frame))
-        await self.source.capture_frame(AudioFrame(self.options.sample_rate, data))
+        audio = self._read(frame)
+        await self.source.capture_parts(self._converter.push(part) for part in audio.parts())
 
     def clear_sender_audio_buffer(self) -> None:
         """Discard what was pushed and has not been heard."""
@@ -304,18 +304,18 @@ class Channel(StreamMethods, Member):
             room.note_track(self, "camera", published=True)
         self._video.capture_frame(frame)
 
-    def _frame(
+    def _read(
         self, frame: bytes | bytearray | memoryview | NDArray[Any] | AudioFrame
-    ) -> AudioFrame:
+    ) -> EmittedAudio:
         if isinstance(frame, AudioFrame):
-            return frame
+            return read_audio(frame)
         rate, channels = self.options.sample_rate, self.options.channels
         if isinstance(frame, bytes | bytearray | memoryview):
             frame = bytes(frame)
             if len(frame) % (2 * channels):
                 raise InvalidFrameError(f"{len(frame)} bytes are no whole number of samples")
-            frame = np.frombuffer(frame, "<i2").astype(np.int16).reshape(-1, channels).T
-        return to_audio_frame((rate, frame))
+            frame = np.frombuffer(frame, "<i2").astype(np.int16, copy=False).reshape(-1, channels).T
+        return read_audio((rate, frame))
 
     async def attach(
         self,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 from ..errors import ConfigurationError
 from ..functions import Function
+from ..usercode import call_guarded
 
 Call = Callable[[Callable[..., Any], tuple[Any, ...]], None]
 """Runs one callback with its arguments."""
@@ -182,7 +183,7 @@ def _matcher(predicate: Callable[..., Any] | None) -> Callable[[tuple[Any, ...]]
     if predicate is None:
         return lambda args: True
     function = Function(predicate, leading=0)
-    return lambda args: bool(function.call(*function.pick(args)))
+    return lambda args: bool(call_guarded(function.call, *function.pick(args)))
 
 
 def _offer(waiter: _Waiter, args: tuple[Any, ...]) -> None:

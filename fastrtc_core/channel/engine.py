@@ -15,10 +15,12 @@ from collections.abc import (
     Generator,
     Iterator,
     Mapping,
+    Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from ..context import Caller
 from ..errors import (
     BusError,
     ConcurrencyLimitError,
@@ -29,10 +31,13 @@ from ..errors import (
     OfferError,
     UnavailableError,
 )
+from ..origins import OriginRule
+from ..registry import ENTERING_PER_ADDRESS, Entering
 from ..webrtc import ice
+from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
-from ..webrtc.signaling import Offer, parse_body
+from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
 from .browser import BrowserMember
 from .bus import Bus
 from .callbacks import Callbacks
@@ -44,14 +49,12 @@ from .tokens import ALL_PERMISSIONS, Grant, ReplayGuard, check_token
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from fastapi.params import Depends
 
 logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT = 10.0
 """How long in s an answer may take."""
-
-MAX_ENTERING = 256
-"""Browsers that may connect at once."""
 
 
 class RtcEngine:
@@ -63,8 +66,11 @@ class RtcEngine:
         appid: Which application this is; tokens name it.
         appcert: The secret with which tokens are signed. With it, no browser joins without one.
         rtc_configuration: ICE servers of this side; see `Stream`.
+        allowed_candidates: Networks in which clients may name candidates; see `Stream`.
         max_users: Users in one channel.
         max_channels: Channels at once.
+        connecting_per_address: Browsers that one client address may be connecting at once; `None`
+            for any number.
         bus: What links this server with others of the same application; by default it is alone.
 
     Raises:
@@ -77,8 +83,10 @@ class RtcEngine:
         appcert: str = "",
         *,
         rtc_configuration: ice.RtcConfigurationSource = None,
+        allowed_candidates: Sequence[str] | None = None,
         max_users: int = 64,
         max_channels: int = 1000,
+        connecting_per_address: int | None = ENTERING_PER_ADDRESS,
         bus: Bus | None = None,
     ) -> None:
         if not appid:
@@ -89,6 +97,7 @@ class RtcEngine:
         self._ending: asyncio.Task[None] | None = None
         self._destroyed = False
         self._rtc_configuration = rtc_configuration
+        self._may_check = candidate_filter(allowed_candidates)
         self._max_users = max_users
         self._max_channels = max_channels
         self._rooms: dict[str, Room] = {}
@@ -96,6 +105,8 @@ class RtcEngine:
         self._channels: set[Channel] = set()
         self._entering: Counter[str] = Counter()
         """Who connects, by channel."""
+        self._addresses = Entering(connecting_per_address)
+        """The same, by address."""
         self._root: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
@@ -198,13 +209,19 @@ class RtcEngine:
         return Grant(options.channel_name, uid, ALL_PERMISSIONS, float("inf"), "")
 
     async def accept(
-        self, body: Any, headers: Mapping[str, str] | None = None, **params: Any
+        self,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        address: str | None = None,
+        **params: Any,
     ) -> dict[str, Any]:
         """Let a browser in; what `mount` does for each request.
 
         Args:
             body: An offer whose `params` have `channel`, and may have `uid`, `name` and `token`.
             headers: Of the request.
+            address: The IP address of the client, for `connecting_per_address`.
             params: Such parameters in place of those of the offer: `uid=7, token=token`.
 
         Returns:
@@ -213,29 +230,51 @@ class RtcEngine:
         Raises:
             OfferError: If it is refused.
         """
-        offer = parse_body(body)
-        if not isinstance(offer, Offer):
+        envelope = parse_envelope(body)
+        if not isinstance(envelope, Envelope):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
-        flows = negotiate(offer, "audio-video", "send-receive")
-        asked = {**offer.params, **params}
+        asked = {**envelope.params, **params}
         grant = self._admit(asked)
+        self._check(grant)  # a full channel reads no SDP
+        offer = parse_offer(envelope)
+        flows = negotiate(offer, "audio-video", "send-receive")
         name = str(asked.get("name", ""))[:MAX_NAME]
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.own(self._serve(offer, flows, grant, name, answer))
+        self.own(self._serve(offer, flows, grant, name, address, answer))
         return await answer
 
-    def mount(self, app: FastAPI, path: str = "/rtc") -> None:
+    def mount(
+        self,
+        app: FastAPI,
+        path: str = "/rtc",
+        *,
+        dependencies: Sequence[Depends] | None = None,
+        origins: Sequence[str] | None = None,
+        allowed_hosts: Sequence[str] | None = None,
+    ) -> None:
         """Add the route for offers, `POST {path}/webrtc/offer`, and the browser client.
 
         The engine runs for as long as the app does.
-        """
-        from fastapi import APIRouter
 
+        Args:
+            app: The app.
+            path: Prefix of the routes.
+            dependencies: Dependencies of the routes; see `Stream.mount`.
+            origins: Origins of further pages that may connect; see `Stream.mount`.
+            allowed_hosts: Names of this server; see `Stream.mount`.
+
+        Raises:
+            ConfigurationError: If an origin or a name is none.
+        """
+        from ..door import Door
         from ..webrtc.routes import add_routes
 
-        router = APIRouter(prefix=path.rstrip("/"))
-        add_routes(router, self.accept, lambda: ice.resolve(self._rtc_configuration))
-        app.include_router(router)
+        async def accept(body: Any, caller: Caller) -> dict[str, Any]:
+            return await self.accept(body, caller.headers, address=caller.address)
+
+        door = Door(OriginRule(origins, allowed_hosts), path, dependencies=dependencies)
+        add_routes(door, accept, lambda: ice.resolve(self._rtc_configuration))
+        door.open(app)
         app.router.lifespan_context = self._beside(app.router.lifespan_context)
 
     def room(self, name: str) -> Room:
@@ -321,17 +360,18 @@ class RtcEngine:
         flows: Flows,
         grant: Grant,
         name: str,
+        address: str | None,
         answer: asyncio.Future[dict[str, Any]],
     ) -> None:
         """The life of one browser in a channel."""
         peer: Peer | None = None
         try:
-            with self._at_the_door(grant):
+            with self._addresses.count(address), self._at_the_door(grant):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
                     await self._check_use(grant)
                     member = BrowserMember(grant, name, self.room, flows)
                     configuration = await ice.resolve(self._rtc_configuration)
-                    peer = Peer(member, ice.for_aiortc(configuration))
+                    peer = Peer(member, ice.for_aiortc(configuration), may_check=self._may_check)
                     sdp = await _answer(peer, offer)
                 if answer.cancelled():
                     return
@@ -378,8 +418,6 @@ class RtcEngine:
         room = self._rooms.get(grant.channel)
         if room is not None and grant.uid in room.members:
             raise DuplicateSessionError(f"there is a user {grant.uid} already")
-        if self._entering.total() >= MAX_ENTERING:
-            raise ConcurrencyLimitError("too many connect at once", limit=MAX_ENTERING)
         users = self._entering[grant.channel] + (len(room.members) if room is not None else 0)
         if users >= self._max_users:
             raise ConcurrencyLimitError(f"{grant.channel!r} is full", limit=self._max_users)

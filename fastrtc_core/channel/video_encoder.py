@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from functools import partial
 
@@ -11,11 +10,10 @@ import av
 
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame
 from ..tracks.participant import Publication
+from ..webrtc.failures import Failures, log_failure
 from ..webrtc.keyframes import KeyframeRequests
 from ..webrtc.options import VideoOptions
 from ..webrtc.video import PictureEncoder
-
-logger = logging.getLogger(__name__)
 
 REPEAT = 1.0
 """Time in s after which a picture is sent once more, if no other has come: were its last packet
@@ -47,6 +45,7 @@ class CameraEncoder:
         self.encoded = 0
         self.replaced = 0
         self._encoder = PictureEncoder(codec, VideoOptions())
+        self._failures = Failures("encoding a camera", log_failure)
         self._sink = sink
         self._publication = publication
         self._loop = asyncio.get_running_loop()
@@ -106,8 +105,8 @@ class CameraEncoder:
         self._working = None
         if self._closed or working.cancelled():
             return
-        if (error := working.exception()) is not None:
-            logger.error("a picture could not be encoded", exc_info=error)
+        if isinstance(error := working.exception(), Exception):
+            self._failures.note(error)
         elif (frame := working.result()) is not None:
             self.encoded += 1
             if frame.keyframe:

@@ -28,9 +28,13 @@
  *     a medium that is `false` is received and not sent
  * @property {RTCConfiguration | "server" | (() => Promise<RTCConfiguration>)} [rtcConfiguration]
  *     ICE servers; `"server"` asks the server for them. None are used by default.
+ * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers]  for every request, such as
+ *     `{Authorization: "Bearer …"}`, or a function that is asked for them each time
+ * @property {RequestCredentials} [credentials]  whether cookies go with requests: `include` for a server of
+ *     another origin; by default those of the page's own origin do
  * @property {any[]} [args]  the additional inputs that go with the offer
  * @property {object} [params]  whatever else the handler is to know from the start
- * @property {boolean} [stereo]  send and receive two audio channels
+ * @property {boolean} [stereo]  send two audio channels, too; what comes in stereo is played so
  * @property {HTMLMediaElement} [audio]  the element that plays the remote audio; one is made if none is given
  *
  * Events (each a `CustomEvent`; its `detail` in brackets):
@@ -65,6 +69,8 @@ const NEGOTIATION = new Set(["negotiate", "answer", "unpublished"]);
 const CLOSINGS = {
   time_limit: "The session has reached its time limit.",
   drain: "The server is shutting down.",
+  refused: "The server has refused the session.",
+  error: "The session has ended: the server failed.",
 };
 
 const NAMES = { audio: "microphone", video: "camera" };
@@ -259,7 +265,7 @@ export class Connection extends EventTarget {
     }
 
     const offer = await pc.createOffer();
-    if (stereo) offer.sdp = withStereo(offer.sdp);
+    offer.sdp = withStereo(offer.sdp, stereo);
     await pc.setLocalDescription(offer);
     await gathered(pc, signal);
     const answer = await this.#ask(pc.localDescription.sdp, signal);
@@ -267,7 +273,7 @@ export class Connection extends EventTarget {
     const connected = this.#whenConnected(pc, this.#channel, signal);
     connected.catch(() => {}); // awaited below
     try {
-      const sdp = stereo ? withStereo(answer.sdp) : answer.sdp;
+      const sdp = stereo ? withStereo(answer.sdp, true) : answer.sdp;
       await within(signal, pc.setRemoteDescription({ type: "answer", sdp }));
     } catch (error) {
       const unread = new ConnectionError("bad-answer", "The server's answer cannot be read.");
@@ -308,7 +314,7 @@ export class Connection extends EventTarget {
     const { rtcConfiguration } = this.options;
     if (typeof rtcConfiguration === "function") return within(signal, rtcConfiguration());
     if (rtcConfiguration !== "server") return rtcConfiguration;
-    return fetchJson(new URL("config", import.meta.url), { signal });
+    return this.#fetch(new URL("config", import.meta.url), { signal });
   }
 
   /** Send the offer, take the answer; a refusal becomes an error with the server's words. */
@@ -323,18 +329,18 @@ export class Connection extends EventTarget {
     const asked =
       typeof offer === "function"
         ? offer(body, signal)
-        : fetchJson(offer, {
-            method: "POST",
-            headers: { "Content-Type": "application/json" },
-            body: JSON.stringify(body),
-            signal,
-          });
+        : this.#fetch(offer, { method: "POST", body: JSON.stringify(body), signal });
     const answer = await within(signal, asked, ANSWER_TIMEOUT, timeout);
     if (answer?.sdp) return answer;
-    const { error, message, limit } = answer?.meta ?? {};
-    const full = "The server is full. Try again in a moment.";
-    const text = message ?? (error === "concurrency_limit_reached" ? full : error);
-    throw new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
+    throw refusal(answer);
+  }
+
+  /** The JSON of a response to a request with the headers of the options. */
+  async #fetch(url, init) {
+    const { headers: given, credentials } = this.options;
+    const headers = new Headers((typeof given === "function" ? await given() : given) || {});
+    if (init.body) headers.set("Content-Type", "application/json");
+    return fetchJson(url, { ...init, headers, ...(credentials && { credentials }) });
   }
 
   #whenConnected(pc, channel, signal) {
@@ -391,7 +397,8 @@ export class Connection extends EventTarget {
     const { type, data } = message ?? {};
     if (type === "error") {
       const words = String(message.message ?? data);
-      this.#emit("error", { code: "handler", message: words, fatal: false });
+      const { count, repeats } = message;
+      this.#emit("error", { code: "handler", message: words, fatal: false, count, repeats });
     } else if (NEGOTIATION.has(type)) {
       this.#publications?.take(type, data);
     } else if (SERVER_MESSAGES.has(type)) {
@@ -553,7 +560,21 @@ function gathered(pc, signal) {
   return within(signal, complete);
 }
 
-/** The JSON of a response, whatever its status: a refusal has a body too. */
+/**
+ * Why the server refused, in its own words: those of this package (`meta`), or the `detail` of a
+ * dependency of FastAPI, a text or the list of what is wrong.
+ */
+function refusal(answer) {
+  const { error, message } = answer?.meta ?? {};
+  const full = "The server is full. Try again in a moment.";
+  const { detail } = answer ?? {};
+  const said = Array.isArray(detail) ? detail.map((one) => one?.msg).join("; ") : (detail?.message ?? detail);
+  const told = typeof said === "string" && said ? said : undefined;
+  const text = message ?? (error === "concurrency_limit_reached" ? full : (error ?? told));
+  return new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
+}
+
+/** The JSON of a response; that of a refusal becomes an error. */
 async function fetchJson(url, init) {
   let response;
   try {
@@ -561,12 +582,15 @@ async function fetchJson(url, init) {
   } catch {
     throw new ConnectionError("server-unreachable", "The server cannot be reached.");
   }
+  let body;
   try {
-    return await response.json();
+    body = await response.json();
   } catch {
     const text = `The server answered with ${response.status} ${response.statusText}`.trim();
     throw new ConnectionError("bad-answer", `${text}.`);
   }
+  if (!response.ok) throw refusal(body);
+  return body;
 }
 
 /** @param {DOMException} error  what getUserMedia threw  @param {string[]} kinds */
@@ -591,11 +615,19 @@ function captureError(error, kinds) {
   }
 }
 
-/** Opus in stereo, both ways (RFC 7587 section 6.1: `stereo`, `sprop-stereo`). */
-function withStereo(sdp) {
-  const [line, payload] = /a=rtpmap:(\d+) opus\/48000\/2/i.exec(sdp) ?? [];
-  if (!payload) return sdp;
-  const format = new RegExp(`a=fmtp:${payload} .*`);
-  if (!format.test(sdp)) return sdp.replace(line, `${line}\r\na=fmtp:${payload} stereo=1;sprop-stereo=1`);
-  return sdp.replace(format, (found) => `${found};stereo=1;sprop-stereo=1`);
+/**
+ * Ask for Opus in stereo (RFC 7587 section 6.1): a browser mixes down what it did not ask for.
+ *
+ * @param {string} sdp
+ * @param {boolean} sends  whether stereo is sent as well
+ */
+function withStereo(sdp, sends) {
+  const wish = sends ? "stereo=1;sprop-stereo=1" : "stereo=1";
+  const opus = new Set([...sdp.matchAll(/^a=rtpmap:(\d+) opus\/48000\/2/gim)].map((found) => found[1]));
+  const described = new Set([...sdp.matchAll(/^a=fmtp:(\d+) /gm)].map((found) => found[1]));
+  return sdp.replace(/^a=(rtpmap|fmtp):(\d+) [^\r\n]*/gm, (line, kind, payload) => {
+    if (!opus.has(payload)) return line;
+    if (kind === "fmtp") return /[ ;]stereo=1/.test(line) ? line : `${line};${wish}`;
+    return described.has(payload) ? line : `${line}\r\na=fmtp:${payload} ${wish}`;
+  });
 }

@@ -144,7 +144,9 @@ class Publications {
   }
 
   async #exchange(receives) {
-    await this.#pc.setLocalDescription();
+    const offer = await this.#pc.createOffer();
+    offer.sdp = withStereo(offer.sdp, false);
+    await this.#pc.setLocalDescription(offer);
     const byMid = ([transceiver, described]) => [transceiver.mid, described];
     let timer = 0;
     const answered = new Promise((resolve, reject) => {

@@ -15,6 +15,9 @@ from ..errors import ConnectionFailedError, OfferError
 TIMEOUT = 15.0
 """How long in s the server may take to answer an offer."""
 
+REFUSALS = (401, 403, 429)
+"""Statuses with which something before the offer route refuses whoever asks."""
+
 _ERRORS: dict[str, type[OfferError]] = {
     error.code: error
     for error in vars(errors).values()
@@ -45,6 +48,8 @@ async def post_offer(
     if not isinstance(answer, dict):
         raise ConnectionFailedError(f"{url} answered with status {status} and no JSON object")
     raise_refusal(answer)
+    if status in REFUSALS:  # of a dependency of the application, say
+        raise OfferError(str(answer.get("detail", f"status {status}")), status=status)
     if status != 200 or not isinstance(answer.get("sdp"), str):
         raise ConnectionFailedError(f"{url} answered with status {status} and no SDP")
     return answer

@@ -10,6 +10,7 @@ from .kinds import (
     AsyncStreamHandler,
     AudioVideoStreamHandler,
     StreamHandler,
+    implements,
 )
 from .link import SessionLink
 
@@ -23,4 +24,5 @@ __all__ = [
     "StreamHandlerBase",
     "VideoFormat",
     "VideoInput",
+    "implements",
 ]

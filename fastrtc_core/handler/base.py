@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from ..errors import ChannelClosedError, ConfigurationError, InvalidFrameError, QueueFullError
 from ..frames import Layout, channels_of, samples_per_frame
-from ..messages import as_message_text, build_message
+from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
 from ..speech import Playback, Speech, TextToSpeech
 from ..threads import on_loop, running_loop
+from .arguments import Arguments
 from .link import SessionLink
+from .settings import Settings, note_settings_after_init
 
 if TYPE_CHECKING:
     from ..tracks import (
@@ -43,7 +45,7 @@ SYNC_SEND_TIMEOUT = 10.0
 """How long in s `send_message_sync` waits for a message to leave."""
 
 
-class StreamHandlerBase(ABC):
+class StreamHandlerBase(Arguments, Settings, ABC):
     """What all handlers share: configuration, arguments, and the way to their session.
 
     Args:
@@ -66,6 +68,9 @@ class StreamHandlerBase(ABC):
         video_format: How `video_receive` gets pictures and `video_emit` returns them.
         tts: The voice of what `say` is given as text; any object with one of the methods of
             `TextToSpeech`.
+        clean_text: Whether that voice is given the words alone: no Markdown, code, addresses or
+            emoji. Transcripts keep the text as it was written. Set it to `False` for a voice that
+            reads SSML or the like, or that cleans the text by itself.
         max_input_latency: How far in s `receive` may lag behind before the oldest audio is
             dropped. Raise it where every sample counts more than the delay.
         per_user: Whether in a channel each user is heard by a copy of its own, unless `attach` says
@@ -76,6 +81,11 @@ class StreamHandlerBase(ABC):
     max_input_latency: float = 0.16
     per_user: bool = False
     tts: TextToSpeech | Any = None
+    clean_text: bool = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        note_settings_after_init(cls)
 
     def __init__(
         self,
@@ -85,12 +95,11 @@ class StreamHandlerBase(ABC):
         input_sample_rate: int = 48000,
         fps: int = 30,
     ) -> None:
-        try:
-            channels_of(expected_layout)
-            self.output_frame_size = samples_per_frame(output_sample_rate)
-            samples_per_frame(input_sample_rate)
-        except InvalidFrameError as error:
-            raise ConfigurationError(f"{type(self).__name__}: {error}") from None
+        self.expected_layout: Layout = expected_layout
+        self.output_sample_rate = output_sample_rate
+        self.input_sample_rate = input_sample_rate
+        self.fps = fps
+        self._check_settings()
         if output_frame_size is not None:
             warnings.warn(
                 "output_frame_size is deprecated and ignored: a frame is 20 ms at "
@@ -98,25 +107,28 @@ class StreamHandlerBase(ABC):
                 DeprecationWarning,
                 stacklevel=2,
             )
-        if min(input_sample_rate, output_sample_rate) < MIN_SAMPLE_RATE:
-            raise ConfigurationError(
-                f"{type(self).__name__}: sample rates are {MIN_SAMPLE_RATE} Hz or more"
-            )
-        if not 0 < fps <= 240:
-            raise ConfigurationError(f"{type(self).__name__}: fps must be between 1 and 240")
-        self.expected_layout: Layout = expected_layout
-        self.output_sample_rate = output_sample_rate
-        self.input_sample_rate = input_sample_rate
-        self.fps = fps
         self.phone_mode = False
-        self.latest_args: str | list[Any] = "not_set"
-        self.args_set = asyncio.Event()
+        self._begin_arguments()
         self.channel_set = asyncio.Event()
         self._link: SessionLink | None = None
+        self._note_settings()
 
     @abstractmethod
     def copy(self) -> StreamHandlerBase:
         """Make the handler of one session."""
+
+    def _check_settings(self) -> None:
+        name = type(self).__name__
+        try:
+            channels_of(self.expected_layout)
+            self.output_frame_size = samples_per_frame(self.output_sample_rate)
+            samples_per_frame(self.input_sample_rate)
+        except InvalidFrameError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
+        if min(self.input_sample_rate, self.output_sample_rate) < MIN_SAMPLE_RATE:
+            raise ConfigurationError(f"{name}: sample rates are {MIN_SAMPLE_RATE} Hz or more")
+        if not 0 < self.fps <= 240:
+            raise ConfigurationError(f"{name}: fps must be between 1 and 240")
 
     def shutdown(self) -> Any:
         """Called exactly once when a session that was started ends; may be a coroutine."""
@@ -155,6 +167,15 @@ class StreamHandlerBase(ABC):
         """The message channel of the session once it is open, else `None`."""
         return None if self._link is None else self._link.channel
 
+    @property
+    def sends_audio(self) -> bool:
+        """Whether the client of this session hears what is emitted and said.
+
+        Raises:
+            RuntimeError: If no session runs this handler.
+        """
+        return self._session.tracks.local_audio is not None
+
     def clear_queue(self) -> None:
         """Discard everything emitted that has not been played; safe from any thread."""
         link = self._session
@@ -163,9 +184,8 @@ class StreamHandlerBase(ABC):
     def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine beside `receive` and `emit`; it is cancelled when the session ends.
 
-        Long-lived work belongs here and not into `start_up`, which must return before the first
-        frame is delivered. An exception in it is reported like one in `receive`. Called on the
-        event loop.
+        Long-lived work belongs here and not into `start_up`, for which frames wait up to 2 s. An
+        exception in it is reported like one in `receive`. Called on the event loop.
         """
         return self._session.create_task(coro)
 
@@ -194,7 +214,8 @@ class StreamHandlerBase(ABC):
             source: A text, in the voice of `self.tts`; or audio, as `emit` returns it; or an
                 iterator, generator, async iterator or awaitable of these; or a function without
                 arguments that returns one. Sync code runs on a thread. Text may come in pieces of
-                any length, such as the tokens of a language model: it is spoken by the sentence.
+                any length, such as the tokens of a language model: it is spoken by the sentence,
+                without Markdown (see `clean_text`). `AdditionalOutputs` leave a sentence whole.
             priority: Of what waits, the highest is said first, and equal ones in the order of the
                 calls. What is being said is not cut short: see `interrupt`.
             interruptible: Whether `interrupt` ends it.
@@ -204,7 +225,9 @@ class StreamHandlerBase(ABC):
 
         Raises:
             RuntimeError: If no session runs this handler.
-            ConfigurationError: If the session sends no audio.
+            ConfigurationError: If it is a text or audio, and the session sends no audio. Of any
+                other source the sounds are dropped there, with one error when it is over, and its
+                `AdditionalOutputs` and `CloseStream` are handed out.
             QueueFullError: If 64 speeches wait already.
         """
         return self._session.say(Speech(source, priority=priority, interruptible=interruptible))
@@ -341,43 +364,3 @@ class StreamHandlerBase(ABC):
                 link.post_message(text)
 
         on_loop(link.loop, post)
-
-    # Arguments
-
-    @property
-    def args(self) -> tuple[Any, ...]:
-        """The client's additional inputs; empty until they have arrived."""
-        return tuple(self.latest_args[1:]) if isinstance(self.latest_args, list) else ()
-
-    def set_args(self, args: list[Any] | tuple[Any, ...]) -> None:
-        """Store the client's additional inputs; safe from any thread."""
-        self.latest_args = ["__webrtc_value__", *args]
-        if self._link is None:
-            self.args_set.set()
-        else:
-            on_loop(self._link.loop, self.args_set.set)
-
-    async def wait_for_args(self) -> None:
-        """Wait until the client's additional inputs are there; asks the client for them.
-
-        A telephone has none: there it returns at once.
-        """
-        if self.phone_mode or self.args_set.is_set():
-            return
-        await self.channel_set.wait()
-        if not self.args_set.is_set():
-            await self.send_message(build_message("send_input", []))
-            await self.args_set.wait()
-
-    def wait_for_args_sync(self) -> None:
-        """Like `wait_for_args`, for sync handlers; not on the thread of the event loop."""
-        if running_loop() is not None:
-            raise RuntimeError("await wait_for_args() on the event loop")
-        asyncio.run_coroutine_threadsafe(self.wait_for_args(), self.loop).result()
-
-    def reset(self) -> None:
-        """Forget that the additional inputs have arrived; the next ones set `args_set` again."""
-        if self._link is None:
-            self.args_set.clear()
-        else:
-            on_loop(self._link.loop, self.args_set.clear)

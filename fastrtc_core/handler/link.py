@@ -23,6 +23,10 @@ class SessionLink(Protocol):
         """The open message channel, or `None`."""
 
     @property
+    def can_ask(self) -> bool:
+        """Whether the client can be asked for its additional inputs."""
+
+    @property
     def speech(self) -> Speech | None:
         """What is being said, if anything."""
 

@@ -8,6 +8,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from .audio_graph import AudioGraph
+
 _LAYOUTS = {1: "mono", 2: "stereo"}
 
 
@@ -28,7 +30,7 @@ class Resampler:
         self.out_rate = out_rate
         self.num_channels = num_channels
         self._layout = _LAYOUTS[num_channels]
-        self._resampler = av.AudioResampler(format="s16p", layout=self._layout, rate=out_rate)
+        self._graph = AudioGraph("s16p", self._layout, out_rate)
 
     def push(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
         """Convert samples of shape `(channels, n)`; returns `(channels, m)`."""
@@ -38,15 +40,13 @@ class Resampler:
             np.ascontiguousarray(data), format="s16p", layout=self._layout
         )
         frame.sample_rate = self.in_rate
-        return self._collect(self._resampler.resample(frame))
+        return self._collect(self._graph.push(frame))
 
     def flush(self) -> NDArray[np.int16]:
         """What the filter still holds; the resampler starts afresh after it."""
         if self.in_rate == self.out_rate:
             return np.zeros((self.num_channels, 0), np.int16)
-        rest = self._collect(self._resampler.resample(None))
-        self._resampler = av.AudioResampler(format="s16p", layout=self._layout, rate=self.out_rate)
-        return rest
+        return self._collect(self._graph.flush())
 
     def _collect(self, frames: list[av.AudioFrame]) -> NDArray[np.int16]:
         parts: list[NDArray[Any]] = [

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 from ..context import Context, current_context
-from ..errors import EndOfStreamError
+from ..errors import EndOfStreamError, UserExitError
 from ..frames import AudioFrame, channels_of
 from ..handler import StreamHandlerBase
 from ..messages import parse_server_message
-from ..outputs import AdditionalOutputs
 from ..registry import Registry
 from ..session import CloseReason, Medium, Session, copy_handler
 from ..session.calls import UserCall
@@ -79,6 +78,7 @@ class _Run:
     """
 
     raw = None
+    asks = False
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ class _Run:
                 tasks.create_task(self._play(session, output, busy))
             if self._on_output is not None:
                 call = UserCall(self._on_output, "on_output")
-                tasks.create_task(self._hand_out(session.outputs.subscribe(), call, busy))
+                tasks.create_task(self._hand_out(session, call, busy))
             feeding = tasks.create_task(self._feed(session, busy))
             try:
                 await session.run()
@@ -199,14 +199,15 @@ class _Run:
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
 
-    async def _hand_out(
-        self, outputs: AsyncIterator[AdditionalOutputs], call: UserCall, busy: Busy
-    ) -> None:
+    async def _hand_out(self, session: Session, call: UserCall, busy: Busy) -> None:
         try:
-            async for output in outputs:
+            async for output in session.outputs.subscribe():
                 with busy:
                     try:
                         await call(*output.args)
+                    except UserExitError as error:
+                        self._fail(error)
+                        session.stop(CloseReason.ERROR)
                     except Exception:
                         logger.exception("on_output failed")
         finally:

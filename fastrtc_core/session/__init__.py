@@ -1,6 +1,15 @@
 """Sessions: one live connection each, whatever its transport."""
 
+from .outputs import OutputHub
 from .session import Session, copy_handler
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
-__all__ = ["CloseReason", "Hooks", "Medium", "MessageChannel", "Session", "copy_handler"]
+__all__ = [
+    "CloseReason",
+    "Hooks",
+    "Medium",
+    "MessageChannel",
+    "OutputHub",
+    "Session",
+    "copy_handler",
+]

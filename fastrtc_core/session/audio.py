@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import EndOfStreamError, SourceClosedError
-from ..frames import FRAME_DURATION, AudioFrame, channels_of, to_audio_frame
+from ..frames import FRAME_DURATION, AudioFrame, EmittedAudio, channels_of, read_audio
 from ..media.converter import Converter
 from ..outputs import split_emitted
 from ..tracks import AudioSource, AudioStream, RemoteAudioTrack
+from ..tracks.audio_source import AHEAD
 from .calls import UserCall
 
 if TYPE_CHECKING:
@@ -38,6 +43,11 @@ class AudioOutput:
         """Held by who plays something: `emit` and a filter's `receive` for one frame, what `say`
         was given from its beginning to its end."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be played any more."""
+        return self._source.closed
+
     async def deliver(self, emitted: Any) -> bool:
         """Queue what was emitted; waits while the playout is full.
 
@@ -50,24 +60,32 @@ class AudioOutput:
         value, extras = split_emitted(emitted)
         delivered = False
         if value is not None:
-            frame = to_audio_frame(value)
+            audio = read_audio(value)
             async with self.floor:
-                delivered = await self.play(frame)
+                delivered = await self.play(audio)
         await self._session.deliver_extras(extras)
         return delivered
 
-    async def play(self, frame: AudioFrame) -> bool:
-        """Queue a frame, for who holds the floor; waits while the playout is full.
+    async def play(self, audio: EmittedAudio, ahead: float = AHEAD) -> bool:
+        """Queue audio, for who holds the floor; waits while the playout is full.
+
+        It is converted part by part; `clear` discards the rest.
+
+        Args:
+            audio: Of any length.
+            ahead: Length in s of the queue from which the next part waits.
 
         Returns:
             Whether there was audio in it.
+
+        Raises:
+            InvalidFrameError: If it holds samples that are not a number.
         """
-        if not frame.samples_per_channel:
+        if not audio.rows.shape[1]:
             return False
         self._cancel_tail()
-        data = self._converter.push(frame)
-        await self._source.capture_frame(AudioFrame(self._source.sample_rate, data))
-        if frame.sample_rate != self._source.sample_rate:
+        await self._source.capture_parts(self._converted(audio), ahead)
+        if audio.sample_rate != self._source.sample_rate:
             # What the resampler holds back belongs to this utterance, not to the next.
             wait = self._source.queued_duration + FRAME_DURATION
             self._tail_timer = self._session.loop.call_later(wait, self._play_tail)
@@ -100,6 +118,10 @@ class AudioOutput:
         """Stop the timer of the tail."""
         self._cancel_tail()
 
+    def _converted(self, audio: EmittedAudio) -> Iterator[NDArray[np.int16]]:
+        for part in audio.parts():
+            yield self._converter.push(part)
+
     def _play_tail(self) -> None:
         tail = self._converter.flush()
         if tail.shape[1] and self._source.has_room:
@@ -126,7 +148,7 @@ async def receive_audio(
     session: Session, receive: UserCall, stream: AudioStream, output: AudioOutput | None
 ) -> None:
     """Feed `receive` frame by frame until the track ends; an exception loses one frame."""
-    while True:
+    while not session.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
@@ -138,24 +160,29 @@ async def receive_audio(
                 await output.deliver(result)
             elif result is not None:
                 await session.deliver_extras(split_emitted(result)[1])
-        except SourceClosedError:
-            return
         except Exception as error:
+            if _is_over(error, output):
+                return
             session.reporter.error(error, "receive")
 
 
 async def emit_audio(session: Session, emit: UserCall, output: AudioOutput) -> None:
     """Call `emit` while the playout has room; after nothing or an exception, a frame later."""
     loop = session.loop
-    while True:
+    while not session.ending:
         await output.wait_for_room()
         started = loop.time()
         delivered = False
         try:
             delivered = await output.deliver(await emit())
-        except SourceClosedError:
-            return
         except Exception as error:
+            if _is_over(error, output):
+                return
             session.reporter.error(error, "emit")
         if not delivered:
             await asyncio.sleep(max(0.0, started + FRAME_DURATION - loop.time()))
+
+
+def _is_over(error: Exception, output: AudioOutput | None) -> bool:
+    """Whether nothing can be played any more; a source of the handler's own may be closed, too."""
+    return isinstance(error, SourceClosedError) and output is not None and output.closed

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..usercode import guarded
 from .threads import SessionThread
 
 
@@ -24,16 +24,10 @@ class UserCall:
         self._thread = SessionThread(name)
 
     async def __call__(self, *args: Any) -> Any:
-        """Call the method and wait for its result."""
+        """Call the method and wait for its result; raises what `guarded` raises."""
         if not self.is_async:
             return await self.on_thread(self._method, *args)
-        task = asyncio.current_task()
-        cancelled_before = task.cancelling() if task else 0
-        result = await self._method(*args)
-        # A handler that swallows its cancellation must not keep the loop around it alive.
-        if task is not None and task.cancelling() > cancelled_before:
-            raise asyncio.CancelledError
-        return result
+        return await guarded(self._method(*args))
 
     async def on_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function on the thread of this call, to keep its work off the event loop."""

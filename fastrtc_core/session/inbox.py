@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import MessageError
 from ..messages import parse_client_message
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 CAPACITY = 256
 """Messages that may wait for their hook; then the oldest are dropped, and the client is told."""
 
+CAPACITY_BYTES = 8 << 20
+"""The same, in characters of their JSON."""
+
 
 class Inbox:
     """Sorts what the client sends."""
@@ -24,7 +27,8 @@ class Inbox:
         self.malformed = 0
         """Messages that could not be read."""
         self._session = session
-        self._messages: Ring[tuple[str, Any]] = Ring(CAPACITY)
+        # Messages wait as text: as objects they can take 25 times as many bytes.
+        self._messages: Ring[tuple[str, str | bytes]] = Ring(CAPACITY, CAPACITY_BYTES)
 
     @property
     def dropped(self) -> int:
@@ -46,15 +50,15 @@ class Inbox:
         if message.type == "offer":
             self._session.take_offer(message.data)
             return
-        self._put("on_message", message.data)
+        self._put("on_message", text)
 
     def put_key(self, digit: str) -> None:
         """Take a key that was pressed on a telephone."""
         self._put("on_dtmf", digit)
 
-    def _put(self, hook: str, data: Any) -> None:
+    def _put(self, hook: str, text: str | bytes) -> None:
         dropped = self._messages.dropped
-        self._messages.put((hook, data))
+        self._messages.put((hook, text), len(text))
         if self._messages.dropped > dropped and not dropped:
             self._session.reporter.tell(
                 "warning", "Messages arrive faster than the server handles them; some are lost."
@@ -62,12 +66,12 @@ class Inbox:
 
     async def run(self, hooks: Mapping[str, UserCall]) -> None:
         """Hand everything to the hook that it is for; an exception loses one."""
-        while True:
-            name, data = await self._messages.get()
+        while not self._session.ending:
+            name, text = await self._messages.get()
             hook = hooks.get(name)
             if hook is None:
                 continue
             try:
-                await hook(data)
+                await hook(parse_client_message(text).data if name == "on_message" else text)
             except Exception as error:
                 self._session.reporter.error(error, name)

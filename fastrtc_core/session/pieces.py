@@ -11,7 +11,8 @@ import numpy as np
 
 from ..errors import ConfigurationError
 from ..functions import Function
-from ..outputs import AdditionalOutputs, CloseStream
+from ..outputs import AdditionalOutputs, CloseStream, split_emitted
+from ..usercode import call_guarded, guarded
 from .threads import SessionThread
 
 _END = object()
@@ -19,6 +20,11 @@ _END = object()
 NO_TTS = (
     "a text cannot be said without a voice: set self.tts in the handler to an object with "
     "stream_tts(text), stream_tts_sync(text) or tts(text)"
+)
+
+NOBODY_HEARS = (
+    "The server has something to say, but this session receives no audio: mode='send', or a client "
+    "that only sends. Use mode='send-receive', or put out AdditionalOutputs alone."
 )
 
 
@@ -35,11 +41,11 @@ async def pieces_of(source: Any, thread: SessionThread) -> AsyncGenerator[Any]:
         if callable(source):
             source = await _called(source, thread)
         elif inspect.isawaitable(source):
-            source = await source
+            source = await guarded(source)
         else:
             break
     if isinstance(source, AsyncIterable):
-        async for piece in _closing(aiter(source)):
+        async for piece in _closing(call_guarded(aiter, source)):
             yield piece
     elif _is_one(source):
         yield source
@@ -67,10 +73,16 @@ def voice_of(tts: Any) -> Callable[[str], Any]:
     raise ConfigurationError(NO_TTS)
 
 
+def is_sound(source: Any) -> bool:
+    """Whether a source is itself something to be heard, and not a way to get at it."""
+    value = split_emitted(source)[0]
+    return value is not None and _is_one(value)
+
+
 async def _called(source: Callable[..., Any], thread: SessionThread) -> Any:
     function = Function(source, leading=0)
     if function.is_coroutine or function.is_any_generator:
-        return source()  # this runs nothing of it yet
+        return call_guarded(source)  # this runs nothing of it yet
     return await thread.run(source)
 
 
@@ -81,8 +93,12 @@ def _is_one(source: Any) -> bool:
 
 async def _closing(iterator: AsyncIterator[Any]) -> AsyncGenerator[Any]:
     try:
-        async for piece in iterator:
+        while True:
+            try:
+                piece = await guarded(anext(iterator))
+            except StopAsyncIteration:
+                return
             yield piece
     finally:
         if isinstance(iterator, AsyncGenerator):
-            await iterator.aclose()
+            await guarded(iterator.aclose())

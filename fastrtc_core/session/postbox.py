@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from typing import Any
@@ -24,17 +25,20 @@ class Postbox:
 
     Attributes:
         channel: The message channel, once it is open.
+        opened: Set from then on.
     """
 
     def __init__(self, session_id: str) -> None:
         self.channel: MessageChannel | None = None
         self._session_id = session_id
+        self.opened = asyncio.Event()
         self._early: deque[str] = deque(maxlen=EARLY_MESSAGES)
         self._closed = False
 
     def open(self, channel: MessageChannel) -> None:
         """Send what waits, and from now on at once."""
         self.channel = channel
+        self.opened.set()
         while self._early:
             try:
                 channel.post(self._early.popleft())

@@ -8,15 +8,16 @@ group of that one call, and ends with it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Set
 from dataclasses import replace
 from typing import Any
 
 from ..context import Context, current_context
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, HandlerError, InvalidFrameError, UserExitError
 from ..functions import pick_arguments
-from ..handler import StreamHandlerBase
+from ..handler import StreamHandlerBase, implements
 from ..media.clock import SessionClock
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs, CloseStream
@@ -26,6 +27,7 @@ from ..tracks import (
     Track,
     TrackSource,
 )
+from ..usercode import guarded
 from . import audio, video
 from .calls import UserCall, call_once
 from .inbox import Inbox
@@ -41,8 +43,11 @@ logger = logging.getLogger("fastrtc_core.session")
 SHUTDOWN_TIMEOUT = 5.0
 """How long in s `shutdown` may take before the session goes on without it."""
 
-SLOW_START = 10.0
-"""After how long in s a `start_up` that has not returned is named in the log."""
+SLOW_START = 2.0
+"""How long in s frames wait for `start_up` to return; then it goes on beside them."""
+
+CHANNEL_TIMEOUT = 2.0
+"""How long in s a session that the server ends waits for a channel to say why."""
 
 TIME_LIMIT_NOTICE = 10.0
 """How long in s before the time limit the client is warned."""
@@ -52,6 +57,16 @@ PLAYOUT_TIMEOUT = 120.0
 
 PLAYOUT_TAIL = 0.2
 """How long in s a client gets to play what was sent last before the session closes."""
+
+
+_ANNOUNCED = (
+    CloseReason.TIME_LIMIT,
+    CloseReason.DRAIN,
+    CloseReason.CLOSED,
+    CloseReason.REFUSED,
+    CloseReason.ERROR,
+)
+"""What the client is told of the end of its session."""
 
 
 class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
@@ -101,7 +116,9 @@ class Session:
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
         self._postbox = Postbox(self.id)
-        self.reporter = Reporter(self.id, self._postbox.post, self.loop.time)
+        self.reporter = Reporter(
+            self.id, self._postbox.post, self.loop, lambda: self.stop(CloseReason.ERROR)
+        )
         self.tracks = tracks = SessionTracks(
             self.id,
             handler,
@@ -117,10 +134,8 @@ class Session:
         self._audio_output = (
             audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
         )
-        self._speaker = (
-            Speaker(self, self._audio_output, self.local_audio.source)
-            if self.local_audio and self._audio_output
-            else None
+        self._speaker = Speaker(
+            self, self._audio_output, self.local_audio.source if self.local_audio else None
         )
         self._video_output = (
             video.VideoOutput(self, self.local_video.source) if self.local_video else None
@@ -158,6 +173,11 @@ class Session:
             current_context.reset(token)
         assert self.close_reason is not None
         return self.close_reason
+
+    @property
+    def ending(self) -> bool:
+        """Whether the session was told to end: what has queued up is not handed to its handler."""
+        return self._stopping.is_set()
 
     async def stopped(self) -> None:
         """Wait until the session was told to end."""
@@ -219,11 +239,16 @@ class Session:
         channel = self._postbox.channel
         return None if channel is None else channel.raw
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether the client can be asked for its inputs; taken for granted until it is known."""
+        channel = self._postbox.channel
+        return channel is None or channel.asks
+
     def clear_queue(self) -> None:
         """Discard everything that was emitted and has not been played."""
         if self._audio_output is not None:
-            if self._speaker is not None:
-                self._speaker.note_clear()
+            self._speaker.note_clear()
             self._audio_output.clear()
         if self.local_video is not None:
             self.local_video.source.clear_queue()
@@ -236,25 +261,23 @@ class Session:
     @property
     def speech(self) -> Speech | None:
         """What is being said, if anything."""
-        return None if self._speaker is None else self._speaker.current
+        return self._speaker.current
 
     def say(self, speech: Speech) -> Speech:
         """Say something when it is its turn; safe from any thread.
 
         Raises:
-            ConfigurationError: If this session sends no audio.
+            ConfigurationError: If it is a sound, and this session sends no audio.
             QueueFullError: If too much waits to be said.
         """
         speaker = self._speaker
-        if speaker is None:
-            raise ConfigurationError("this session sends no audio: its mode is 'send'")
         speaker.admit(speech)
         on_loop(self.loop, lambda: speaker.say(speech))
         return speech
 
     def interrupt(self, *, force: bool = False) -> None:
         """End what is being said; see `StreamHandlerBase.interrupt`. Called on the event loop."""
-        playback = self._speaker.interrupt(force=force) if self._speaker else None
+        playback = self._speaker.interrupt(force=force)
         if playback is None:
             return
         heard = {"heard_ms": round(1000 * playback.heard), "text": playback.text}
@@ -265,13 +288,11 @@ class Session:
 
     def pause_speech(self) -> None:
         """Fall silent for now; called on the event loop."""
-        if self._speaker is not None:
-            self._speaker.pause()
+        self._speaker.pause()
 
     def resume_speech(self) -> None:
         """Go on after `pause_speech`; called on the event loop."""
-        if self._speaker is not None:
-            self._speaker.resume()
+        self._speaker.resume()
 
     def post_message(self, message: Any) -> None:
         """Queue a message for the client without waiting; see `StreamHandlerBase.send_message`."""
@@ -308,7 +329,7 @@ class Session:
             if isinstance(extra, AdditionalOutputs):
                 self.publish(extra)
             else:
-                if self._speaker is not None and not said:
+                if not said:
                     await self._speaker.wait_until_idle()
                 await self._close_after_playout(extra.msg)
 
@@ -316,23 +337,27 @@ class Session:
 
     async def _serve(self) -> None:
         await self._call_hook(self._hooks.on_connect, "on_connect", self.context)
-        if self._speaker is not None:
-            self.own(self._speaker.run())
-        await self._start_up()
+        if self._stopping.is_set():
+            return
+        self.own(self._speaker.run())
+        if start_up := self._method("start_up"):
+            starting = self.own(self._start_up(start_up))
+            await asyncio.wait({starting}, timeout=SLOW_START)
+            if not starting.done():
+                self._tell_of_slow_start()
+        if self._stopping.is_set():
+            return
         for loop in self._loops():
             self.own(loop)
 
-    async def _start_up(self) -> None:
-        start_up = self._method("start_up")
-        if start_up is None:
-            return
-        slow = self.loop.call_later(SLOW_START, self._warn_of_slow_start)
+    async def _start_up(self, start_up: UserCall) -> None:
         try:
             await start_up()
         except Exception as error:
             self.reporter.error(error, "start_up")
-        finally:
-            slow.cancel()
+            # A frame that cannot be played is a fault of the handler, and refuses nobody.
+            if isinstance(error, HandlerError) and not isinstance(error, InvalidFrameError):
+                self.stop(CloseReason.REFUSED)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         """The loops that this session needs, each for a task of its own."""
@@ -386,7 +411,7 @@ class Session:
         self._stopping.set()
         for call in self._calls:
             call.close()
-        if self.close_reason in (CloseReason.TIME_LIMIT, CloseReason.DRAIN, CloseReason.CLOSED):
+        if self.close_reason in _ANNOUNCED:
             self.reporter.tell("closing", self.close_reason)
         try:
             async with asyncio.timeout(SHUTDOWN_TIMEOUT):
@@ -407,10 +432,18 @@ class Session:
             return
         try:
             await call_once(hook, f"{name}-{self.id[:8]}", *pick_arguments(hook, args))
+        except UserExitError as error:
+            self.reporter.error(error, name)
         except Exception:
             logger.exception("session %s: %s failed", self.id, name)
 
     async def _close(self) -> None:
+        self.reporter.close()
+        if self.close_reason in (CloseReason.REFUSED, CloseReason.ERROR):
+            # It may be over before there is a channel to say why.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHANNEL_TIMEOUT):
+                    await self._postbox.opened.wait()
         self._postbox.close()
         if self._audio_output is not None:
             self._audio_output.close()
@@ -420,7 +453,7 @@ class Session:
     # Helpers
 
     def _method(self, name: str) -> UserCall | None:
-        return self._call(name) if callable(getattr(self.handler, name, None)) else None
+        return self._call(name) if implements(self.handler, name) else None
 
     def _call(self, name: str) -> UserCall:
         call = UserCall(getattr(self.handler, name), f"{name}-{self.id[:8]}")
@@ -429,27 +462,29 @@ class Session:
 
     async def _guard(self, coro: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return await coro
+            return await guarded(coro)
         except Exception as error:
             self.reporter.error(error, "a task of the handler")
 
     def _warn(self, text: str) -> None:
         self.loop.call_soon_threadsafe(self.reporter.tell, "warning", text)
 
-    def _warn_of_slow_start(self) -> None:
+    def _tell_of_slow_start(self) -> None:
         logger.warning(
-            "session %s: start_up has not returned after %g s, and no frame is delivered until it "
-            "does; long-lived work belongs into self.create_task()",
+            "session %s: start_up has not returned after %g s; frames are delivered beside it from "
+            "now on. Long-lived work belongs into self.create_task()",
             self.id,
             SLOW_START,
         )
+        self.reporter.tell("warning", "The server is still starting; it may not answer yet.")
 
 
 async def copy_handler(prototype: StreamHandlerBase, session_id: str) -> StreamHandlerBase:
     """Make the handler of one session, off the event loop.
 
     Raises:
-        ConfigurationError: If `copy` returns no handler, or one that is in use.
+        ConfigurationError: If `copy` returns no handler, or one that is in use, or a setting of the
+            prototype makes no sense.
     """
     handler = await call_once(prototype.copy, f"copy-{session_id[:8]}")
     if not isinstance(handler, StreamHandlerBase) or not hasattr(handler, "args_set"):
@@ -457,4 +492,4 @@ async def copy_handler(prototype: StreamHandlerBase, session_id: str) -> StreamH
     if handler is prototype or handler._link is not None:
         raise ConfigurationError(f"{type(prototype).__name__}.copy() must return a new instance")
     handler.phone_mode = prototype.phone_mode
-    return handler
+    return handler.take_settings(prototype)

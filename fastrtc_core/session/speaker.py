@@ -11,16 +11,17 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import QueueFullError, SourceClosedError
-from ..frames import AudioFrame, to_audio_frame
-from ..outputs import split_emitted
+from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClosedError
+from ..frames import read_audio
+from ..outputs import CloseStream, split_emitted
 from ..sentences import Sentences
 from ..speech import Playback, Speech
+from ..spoken import Spoken
 from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal
 from .audio import AudioOutput
-from .pieces import pieces_of, voice_of
+from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .threads import SessionThread
 from .types import CloseReason
 
@@ -33,12 +34,12 @@ MAX_WAITING = 64
 AHEAD = 16
 """Pieces that are made ahead of what is played; then the source is held back."""
 
-PART = 0.5
-"""Length in s of the parts in which a long piece goes into the playout."""
-
 
 class _Piece(NamedTuple):
-    """Something to play; the first of a sentence carries its text."""
+    """Something to play; the first of a sentence carries its text as it was written.
+
+    Without a value, it is a text that is only for the eye.
+    """
 
     value: Any
     text: str = ""
@@ -55,15 +56,20 @@ class Speaker:
 
     Args:
         session: The session.
-        output: Where it is played.
+        output: Where it is played; `None` if the session sends no audio. Then sources are worked
+            through for what else they hand out, and their sounds are dropped, with an error.
         source: The playout of that output.
     """
 
-    def __init__(self, session: Session, output: AudioOutput, source: AudioSource) -> None:
+    def __init__(
+        self, session: Session, output: AudioOutput | None, source: AudioSource | None
+    ) -> None:
         self.current: Speech | None = None
         self._session = session
-        self._output = output
-        self._source = source
+        self._mute = output is None
+        # Where nobody hears, nothing is ever put into this playout.
+        self._source = source or AudioSource()
+        self._output = output or AudioOutput(session, self._source)
         self._waiting: list[Speech] = []
         self._progress: _Progress | None = None
         self._playing: asyncio.Task[None] | None = None
@@ -74,8 +80,11 @@ class Speaker:
         """Let a speech know how it is cancelled; safe from any thread, before `say`.
 
         Raises:
+            ConfigurationError: If it is a sound, and nobody hears it.
             QueueFullError: If too many wait.
         """
+        if self._mute and is_sound(speech.source):
+            raise ConfigurationError(NOBODY_HEARS)
         if len(self._waiting) >= MAX_WAITING:
             raise QueueFullError(f"{MAX_WAITING} speeches wait to be said already")
         loop = self._session.loop
@@ -205,16 +214,13 @@ class Speaker:
 
     async def _deliver(self, piece: _Piece) -> None:
         value, extras = split_emitted(piece.value)
-        if value is not None:
-            frame = to_audio_frame(value)
-            if piece.text and self._progress is not None:
-                self._progress.note_text(piece.text)
-                said = {"role": "assistant", "text": piece.text, "final": True}
-                self._session.reporter.tell("transcript", said)
-            size = round(PART * frame.sample_rate)
-            for start in range(0, frame.samples_per_channel, size):
-                part = frame.data[:, start : start + size]
-                await self._output.play(AudioFrame(frame.sample_rate, part))
+        audio = None if value is None else read_audio(value)
+        if piece.text and self._progress is not None:
+            self._progress.note_text(piece.text, silent=audio is None)
+            said = {"role": "assistant", "text": piece.text.strip(), "final": True}
+            self._session.reporter.tell("transcript", said)
+        if audio is not None:
+            await self._output.play(audio, ahead=0.0)
         await self._session.deliver_extras(extras, said=True)
 
     async def _make(self, speech: Speech, pieces: asyncio.Queue[_Piece | _End]) -> None:
@@ -222,36 +228,61 @@ class Speaker:
         end = _End()
         thread = SessionThread(f"say-{self._session.id[:8]}")
         sentences = Sentences()
+        spoken = Spoken()
         try:
             async with contextlib.aclosing(pieces_of(speech.source, thread)) as source:
                 async for value in source:
                     text, extras = split_emitted(value)
-                    if isinstance(text, str):
-                        await self._voice(sentences.push(text), pieces)
+                    if self._mute:
+                        if text is not None:
+                            end = _End(HandlerError(NOBODY_HEARS))
                         value = tuple(extras)
-                    else:
-                        await self._voice(sentences.flush(), pieces)
-                    if value != ():
+                    elif isinstance(text, str):
+                        await self._voice(sentences.cut(text), spoken, pieces)
+                        value = tuple(extras)
+                    if _ends_sentence(text, extras, sentences):
+                        await self._voice(sentences.rest(), spoken, pieces)
+                    if value is not None and value != ():
                         await pieces.put(_Piece(value))
-            await self._voice(sentences.flush(), pieces)
+            await self._voice(sentences.rest(), spoken, pieces)
         except Exception as error:
             end = _End(error)
         finally:
             thread.close()
         await pieces.put(end)
 
-    async def _voice(self, sentences: list[str], pieces: asyncio.Queue[_Piece | _End]) -> None:
+    async def _voice(
+        self, sentences: list[str], spoken: Spoken, pieces: asyncio.Queue[_Piece | _End]
+    ) -> None:
         """Have sentences spoken by the voice of the handler."""
+        handler = self._session.handler
         for text in sentences:
-            thread = SessionThread(f"tts-{self._session.id[:8]}")
-            try:
-                speak = voice_of(self._session.handler.tts)
-                async with contextlib.aclosing(pieces_of(speak(text), thread)) as spoken:
-                    async for value in spoken:
-                        await pieces.put(_Piece(value, text))
-                        text = ""
-            finally:
-                thread.close()
+            words = spoken.clean(text) if handler.clean_text else text.strip()
+            if words:
+                thread = SessionThread(f"tts-{self._session.id[:8]}")
+                try:
+                    speak = voice_of(handler.tts)
+                    async with contextlib.aclosing(pieces_of(speak(words), thread)) as voice:
+                        async for value in voice:
+                            await pieces.put(_Piece(value, text))
+                            text = ""
+                finally:
+                    thread.close()
+            if text:
+                await pieces.put(_Piece(None, text))
+
+
+def _ends_sentence(text: Any, extras: list[Any], sentences: Sentences) -> bool:
+    """Whether what a source yielded ends the sentence before it.
+
+    Audio does, as it is heard between; so does the end of the session. Outputs do not, unless the
+    sentence is at its end anyway: they are published before the one in which they stand.
+    """
+    if any(isinstance(extra, CloseStream) for extra in extras):
+        return True
+    if text is None or isinstance(text, str):
+        return bool(extras) and sentences.ended
+    return True
 
 
 class _Progress:
@@ -275,12 +306,17 @@ class _Progress:
     def text(self) -> str:
         """The sentences that have begun."""
         position = self._position()
-        return " ".join(text for start, text in self._texts if start < position)
+        return "".join(text for start, text in self._texts if start < position).strip()
 
-    def note_text(self, text: str) -> None:
-        """What is queued next is the beginning of a sentence."""
+    def note_text(self, text: str, *, silent: bool) -> None:
+        """What is queued next is the beginning of a sentence.
+
+        Of one that is not heard itself, one was there when all before it has been heard.
+        """
         statistics = self._source.statistics()
         start = self._settled + statistics.played + statistics.queued - self._first
+        if silent:
+            start = max(0, start - 1)
         self._texts.append((start, text))
 
     def note_clear(self) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from ..usercode import guarded
+
 logger = logging.getLogger(__name__)
 
 
@@ -51,7 +53,7 @@ class SessionThread:
         """Run a function on the thread, in a copy of the current context, and wait for its result.
 
         One call at a time. Where the caller is cancelled, the function runs on, its result is
-        dropped, and `close` is what remains to be called.
+        dropped, and `close` is what remains to be called. Raises what `guarded` raises.
         """
         loop = asyncio.get_running_loop()
         if self._closed or self._running:
@@ -63,7 +65,7 @@ class SessionThread:
             self._thread = threading.Thread(target=self._main, name=self._name, daemon=True)
             self._thread.start()
         self._wake.release()
-        return await future
+        return await guarded(future)
 
     def close(self) -> None:
         """End the thread; where it runs user code, that code sees `CallAbandonedError`.
@@ -84,7 +86,7 @@ class SessionThread:
                 step()
             except CallAbandonedError:
                 pass
-            except Exception:
+            except BaseException:  # the thread ends here: nobody else is told
                 logger.exception("%s failed at its end", self._name)
 
     def _run_calls(self) -> None:

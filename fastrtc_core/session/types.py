@@ -29,12 +29,20 @@ class CloseReason(enum.StrEnum):
     """The application closed it."""
     FAILED = "failed"
     """It was never connected."""
+    REFUSED = "refused"
+    """`start_up` raised a `HandlerError`."""
+    ERROR = "error"
+    """The handler tried to end the program, with `sys.exit()` for example."""
 
 
 class MessageChannel(Protocol):
     """What a transport gives a session to send messages with."""
 
     raw: Any
+
+    @property
+    def asks(self) -> bool:
+        """Whether the client can be asked for its additional inputs, and answer."""
 
     def post(self, text: str) -> None:
         """Queue a text; raises `ChannelClosedError` or `QueueFullError`."""

@@ -11,6 +11,7 @@ from ..errors import EndOfStreamError, SourceClosedError
 from ..frames import check_video_array
 from ..functions import VideoStreamHandler
 from ..handler import VideoFormat
+from ..media.pictures import PictureConverter
 from ..outputs import split_emitted
 from ..tracks import RemoteVideoTrack, VideoSource, VideoStream
 from .calls import UserCall
@@ -41,6 +42,11 @@ class VideoOutput:
         self._session = session
         self._source = source
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be shown any more."""
+        return self._source.closed
+
     async def deliver(self, emitted: Any, call: UserCall) -> bool:
         """Show what was emitted; the picture is built on the thread of `call`.
 
@@ -63,9 +69,10 @@ async def receive_video(
 ) -> None:
     """Feed `video_receive` with pictures until the track ends; an exception loses one."""
     video_format = session.handler.video_format
+    pictures = PictureConverter()
     interval = 1 / session.handler.fps
     next_due = session.loop.time()
-    while True:
+    while not session.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
@@ -77,15 +84,15 @@ async def receive_video(
             continue
         next_due = max(next_due + interval, now - FILTER_QUEUE * interval)
         try:
-            picture = await receive.on_thread(_from_picture, frame, video_format)
+            picture = await receive.on_thread(_from_picture, pictures, frame, video_format)
             result = await receive(picture)
             if result is not None and output is not None:
                 await output.deliver(result, receive)
             elif result is not None:
                 await session.deliver_extras(split_emitted(result)[1])
-        except SourceClosedError:
-            return
         except Exception as error:
+            if _is_over(error, output):
+                return
             session.reporter.error(error, "video_receive")
 
 
@@ -94,19 +101,26 @@ async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> N
     loop = session.loop
     interval = 1 / session.handler.fps
     next_due = loop.time()
-    while True:
+    while not session.ending:
         await asyncio.sleep(max(0.0, next_due - loop.time()))
         next_due = max(next_due + interval, loop.time())
         try:
             await output.deliver(await emit(), emit)
-        except SourceClosedError:
-            return
         except Exception as error:
+            if _is_over(error, output):
+                return
             session.reporter.error(error, "video_emit")
 
 
-def _from_picture(frame: av.VideoFrame, video_format: VideoFormat) -> Any:
-    return frame if video_format == "frame" else frame.to_ndarray(format=video_format)
+def _is_over(error: Exception, output: VideoOutput | None) -> bool:
+    """Whether nothing can be shown any more; a source of the handler's own may be closed, too."""
+    return isinstance(error, SourceClosedError) and output is not None and output.closed
+
+
+def _from_picture(
+    pictures: PictureConverter, frame: av.VideoFrame, video_format: VideoFormat
+) -> Any:
+    return frame if video_format == "frame" else pictures.array(frame, video_format)
 
 
 def _to_picture(value: Any, video_format: VideoFormat) -> av.VideoFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 
 from ..errors import FastRTCError, SourceError
 from .unpacking import Unpacker
+
+_PYAV = int(av.__version__.partition(".")[0])
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if _PYAV < 19 else {}
+"""A title in an unknown encoding is no reason to refuse a file: PyAV 19 always takes it, and has no
+such argument."""
 
 
 class AudioFile:
@@ -100,7 +105,8 @@ def _open(path: Path) -> InputContainer:
     if not path.exists():
         raise SourceError(f"there is no file {path}")
     try:
-        return av.open(str(path), metadata_errors="replace")
+        container: InputContainer = av.open(str(path), **_LENIENT)
+        return container
     except FastRTCError:
         raise
     except (av.FFmpegError, OSError, ValueError) as error:

@@ -11,6 +11,7 @@ from typing import Any, Self
 from numpy.typing import NDArray
 
 from ..errors import FastRTCError
+from ..usercode import call_guarded
 from .block import Block, as_block
 
 logger = logging.getLogger("fastrtc_core.sources")
@@ -102,7 +103,7 @@ class SourceInterface(ABC):
         if callback is None:
             return
         try:
-            callback(block)
+            call_guarded(callback, block)
         except Exception as error:
             self._report(error)
 
@@ -120,6 +121,6 @@ class SourceInterface(ABC):
 
     def _call(self, function: Callable[[], object]) -> None:
         try:
-            function()
+            call_guarded(function)
         except Exception:
             logger.exception("%s: on_error or on_end failed", type(self).__name__)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from ..errors import ConfigurationError, EndOfStreamError
+from ..usercode import guarded
 from .block import Block
 from .interface import SourceInterface
 from .queue import BlockQueue
@@ -41,7 +42,7 @@ class SourceIterator:
         if self._state == "new":
             self._state = "started"
             try:
-                await asyncio.to_thread(self._tap.start)
+                await guarded(asyncio.to_thread(self._tap.start))
             except BaseException:
                 self._state = "closed"
                 raise
@@ -60,7 +61,7 @@ class SourceIterator:
         state, self._state = self._state, "closed"
         self._queue.end()
         if state == "started":
-            await asyncio.to_thread(self._tap.stop)
+            await guarded(asyncio.to_thread(self._tap.stop))
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from ..usercode import call_guarded
 from .interface import SourceInterface, logger
 
 STOP_TIMEOUT = 5.0
@@ -144,7 +145,7 @@ class Source(SourceInterface):
             previous.thread.join(STOP_TIMEOUT)
         self._next_pts = 0
         try:
-            self._run()
+            call_guarded(self._run)
         except Exception as error:
             run.error = None  # what ended it is told before what a callback raised
             self._report(error)

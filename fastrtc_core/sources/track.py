@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import ConfigurationError
 from ..frames import AudioFrame
 from ..tracks import RemoteAudioTrack
+from ..usercode import guarded
 from .block import Block
 from .channels import Channels, check_channels, select_channels
 from .interface import SourceInterface
@@ -69,7 +70,7 @@ class SourceTrack(RemoteAudioTrack):
         """
         if self._loop is None:
             self._loop = asyncio.get_running_loop()
-            await asyncio.to_thread(self._tap.start)
+            await guarded(asyncio.to_thread(self._tap.start))
 
     async def aclose(self) -> None:
         """Stop the source, and end the track with all its streams; idempotent.
@@ -79,7 +80,7 @@ class SourceTrack(RemoteAudioTrack):
         """
         if self._loop is not None and not self.ended:
             self.end()
-            await asyncio.to_thread(self._tap.stop)
+            await guarded(asyncio.to_thread(self._tap.stop))
         self.end()
 
     async def __aenter__(self) -> Self:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frames import to_int16
+from ..media.audio_graph import AudioGraph
 
 MAX_PLANES = 7
 """Planes that PyAV can count: of eight and more it looks beyond the end of their list."""
@@ -18,7 +19,7 @@ class Unpacker:
     """Reads the frames of one stream, whatever their format and layout."""
 
     def __init__(self) -> None:
-        self._packer: av.AudioResampler | None = None
+        self._packer: AudioGraph | None = None
 
     def __call__(self, frame: av.AudioFrame) -> NDArray[np.int16]:
         """The samples of a frame, of shape `(channels, samples)`."""
@@ -30,11 +31,11 @@ class Unpacker:
     def _pack(self, frame: av.AudioFrame) -> list[av.AudioFrame]:
         """The same samples in one plane. It holds nothing back: only their order changes."""
         if self._packer is None:
-            self._packer = av.AudioResampler(
-                frame.format.packed.name, frame.layout, frame.sample_rate
+            self._packer = AudioGraph(
+                frame.format.packed.name, frame.layout.name, frame.sample_rate
             )
         frame.pts = None
-        return self._packer.resample(frame)
+        return self._packer.push(frame)
 
 
 def _read(frame: av.AudioFrame) -> NDArray[np.int16]:

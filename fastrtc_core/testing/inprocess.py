@@ -32,6 +32,7 @@ class InProcessPeer:
     """
 
     raw = None
+    asks = True
 
     def __init__(self, session: Session) -> None:
         self.session = session

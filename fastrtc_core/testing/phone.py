@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -235,7 +236,7 @@ class Phone:
 
     async def _play(self) -> None:
         loop = asyncio.get_running_loop()
-        due = 0.0
+        due = -math.inf  # nothing was before the first piece, on a clock that starts at 0 either
         while True:
             message = await self._waiting.get()
             if message["event"] not in ("media", "playAudio"):

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigurationError, InvalidFrameError, QueueFullError, SourceClosedError
-from ..frames import AudioFrame, samples_per_frame
+from ..frames import AudioFrame, EmittedAudio, samples_per_frame
 from ..media.pacing import MAX_GRACE, QueueState
 from ..media.playout import Playout, PlayoutStatistics
 from .signal import Signal
+
+AHEAD = 60.0
+"""Length in s up to which one call may fill the queue with audio that comes in parts."""
 
 
 class AudioSource:
@@ -23,8 +28,8 @@ class AudioSource:
     Args:
         sample_rate: Rate of the frames in Hz; 20 ms of it must be a whole number of samples.
         num_channels: 1 or 2.
-        queue_size_ms: Length in ms above which producers are held back. One frame may exceed it,
-            so that a frame of any length can be pushed.
+        queue_size_ms: Length in ms above which producers are held back. One frame may exceed it by
+            up to a minute, so that a frame of any length can be pushed.
 
     Raises:
         ConfigurationError: If an argument is out of range.
@@ -43,7 +48,11 @@ class AudioSource:
         self.num_channels = num_channels
         self._capacity = max(1, sample_rate * queue_size_ms // 1000)
         self._playout = Playout(num_channels)
-        self._waiting: deque[tuple[asyncio.Future[None], NDArray[np.int16]]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], NDArray[np.int16], object | None]] = (
+            deque()
+        )
+        self._taken: object | None = None
+        """The audio that is being taken part by part; until its end there is room for no other."""
         self._changed = Signal()
         self._last_push = 0.0
         self._interval = 0.0
@@ -71,7 +80,8 @@ class AudioSource:
     @property
     def has_room(self) -> bool:
         """Whether a push would be taken at once."""
-        return self._playout.queued < self._capacity and not self._waiting
+        room = self._playout.queued < self._capacity
+        return room and not self._waiting and self._taken is None
 
     def statistics(self) -> PlayoutStatistics:
         """The ledger: pushed = played + queued + cleared, in samples per channel."""
@@ -81,18 +91,68 @@ class AudioSource:
         """Queue a frame; waits while the queue is full, in the order of the calls.
 
         A frame that waits here when `clear_queue` is called is discarded with the rest. A call
-        that is cancelled while it waits has queued nothing.
+        that is cancelled while it waits has queued nothing; of a frame that is longer than half a
+        second, it may have queued a part.
 
         Raises:
             InvalidFrameError: If the rate or the number of channels is not the source's.
             SourceClosedError: If the source is closed, or is closed while the call waits.
         """
         self._check(frame)
+        audio = EmittedAudio(*frame)
+        await self.capture_parts(part.data for part in audio.parts())
+
+    async def capture_parts(self, parts: Iterable[NDArray[np.int16]], ahead: float = AHEAD) -> None:
+        """Queue audio that is made part by part, like one frame in `capture_frame`.
+
+        Between two parts, the event loop has its turn. What others push comes before the first
+        part or after the last. `clear_queue` discards the rest, which is not even made.
+
+        Args:
+            parts: Samples of shape `(num_channels, n)` at the rate of the source.
+            ahead: Length in s of the queue from which the next part waits; it also waits where
+                the queue is full, if that is more.
+
+        Raises:
+            SourceClosedError: If the source is closed, or is closed while the call waits.
+            Exception: Whatever making a part raises.
+        """
+        iterator = iter(parts)
+        first, second = next(iterator, None), next(iterator, None)
+        if first is None:
+            return
+        if second is None:
+            await self._admit(first)
+            return
+        mine = object()
+        limit = max(self._capacity, round(ahead * self.sample_rate))
+        try:
+            await self._admit(first, mine)
+            for part in chain((second,), iterator):
+                await asyncio.sleep(0)
+                while self._taken is mine and self._playout.queued >= limit:
+                    await self._changed.wait()
+                if self._closed:
+                    raise SourceClosedError("the source was closed")
+                if self._taken is not mine:
+                    return
+                self._push(part, continued=True)
+        finally:
+            if self._taken is mine:
+                self._taken = None
+                self._admit_waiting()
+                self._changed.notify()
+
+    async def _admit(self, data: NDArray[np.int16], more: object | None = None) -> None:
+        """Queue samples when it is their turn; with `more`, what follows belongs to them."""
+        if self._closed:
+            raise SourceClosedError("the source is closed")
         if self.has_room:
-            self._push(frame.data)
+            self._push(data)
+            self._taken = more
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        entry = (future, frame.data)
+        entry = (future, data, more)
         self._waiting.append(entry)
         try:
             await future
@@ -134,7 +194,8 @@ class AudioSource:
     def clear_queue(self) -> None:
         """Discard everything that waits, in the queue and in calls of `capture_frame`."""
         self._playout.clear()
-        for future, data in self._waiting:
+        self._taken = None
+        for future, data, _ in self._waiting:
             if not future.done():
                 self._playout.discard(data)
                 future.set_result(None)
@@ -148,7 +209,7 @@ class AudioSource:
 
     async def wait_for_playout(self) -> None:
         """Wait until everything that was queued has been pulled or cleared, or it is closed."""
-        while (self._playout.queued or self._waiting) and not self._closed:
+        while (self._playout.queued or self._waiting or self._taken) and not self._closed:
             await self._changed.wait()
 
     async def aclose(self) -> None:
@@ -157,7 +218,8 @@ class AudioSource:
             return
         self._closed = True
         self._playout.clear()
-        for future, data in self._waiting:
+        self._taken = None
+        for future, data, _ in self._waiting:
             if not future.done():
                 self._playout.discard(data)
                 future.set_exception(SourceClosedError("the source was closed"))
@@ -181,21 +243,28 @@ class AudioSource:
         data = self._playout.pull(count)
         if not self._playout.queued:
             self._flushed = self._resumed = False
-        while self._waiting and self._playout.queued < self._capacity:
-            future, waiting = self._waiting.popleft()
-            if not future.done():
-                self._push(waiting)
-                future.set_result(None)
+        self._admit_waiting()
         self._changed.notify()
         return data
 
-    def _push(self, data: NDArray[np.int16]) -> None:
+    def _admit_waiting(self) -> None:
+        """Queue what waits, as far as there is room."""
+        while self._waiting and self._taken is None and self._playout.queued < self._capacity:
+            future, data, more = self._waiting.popleft()
+            if not future.done():
+                self._push(data)
+                self._taken = more
+                future.set_result(None)
+
+    def _push(self, data: NDArray[np.int16], *, continued: bool = False) -> None:
         if not data.shape[1]:
             return  # an empty frame must not hold up the tail of those before
         self._playout.push(data)
         now = asyncio.get_running_loop().time()
         interval = now - self._last_push
-        if interval > MAX_GRACE:
+        if continued:
+            pass  # it came with the part before
+        elif interval > MAX_GRACE:
             self._interval = 0.0
         elif interval > 0.001:  # not within one burst
             self._interval = interval

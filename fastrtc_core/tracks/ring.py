@@ -20,14 +20,17 @@ class Ring(Generic[T]):
 
     Args:
         capacity: Items it holds at most.
+        weight: What they may weigh together, but for the newest; `None` if they weigh nothing.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, weight: int | None = None) -> None:
         if capacity < 1:
             raise ValueError("the capacity of a ring is at least 1")
         self.dropped = 0
         self._items: deque[T] = deque()
         self._capacity = capacity
+        self._room = weight
+        self._weights: deque[int] = deque()
         self._ended = False
         self._waiter: asyncio.Future[None] | None = None
         self._read = Signal()
@@ -40,7 +43,7 @@ class Ring(Generic[T]):
         """Whether the producer has ended; queued items may remain."""
         return self._ended
 
-    def put(self, item: T) -> None:
+    def put(self, item: T, weight: int = 0) -> None:
         """Append an item; drops the oldest when full, and the item itself after the end."""
         if self._ended:
             self.dropped += 1
@@ -49,6 +52,8 @@ class Ring(Generic[T]):
             self._items.popleft()
             self.dropped += 1
         self._items.append(item)
+        if self._room is not None:
+            self._weigh(weight)
         self._wake()
 
     def end(self) -> None:
@@ -86,6 +91,17 @@ class Ring(Generic[T]):
         """Wait until everything was read, and the reader is back for more; or until the end."""
         while not self._ended and (self._items or self._waiter is None):
             await self._read.wait()
+
+    def _weigh(self, weight: int) -> None:
+        """Note what the newest item weighs, and drop the oldest while all are too heavy."""
+        self._weights.append(weight)
+        while len(self._weights) > len(self._items):  # those were read, or dropped
+            self._weights.popleft()
+        assert self._room is not None
+        while len(self._items) > 1 and sum(self._weights) > self._room:
+            self._items.popleft()
+            self._weights.popleft()
+            self.dropped += 1
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -9,6 +9,7 @@ from typing import Self
 import av
 
 from ..errors import ConfigurationError
+from ..media.pictures import PictureConverter
 from .participant import Participant, TrackSource
 from .stream import Readable, TrackStream
 from .track import Track
@@ -23,6 +24,10 @@ class VideoFrameEvent:
 
 class VideoStream(TrackStream[av.VideoFrame, VideoFrameEvent]):
     """Yields the pictures of a track; a slow reader gets the latest and `dropped` counts the rest.
+
+    Each stream yields frame objects of its own, so that what one reader converts, on whatever
+    thread, is safe from all others. The pixels are shared: convert a frame, and do not write into
+    its planes.
 
     Args:
         track: The track to read.
@@ -70,6 +75,16 @@ class VideoStream(TrackStream[av.VideoFrame, VideoFrameEvent]):
         if capacity < 0:
             raise ConfigurationError("a stream has a capacity of 0 or more")
         super().__init__(track, max(1, capacity), loop)
+        self._pictures = PictureConverter()
+
+    async def read(self) -> av.VideoFrame:
+        """Wait for the next picture.
+
+        Raises:
+            EndOfStreamError: If the track has ended and everything was read.
+            RuntimeError: If another task is reading already.
+        """
+        return self._pictures.own(await super().read())
 
     def _event(self, frame: av.VideoFrame) -> VideoFrameEvent:
         return VideoFrameEvent(frame)

@@ -18,6 +18,7 @@ const MUTE = {
   speaker: ["Mute speaker", "Unmute speaker"],
 };
 const TOAST_TIME = 9000; // ms
+const GRADIO_ACCENT = "#f97316"; // of Gradio's own theme
 const FLOOR = -60; // dB; what is quieter shows as nothing
 
 /**
@@ -95,13 +96,21 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     meter.setAttribute("aria-valuenow", String(Math.round(level * 100)));
   };
 
-  const toast = (kind, text) => {
+  // One that is still there is not shown a second time: it gets a count.
+  const toast = (kind, text, repeats = text) => {
+    const same = [...part("toasts").children].find(
+      (other) => other.dataset.kind === kind && other.dataset.about === repeats,
+    );
+    const count = Number(same?.dataset.count ?? 0) + 1;
+    same?.remove();
     const box = document.createElement("div");
     box.className = "frtc-toast";
     box.dataset.kind = kind;
+    box.dataset.about = repeats;
+    box.dataset.count = String(count);
     box.setAttribute("role", kind === "error" ? "alert" : "status");
     const words = document.createElement("p");
-    words.textContent = text;
+    words.textContent = count > 1 && repeats === text ? `${text} (${count} times)` : text;
     const dismiss = document.createElement("button");
     dismiss.type = "button";
     dismiss.textContent = "×";
@@ -159,6 +168,8 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     if (element.isConnected && !part("devices").hidden) listDevices();
   });
 
+  const accent = getComputedStyle(root).getPropertyValue("--primary-500").trim();
+  if (accent === GRADIO_ACCENT) root.dataset.palette = "own";
   part("local-meter").hidden = !uses.audio;
   part("remote-meter").hidden = !uses.speaker;
   if (media.includes("video")) root.dataset.video = "";
@@ -167,6 +178,14 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   }
   part("local-video").classList.add(receives ? "frtc-small" : "frtc-big");
   part("remote-video").classList.add("frtc-big");
+  for (const video of [part("local-video"), part("remote-video")]) {
+    // The stage takes the shape of its picture, also when that changes: a phone that is turned.
+    video.addEventListener("resize", () => {
+      if (!video.videoWidth) return;
+      const framed = video.classList.contains("frtc-big") ? part("stage") : video;
+      framed.style.setProperty("--shape", (video.videoWidth / video.videoHeight).toFixed(4));
+    });
+  }
 
   connection.addEventListener("state", ({ detail }) => setState(detail));
   connection.addEventListener("level", ({ detail }) => {
@@ -181,7 +200,7 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     // Front cameras are shown like a mirror, the one at the back of a phone is not.
     video.classList.toggle("frtc-rear", track.getSettings().facingMode === "environment");
   });
-  connection.addEventListener("error", ({ detail }) => toast("error", detail.message));
+  connection.addEventListener("error", ({ detail }) => toast("error", detail.message, detail.repeats));
   connection.addEventListener("warning", ({ detail }) => toast("warning", String(detail)));
   connection.addEventListener("fetch_output", () => trigger("fetch_output"));
   connection.addEventListener("send_input", (event) => {

@@ -26,7 +26,10 @@ class DataChannel:
 
     Attributes:
         raw: The `RTCDataChannel`.
+        asks: Whether the client can be asked for its inputs.
     """
+
+    asks = True
 
     def __init__(self, channel: RTCDataChannel) -> None:
         self.raw = channel

@@ -12,6 +12,7 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 
 from ..errors import ConfigurationError
 from ..session.calls import call_once
+from ..usercode import guarded
 
 RtcConfiguration = Mapping[str, Any] | list[Mapping[str, Any]]
 RtcConfigurationSource = (
@@ -31,7 +32,7 @@ async def resolve(source: RtcConfigurationSource) -> dict[str, Any]:
     if callable(value):
         value = await call_once(value, "ice-servers")
         if inspect.isawaitable(value):
-            value = await value
+            value = await guarded(value)
     if value is None:
         return {"iceServers": []}
     if isinstance(value, list):

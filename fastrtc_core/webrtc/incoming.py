@@ -20,6 +20,12 @@ from ..tracks import RemoteAudioTrack
 
 logger = logging.getLogger(__name__)
 
+MAX_PACKETS_PER_SECOND = 500
+"""Packets that are decoded; Opus makes 50, and 400 of its shortest frames (RFC 6716 section 2.1.4).
+
+What a client sends beyond them would take the event loop from the others.
+"""
+
 CLOCK_RATE = 48000
 """RTP clock rate of Opus in Hz, whatever the rate of the audio (RFC 7587 section 4.1)."""
 
@@ -34,6 +40,8 @@ class IncomingAudio:
     def __init__(self, remote: RemoteAudioTrack) -> None:
         self.damaged = 0
         """Packets that are no Opus."""
+        self.flooded = 0
+        """Packets that were more than anybody's voice."""
         self.bytes = 0
         """Of the payloads of all packets."""
         self.concealed_samples = 0
@@ -45,6 +53,9 @@ class IncomingAudio:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._second = 0.0
+        """When the second began in which packets are counted."""
+        self._in_second = 0
         remote.network = self.network = self._buffer.statistics
 
     def take(self, packet: RtpPacket) -> None:
@@ -53,6 +64,12 @@ class IncomingAudio:
         if self._closed or not payload:
             return
         now = self._loop.time()
+        if now - self._second >= 1:
+            self._second, self._in_second = now, 0
+        self._in_second += 1
+        if self._in_second > MAX_PACKETS_PER_SECOND:
+            self.flooded += 1
+            return
         self.bytes += len(payload)
         try:
             samples = samples_in(payload, CLOCK_RATE)

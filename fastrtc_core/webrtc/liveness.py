@@ -1,8 +1,8 @@
 """Noticing within five seconds that a peer has vanished.
 
-aiortc has no `disconnected` state and gives a peer up after half a minute. Here any packet counts
-as a sign of life; in silence the peer is asked for one over STUN, which every client answers
-whatever else it sends.
+aiortc has no `disconnected` state and gives a peer up after half a minute. Here any authenticated
+packet counts as a sign of life; in silence the peer is asked for one over STUN, which every client
+answers whatever else it sends. What anybody could have sent counts for nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Liveness:
             asleep = loop.time()
             await asyncio.sleep(INTERVAL)
             now = loop.time()
-            received = internals.packets_received(self._pc)
+            received = internals.packets_heard(self._pc)
             # Where this process itself stood still, what the peer sent in the meantime may not
             # have been read yet.
             stalled = now - asleep > 2 * INTERVAL

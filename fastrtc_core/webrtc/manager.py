@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc import RTCIceCandidate
 from aiortc.exceptions import OperationError
 
-from ..context import Context, current_context
+from ..context import Caller, Context, current_context
 from ..errors import (
     ConfigurationError,
     MalformedCandidateError,
@@ -25,7 +24,9 @@ from ..handler import StreamHandlerBase
 from ..registry import Registry, Slot
 from ..session import CloseReason, Hooks, Session, copy_handler
 from . import ice
+from .addresses import allow_candidate
 from .candidates import EarlyCandidates
+from .internals import MayCheck
 from .negotiation import Flows, negotiate
 from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
@@ -36,7 +37,8 @@ from .signaling import (
     TrickledCandidate,
     advertise_address,
     force_stereo,
-    parse_body,
+    parse_envelope,
+    parse_offer,
 )
 
 logger = logging.getLogger(__name__)
@@ -55,6 +57,7 @@ class PeerOptions:
     rtc_configuration: ice.RtcConfigurationSource = None
     udp_ports: range | None = None
     advertised_address: str | None = None
+    may_check: MayCheck = allow_candidate
     audio: OptionsSource[AudioOptions] = None
     video: OptionsSource[VideoOptions] = None
     hooks: Hooks = field(default_factory=Hooks)
@@ -81,12 +84,12 @@ class PeerManager:
         # `Registry.drain` waits for them.
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def handle(self, body: Any, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def handle(self, body: Any, caller: Caller | None = None) -> dict[str, Any]:
         """Serve one request to the offer route.
 
         Args:
             body: The JSON body.
-            headers: Headers of the request, for the context of the session.
+            caller: Who asks, for the context of the session.
 
         Returns:
             The JSON body of the answer.
@@ -94,14 +97,16 @@ class PeerManager:
         Raises:
             OfferError: If the offer or candidate is refused.
         """
-        parsed = parse_body(body)
-        if isinstance(parsed, TrickledCandidate):
-            await self._take_candidate(parsed)
+        envelope = parse_envelope(body)
+        if isinstance(envelope, TrickledCandidate):
+            await self._take_candidate(envelope)
             return {"status": "success"}
+        self._registry.check(envelope.webrtc_id)  # a full server reads no SDP
+        parsed = parse_offer(envelope)
         flows = negotiate(parsed, self._options.modality, self._options.mode)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(
-            self._serve(parsed, flows, headers or {}, answer), name="fastrtc-session"
+            self._serve(parsed, flows, caller or Caller(), answer), name="fastrtc-session"
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -111,13 +116,13 @@ class PeerManager:
         self,
         offer: Offer,
         flows: Flows,
-        headers: Mapping[str, str],
+        caller: Caller,
         answer: asyncio.Future[dict[str, Any]],
     ) -> None:
         """The life of one session. What fails before the answer is raised where it is awaited."""
         try:
             async with self._registry.slot(offer.webrtc_id) as slot:
-                await self._negotiate_and_run(slot, offer, flows, headers, answer)
+                await self._negotiate_and_run(slot, offer, flows, caller, answer)
         except OfferError as error:
             _refuse(answer, error)
         except ConfigurationError as error:
@@ -137,27 +142,31 @@ class PeerManager:
         slot: Slot,
         offer: Offer,
         flows: Flows,
-        headers: Mapping[str, str],
+        caller: Caller,
         answer: asyncio.Future[dict[str, Any]],
     ) -> None:
         peer: Peer | None = None
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT):
-                session = await self._make_session(slot, offer, flows, headers)
-                configuration = await ice.resolve(self._options.rtc_configuration)
-                peer = Peer(
-                    session,
-                    ice.for_aiortc(configuration),
-                    self._options.udp_ports,
-                    await resolve(self._options.audio, AudioOptions, session.context),
-                    await resolve(self._options.video, VideoOptions, session.context),
-                )
-                sdp = await self._answer(peer, slot, offer, session)
-            if answer.cancelled():  # whoever asked is gone
-                session.abandon(CloseReason.FAILED)
-                return
-            answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": slot.id})
-            if await _connected(peer, session):
+            with self._registry.entering.count(caller.address):
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    session = await self._make_session(slot, offer, flows, caller)
+                    configuration = await ice.resolve(self._options.rtc_configuration)
+                    peer = Peer(
+                        session,
+                        ice.for_aiortc(configuration),
+                        self._options.udp_ports,
+                        await resolve(self._options.audio, AudioOptions, session.context),
+                        await resolve(self._options.video, VideoOptions, session.context),
+                        report=session.reporter.error,
+                        may_check=self._options.may_check,
+                    )
+                    sdp = await self._answer(peer, slot, offer, session)
+                if answer.cancelled():  # whoever asked is gone
+                    session.abandon(CloseReason.FAILED)
+                    return
+                answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": slot.id})
+                connected = await _connected(peer, session)
+            if connected:
                 await self._run(peer, session)
         except TimeoutError:
             raise UnavailableError("the server took too long to answer the offer") from None
@@ -167,9 +176,11 @@ class PeerManager:
                 await peer.close()
 
     async def _make_session(
-        self, slot: Slot, offer: Offer, flows: Flows, headers: Mapping[str, str]
+        self, slot: Slot, offer: Offer, flows: Flows, caller: Caller
     ) -> Session:
-        context = Context(slot.id, "webrtc", offer.params, headers)
+        context = Context(
+            slot.id, "webrtc", offer.params, caller.headers, caller.user, caller.state
+        )
         # For `copy` and a function for ICE servers; the session adds its own to the same task.
         current_context.set(context)
         handler = await copy_handler(self._prototype, slot.id)

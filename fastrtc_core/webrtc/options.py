@@ -11,6 +11,7 @@ from ..context import Context
 from ..errors import ConfigurationError
 from ..media.libopus import Application
 from ..session.calls import call_once
+from ..usercode import guarded
 
 FRAME_DURATIONS = (0.02, 0.04, 0.06)
 
@@ -96,7 +97,7 @@ async def resolve(source: OptionsSource[Options], kind: type[Options], context: 
     if callable(value):
         value = await call_once(value, "options", context)
         if inspect.isawaitable(value):
-            value = await value
+            value = await guarded(value)
     if value is None:
         return kind()
     if not isinstance(value, kind):

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 import av
 from aiortc import MediaStreamTrack
-from aiortc.mediastreams import VIDEO_CLOCK_RATE, MediaStreamError
+from aiortc.mediastreams import VIDEO_CLOCK_RATE
 
-from ..errors import EndOfStreamError
-from ..media.libopus import OpusError
 from ..media.video_frames import EncodedVideoFrame
 from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind
 from ..tracks.ring import Ring
-from .internals import EncodedFrame
+from .internals import EncodedFrame, TimedPicture
 from .options import AudioOptions
 from .opus import OpusEncoder
-
-logger = logging.getLogger(__name__)
 
 MAX_PACKETS = 10
 """Encoded packets that may wait to be sent: 200 ms."""
 
 MAX_PICTURES = 30
 """Encoded pictures that may wait to be sent: 1 s. Then all are dropped until the next keyframe."""
-
-_VIDEO_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
 
 class OutgoingAudio(MediaStreamTrack):
@@ -37,13 +29,20 @@ class OutgoingAudio(MediaStreamTrack):
     Args:
         track: What to send.
         options: How to encode it.
+        failed: Told of a frame that could not be encoded; it is left out.
     """
 
     kind = "audio"
 
-    def __init__(self, track: LocalAudioTrack, options: AudioOptions) -> None:
+    def __init__(
+        self,
+        track: LocalAudioTrack,
+        options: AudioOptions,
+        failed: Callable[[Exception], None],
+    ) -> None:
         super().__init__()
         self._track = track
+        self._failed = failed
         track.set_frame_duration(options.frame_duration)
         source = track.source
         self.encoder = OpusEncoder(source.sample_rate, source.num_channels, options)
@@ -58,8 +57,8 @@ class OutgoingAudio(MediaStreamTrack):
             frame = await self._track.next_frame()
             try:
                 return self.encoder.encode(frame)
-            except OpusError:
-                logger.exception("a frame of audio could not be encoded")
+            except Exception as error:
+                self._failed(error)
 
     async def recv(self) -> av.Packet[Any]:
         """Nobody calls it: see `internals.send_directly`."""
@@ -121,7 +120,7 @@ class OutgoingPackets(MediaStreamTrack):
 
 
 class OutgoingVideo(MediaStreamTrack):
-    """Gives aiortc pictures, timed by the clock of the session.
+    """What a sender of pictures is known by; they are timed by the clock of the session.
 
     Args:
         track: What to send.
@@ -132,17 +131,22 @@ class OutgoingVideo(MediaStreamTrack):
     def __init__(self, track: LocalVideoTrack) -> None:
         super().__init__()
         self._track = track
+        self._last = -1
+
+    async def next_picture(self) -> TimedPicture:
+        """Wait for the next picture.
+
+        Raises:
+            EndOfStreamError: If the source of the track is closed.
+        """
+        frame, time = await self._track.next_frame()
+        # Packets of one timestamp are one picture (RFC 7741 section 4.1, RFC 6184 section 5.1).
+        self._last = max(self._last + 1, round(time * VIDEO_CLOCK_RATE))
+        return TimedPicture(frame, self._last)
 
     async def recv(self) -> av.VideoFrame:
-        """Wait for the next picture."""
-        try:
-            frame, time = await self._track.next_frame()
-        except EndOfStreamError:
-            self.stop()
-            raise MediaStreamError from None
-        frame.pts = round(time * VIDEO_CLOCK_RATE)
-        frame.time_base = _VIDEO_TIME_BASE
-        return frame
+        """Nobody calls it: see `internals.send_pictures`."""
+        raise NotImplementedError
 
 
 class EncodedVideo(Track[EncodedVideoFrame]):

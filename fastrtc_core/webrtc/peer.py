@@ -30,7 +30,9 @@ from ..tracks import (
     TrackKind,
 )
 from . import internals, statistics
+from .addresses import allow_candidate
 from .datachannel import LABEL, DataChannel
+from .failures import Failures, Report, log_failure
 from .incoming import IncomingAudio
 from .incoming_video import EncodedRemoteVideo, IncomingVideo
 from .liveness import Liveness
@@ -52,6 +54,9 @@ logger = logging.getLogger(__name__)
 
 CONNECT_TIMEOUT = 15.0
 """How long in s ICE and DTLS may take."""
+
+CHECK_TIMEOUT = 5.0
+"""How long in s a client that was answered may take until it is reached by a connectivity check."""
 
 CHANNEL_GRACE = 1.0
 """How long in s the other side has to open the data channel before this side does."""
@@ -101,6 +106,8 @@ class Peer:
         ports: UDP ports to use, or `None` for any.
         audio_options: How audio is encoded.
         video_options: How video is encoded.
+        report: Told of media that could not be sent, and how often; by default the log is.
+        may_check: Which candidates of the other side this side sends checks to; `None` for all.
     """
 
     def __init__(
@@ -110,9 +117,13 @@ class Peer:
         ports: range | None = None,
         audio_options: AudioOptions | None = None,
         video_options: VideoOptions | None = None,
+        report: Report = log_failure,
+        may_check: internals.MayCheck | None = allow_candidate,
     ) -> None:
         self._endpoint = endpoint
+        self._report = report
         self._ports = ports
+        self._may_check = may_check
         self._audio_options = audio_options or AudioOptions()
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
@@ -125,7 +136,7 @@ class Peer:
         """What is to run beside the connection, once it stands."""
         self._tasks: asyncio.TaskGroup | None = None
         self._sections = Sections(
-            self._pc, _prefer_codecs, self._run, self._audio_options, self._video_options
+            self._pc, _prefer_codecs, self._run, self._audio_options, self._video_options, report
         )
         self._arrived: dict[str, Track[Any]] | None = None
         """Where tracks go that come later, by mid; until the first answer there are none."""
@@ -272,13 +283,22 @@ class Peer:
     # Connection
 
     async def connected(self) -> bool:
-        """Wait until the connection stands; `False` if it has failed or takes too long."""
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await self._settled.wait()
-        except TimeoutError:
-            return False
-        return self._pc.connectionState == "connected"
+        """Wait until the connection stands; `False` if it has failed or takes too long.
+
+        A client that was answered and then does nothing has left, and is not waited for.
+        """
+        loop = asyncio.get_running_loop()
+        limit = loop.time() + CONNECT_TIMEOUT
+        first = loop.time() + min(CHECK_TIMEOUT, CONNECT_TIMEOUT)
+        for deadline in (first, limit):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._settled.wait()
+                return self._pc.connectionState == "connected"
+            except TimeoutError:
+                if not internals.was_reached(self._pc):
+                    return False
+        return False
 
     async def run(self) -> None:
         """Move media and watch the connection until cancelled."""
@@ -301,14 +321,17 @@ class Peer:
             incoming.close()
         self._sections.close()
         self._pc.remove_all_listeners()
+        if dropped := internals.dropped(self._pc):
+            logger.info("dropped: %s", ", ".join(f"{n} {what}" for what, n in dropped.items()))
         await internals.close(self._pc, self._connecting)
 
     async def _describe(self) -> str:
         if self._ports is not None:
             internals.restrict_ports(self._pc, self._ports)
+        internals.guard(self._pc, self._may_check)
         # Created by the call without an argument: an offer or an answer, whichever is due.
         await self._pc.setLocalDescription()
-        internals.drop_damaged(self._pc)
+        internals.guard(self._pc, self._may_check)
         remote = self._endpoint.remote_audio
         return describe_opus(
             self._pc.localDescription.sdp, dtx=remote is not None and remote.sparse
@@ -329,9 +352,10 @@ class Peer:
     ) -> None:
         """Send a track through the first section that has room."""
         track.published = True
+        failed = Failures(f"sending {track.kind}", self._report).note
         outgoing: OutgoingAudio | OutgoingPackets | OutgoingVideo | OutgoingPictures
         if isinstance(track, LocalAudioTrack):
-            outgoing = OutgoingAudio(track, self._audio_options)
+            outgoing = OutgoingAudio(track, self._audio_options, failed)
         elif isinstance(track, EncodedAudio):
             outgoing = OutgoingPackets(track)
         elif isinstance(track, EncodedVideo):
@@ -342,13 +366,20 @@ class Peer:
         if isinstance(track, EncodedVideo):
             transceiver = next(t for t in self._pc.getTransceivers() if t.sender is sender)
             track.codecs = internals.negotiated_codecs(transceiver)
-            internals.send_encoded(sender, track.next_frame, lambda: track.keyframe_requested())
+            internals.send_encoded(
+                sender, track.next_frame, lambda: track.keyframe_requested(), failed
+            )
         if isinstance(outgoing, OutgoingAudio | OutgoingPackets):
-            internals.send_directly(sender, outgoing.next_frame)
+            internals.send_directly(sender, outgoing.next_frame, failed)
         if isinstance(outgoing, OutgoingAudio):
             self._encoders.append((outgoing.encoder, sender))
         if isinstance(outgoing, OutgoingVideo):
-            internals.use_encoder(sender, lambda codec: make_encoder(codec, self._video_options))
+            internals.send_pictures(
+                sender,
+                outgoing.next_picture,
+                lambda codec: make_encoder(codec, self._video_options),
+                failed,
+            )
         self._senders[track.sid] = sender
         track._statistics = statistics.of_sender(sender)
 
@@ -408,6 +439,7 @@ class Peer:
     def _take_track(self, track: MediaStreamTrack) -> None:
         transceiver = next(t for t in self._pc.getTransceivers() if t.receiver.track is track)
         receiver = transceiver.receiver
+        internals.bound_receiver(receiver)
         if self._arrived is not None:
             self._arrived[transceiver.mid or ""] = self._sections.take(track, transceiver)
             return
@@ -434,7 +466,7 @@ class Peer:
             pump.close()
 
     async def _pump(self, track: MediaStreamTrack, remote: RemoteVideoTrack | None) -> None:
-        """Move frames to a track; aiortc's queue has no bound, so it is always drained."""
+        """Move frames to a track; where nobody wants them, they are dropped."""
         try:
             while True:
                 frame = await track.recv()

@@ -21,7 +21,7 @@ from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferEr
 from ..session import Session
 from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind, TrackSource
 from .peer import Peer
-from .signaling import Offer, parse_body
+from .signaling import Offer, force_stereo, parse_body
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +172,7 @@ class Publisher:
             if not wanted.done.done():
                 wanted.done.set_result(None)
         self._note(reoffer, arrived)
-        return sdp
+        return force_stereo(sdp) if self._session.handler.expected_layout == "stereo" else sdp
 
     def _note(self, reoffer: Reoffer, arrived: dict[str, Track[Any]]) -> None:
         """Bring what the participant publishes up to date."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from .. import strict_json
+from ..context import Caller
+from ..door import Door, caller_of
 from ..errors import MalformedOfferError, OfferError
 from .signaling import MAX_BODY_BYTES
 
@@ -26,7 +28,7 @@ CLIENT = (
 )
 """Files of the browser client, which are one module."""
 
-HandleOffer = Callable[[Any, Mapping[str, str]], Awaitable[dict[str, Any]]]
+HandleOffer = Callable[[Any, Caller], Awaitable[dict[str, Any]]]
 ClientConfiguration = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -35,29 +37,40 @@ class _BodyTooLargeError(OfferError):
     http_status = 413
 
 
-def add_routes(
-    router: APIRouter, handle_offer: HandleOffer, client_configuration: ClientConfiguration
-) -> None:
-    """Add the offer route, the client's ICE configuration and the browser client to a router."""
+class _NotJsonError(OfferError):
+    code = "unsupported_media_type"
+    http_status = 415
 
-    @router.post("/webrtc/offer")
-    async def offer(request: Request) -> JSONResponse:
+
+def add_routes(
+    door: Door, handle_offer: HandleOffer, client_configuration: ClientConfiguration
+) -> None:
+    """Add the offer route, the client's ICE configuration and the browser client."""
+    for path in ("/webrtc/offer", "/webrtc/config"):
+        door.allow_preflight(path)
+
+    @door.guarded.post("/webrtc/offer")
+    async def offer(request: Request, user: Any = door.user) -> JSONResponse:
         """Take an offer or a trickled candidate."""
         try:
             body = await _read_json(request)
-            return JSONResponse(await handle_offer(body, dict(request.headers)))
+            return JSONResponse(await handle_offer(body, caller_of(request, user)))
         except OfferError as error:
             return JSONResponse(error.body(), status_code=error.http_status)
 
-    @router.get("/webrtc/config")
+    @door.guarded.get("/webrtc/config")
     async def config() -> JSONResponse:
         """The `RTCConfiguration` for the client."""
         return JSONResponse(await client_configuration(), headers={"cache-control": "no-store"})
 
-    @router.get("/webrtc/client.js")
+    @door.public.get("/webrtc/client.js")
     async def client() -> Response:
-        """The browser client, an ES module."""
-        return Response(browser_client(), media_type="text/javascript")
+        """The browser client, an ES module. It is no secret, and `import` sends no token."""
+        anybody = {
+            "access-control-allow-origin": "*",
+            "cross-origin-resource-policy": "cross-origin",
+        }
+        return Response(browser_client(), media_type="text/javascript", headers=anybody)
 
 
 def browser_client() -> str:
@@ -67,13 +80,21 @@ def browser_client() -> str:
 
 
 async def _read_json(request: Request) -> Any:
-    """Read the body, but no more of it than an offer can have."""
+    """Read the body, but no more of it than an offer can have.
+
+    A browser sends JSON to another origin only after a preflight (the Fetch standard, on
+    CORS-safelisted request headers); a body of any other type would come without.
+    """
+    type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise _BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
+        # Not before the body is read: uvicorn stumbles over an answer to a body that is damaged.
+        if type != "application/json":
+            raise _NotJsonError(f"The content type must be application/json, not {type[:60]!r}")
         return strict_json.load(bytes(body))
     except ClientDisconnect:
         raise MalformedOfferError("the body was not sent to its end") from None

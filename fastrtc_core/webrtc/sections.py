@@ -27,8 +27,9 @@ from ..tracks import (
     TrackKind,
 )
 from . import internals, statistics
+from .failures import Failures, Report
 from .incoming import CLOCK_RATE, IncomingAudio
-from .internals import EncodedFrame
+from .internals import EncodedFrame, TimedPicture
 from .options import AudioOptions, VideoOptions
 from .opus import OpusEncoder
 from .outgoing import OutgoingAudio, OutgoingVideo
@@ -44,12 +45,18 @@ class Outlet(MediaStreamTrack):
 
     Args:
         kind: Of the section.
+        options: How audio is encoded.
+        failed: Told of what could not be encoded; it is left out.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(
+        self, kind: str, options: AudioOptions, failed: Callable[[Exception], None]
+    ) -> None:
         super().__init__()
         self.kind = kind
         self.track: LocalTrack | None = None
+        self._options = options
+        self._failed = failed
         self._outgoing: OutgoingAudio | OutgoingVideo | None = None
         self._now = asyncio.get_running_loop().time
         self._filled = asyncio.Event()
@@ -64,14 +71,14 @@ class Outlet(MediaStreamTrack):
         """That of the track, if it is audio."""
         return self._outgoing.encoder if isinstance(self._outgoing, OutgoingAudio) else None
 
-    def carry(self, track: LocalTrack | None, options: AudioOptions) -> None:
+    def carry(self, track: LocalTrack | None) -> None:
         """Send a track from now on, or nothing."""
         if self.track is not None:
             self.track.published = False
         self.track, self._outgoing, self._offset = track, None, None
         self._filled.clear()
         if isinstance(track, LocalAudioTrack):
-            self._outgoing = OutgoingAudio(track, options)
+            self._outgoing = OutgoingAudio(track, self._options, self._failed)
         elif track is not None:
             self._outgoing = OutgoingVideo(track)
         if track is not None:
@@ -87,11 +94,14 @@ class Outlet(MediaStreamTrack):
         timestamp = self._timestamp(frame.timestamp)
         return EncodedFrame(frame.payload, timestamp, frame.resumed or first)
 
-    async def recv(self) -> av.VideoFrame:
+    async def next_picture(self) -> TimedPicture:
         """Wait for the next picture."""
-        frame: av.VideoFrame = await self._read(lambda outgoing: outgoing.recv())
-        frame.pts = self._timestamp(frame.pts or 0)
-        return frame
+        picture: TimedPicture = await self._read(lambda outgoing: outgoing.next_picture())
+        return TimedPicture(picture.frame, self._timestamp(picture.timestamp))
+
+    async def recv(self) -> av.VideoFrame:
+        """Nobody calls it: see `internals.send_directly` and `internals.send_pictures`."""
+        raise NotImplementedError
 
     async def _read(self, read: Callable[[Any], Awaitable[T]]) -> T:
         while True:
@@ -102,7 +112,7 @@ class Outlet(MediaStreamTrack):
                     return await read(outgoing)
             except TimeoutError:
                 continue  # another track, or none
-            except (EndOfStreamError, MediaStreamError):
+            except EndOfStreamError:
                 if outgoing is self._outgoing:
                     self._filled.clear()  # the track has ended; the section has not
             finally:
@@ -178,6 +188,7 @@ class Sections:
         prefer: Chooses the codecs of a new section.
         run: Runs a coroutine while the connection stands.
         audio_options, video_options: How tracks are encoded.
+        report: Told of media that could not be sent, and how often.
     """
 
     def __init__(
@@ -187,8 +198,10 @@ class Sections:
         run: Callable[[Coroutine[Any, Any, None]], None],
         audio_options: AudioOptions,
         video_options: VideoOptions,
+        report: Report,
     ) -> None:
         self._pc = pc
+        self._report = report
         self._prefer = prefer
         self._run = run
         self._audio_options = audio_options
@@ -243,19 +256,24 @@ class Sections:
         if outlet is None:
             if transceiver.sender.track is not None:
                 return False  # it is not one of these
-            outlet = self._outlets[transceiver] = Outlet(track.kind)
+            failed = Failures(f"sending {track.kind}", self._report).note
+            outlet = Outlet(track.kind, self._audio_options, failed)
+            self._outlets[transceiver] = outlet
             sender = transceiver.sender
             sender.replaceTrack(outlet)
             transceiver.direction = "sendonly"
             if track.kind == "audio":
-                internals.send_directly(sender, outlet.next_frame)
+                internals.send_directly(sender, outlet.next_frame, failed)
             else:
-                internals.use_encoder(
-                    sender, lambda codec: make_encoder(codec, self._video_options)
+                internals.send_pictures(
+                    sender,
+                    outlet.next_picture,
+                    lambda codec: make_encoder(codec, self._video_options),
+                    failed,
                 )
         elif outlet.track is not None:
             return False
-        outlet.carry(track, self._audio_options)
+        outlet.carry(track)
         track._statistics = statistics.of_sender(transceiver.sender)
         return True
 
@@ -263,7 +281,7 @@ class Sections:
         """Send a track no longer; returns whether it was sent."""
         for outlet in self._outlets.values():
             if outlet.track is track:
-                outlet.carry(None, self._audio_options)
+                outlet.carry(None)
                 return True
         return False
 

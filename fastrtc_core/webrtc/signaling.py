@@ -15,8 +15,31 @@ from ..errors import MalformedCandidateError, MalformedOfferError
 MAX_BODY_BYTES = 131_072
 """Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""
 
+MAX_SDP = 65_536
+"""Characters of an SDP; those of browsers have 2 to 20 KB."""
+
 MAX_LINES = 1000
-"""Lines of an SDP. Browsers write 100 to 300; aiortc takes time with the square of their number."""
+"""Lines of an SDP. Browsers write 100 to 300."""
+
+MAX_CODECS = 64
+"""Codecs (`rtpmap`) of one section. Chromium names 23 for video, up to some 50 with hardware."""
+
+MAX_FEEDBACK = 256
+"""Kinds of feedback (`rtcp-fb`) of one section. Chromium names 50, five for each codec of video."""
+
+MAX_WILDCARDS = 8
+"""Those that are for all codecs: `rtcp-fb:*`."""
+
+MAX_SOURCES = 32
+"""Sources (`ssrc`) of one section; browsers name one or two, seven with simulcast."""
+
+MAX_WORK = 32_768
+"""Steps that an SDP may take to be read, which is 5 ms at most: aiortc looks at each codec for each
+kind of feedback, and at each source for each line about one. Chromium's with audio and video takes
+1,400."""
+
+WILDCARD_STEPS = 8
+"""Steps for each codec that a wildcard is for: an object is made for it."""
 
 MAX_MEDIA_SECTIONS = 8
 MAX_MID = 255
@@ -42,6 +65,16 @@ class MediaSection:
     kind: str
     direction: str
     mid: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """An offer whose SDP was not looked at yet; attributes as those of `Offer`."""
+
+    sdp: str
+    webrtc_id: str | None
+    args: list[Any] | None
+    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -80,8 +113,8 @@ class TrickledCandidate:
     ufrag: str | None = None
 
 
-def parse_body(body: Any) -> Offer | TrickledCandidate:
-    """Read the JSON body of a request.
+def parse_envelope(body: Any) -> Envelope | TrickledCandidate:
+    """Read the JSON body of a request, but not the SDP in it: that is work.
 
     Raises:
         MalformedOfferError: If it is no offer.
@@ -103,7 +136,18 @@ def parse_body(body: Any) -> Offer | TrickledCandidate:
     webrtc_id = body.get("webrtc_id")
     if webrtc_id is not None and not isinstance(webrtc_id, str):
         raise MalformedOfferError("the 'webrtc_id' of an offer must be a text")
-    cleaned = clean_sdp(sdp)
+    return Envelope(sdp, webrtc_id or None, args, params or {})
+
+
+def parse_offer(envelope: Envelope) -> Offer:
+    """Read the SDP of an offer.
+
+    Raises:
+        MalformedOfferError: If it cannot be read, or would be too much work.
+    """
+    if len(envelope.sdp) > MAX_SDP:
+        raise MalformedOfferError(f"the SDP of the offer is longer than {MAX_SDP} characters")
+    cleaned = clean_sdp(envelope.sdp)
     description = _parse_sdp(cleaned)
     return Offer(
         sdp=cleaned,
@@ -114,10 +158,16 @@ def parse_body(body: Any) -> Offer | TrickledCandidate:
         ufrags=frozenset(
             m.ice.usernameFragment for m in description.media if m.ice and m.ice.usernameFragment
         ),
-        webrtc_id=webrtc_id or None,
-        args=args,
-        params=params or {},
+        webrtc_id=envelope.webrtc_id,
+        args=envelope.args,
+        params=envelope.params,
     )
+
+
+def parse_body(body: Any) -> Offer | TrickledCandidate:
+    """Read the JSON body of a request, and the SDP in it; raises as the functions above do."""
+    envelope = parse_envelope(body)
+    return envelope if isinstance(envelope, TrickledCandidate) else parse_offer(envelope)
 
 
 def clean_sdp(sdp: str) -> str:
@@ -206,9 +256,45 @@ def advertise_address(sdp: str, address: str) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def _parse_sdp(sdp: str) -> SessionDescription:
+def check_work(sdp: str) -> int:
+    """Find out whether an SDP can be read without holding up everybody else.
+
+    Returns:
+        The steps that it takes.
+
+    Raises:
+        MalformedOfferError: If it would take too many.
+    """
     if sdp.count("\n") > MAX_LINES:
         raise MalformedOfferError(f"the SDP of the offer has more than {MAX_LINES} lines")
+    _, *sections = re.split(r"^m=", sdp, flags=re.MULTILINE)
+    if len(sections) > MAX_MEDIA_SECTIONS:
+        raise MalformedOfferError(f"the offer has more than {MAX_MEDIA_SECTIONS} sections")
+    work = 0
+    for section in sections:
+        sources = re.findall(r"^a=ssrc:(\S*)", section, re.MULTILINE)
+        codecs, feedback, wildcards, distinct = counts = (
+            section.count("\na=rtpmap:"),
+            section.count("\na=rtcp-fb:"),
+            section.count("\na=rtcp-fb:*"),
+            len(set(sources)),
+        )
+        limits = (MAX_CODECS, MAX_FEEDBACK, MAX_WILDCARDS, MAX_SOURCES)
+        if any(count > limit for count, limit in zip(counts, limits, strict=True)):
+            raise MalformedOfferError(
+                f"a section of the offer has more than {MAX_CODECS} codecs, {MAX_FEEDBACK} kinds "
+                f"of feedback, {MAX_WILDCARDS} of them for all codecs, or {MAX_SOURCES} sources"
+            )
+        described = section.count("\na=fmtp:") // 2  # it stops where it finds the codec
+        work += codecs * (feedback + described + WILDCARD_STEPS * wildcards)
+        work += distinct * len(sources)
+    if work > MAX_WORK:
+        raise MalformedOfferError("the SDP of the offer is too much work: offer fewer codecs")
+    return work
+
+
+def _parse_sdp(sdp: str) -> SessionDescription:
+    check_work(sdp)
     try:
         sdp.encode()  # what is no UTF-8 could not be repeated in the answer
         description = SessionDescription.parse(sdp)
@@ -224,8 +310,6 @@ def _parse_sdp(sdp: str) -> SessionDescription:
         raise MalformedOfferError("the SDP of the offer cannot be read") from None
     if not description.media:
         raise MalformedOfferError("the offer has no media and no data channel")
-    if len(description.media) > MAX_MEDIA_SECTIONS:
-        raise MalformedOfferError(f"the offer has more than {MAX_MEDIA_SECTIONS} sections")
     for media in description.media:
         _check_section(media)
     _check_bundle(description)

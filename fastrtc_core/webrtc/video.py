@@ -10,23 +10,32 @@ from aiortc.codecs.base import Encoder
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from av.video.codeccontext import VideoCodecContext
 
+from ..media.pictures import PictureConverter
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, is_keyframe
+from . import internals
 from .options import VideoOptions
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
+internals.count_usable_cores()
 
-class _Bounded:
-    """Keeps `target_bitrate`, which aiortc sets from the client's REMB reports, within bounds.
 
-    aiortc's own bounds are constants of its modules.
+class VideoEncoder(Encoder):
+    """Encodes pictures of any size and format, and leaves each as it is.
+
+    It keeps `target_bitrate`, which aiortc sets from the client's REMB reports, within bounds;
+    aiortc's own are constants of its modules.
     """
+
+    codec: VideoCodecContext | None
 
     def __init__(self, options: VideoOptions) -> None:
         super().__init__()
         self._options = options
         self._bit_rate = options.bit_rate
+        self._pictures = PictureConverter()
 
     @property
     def target_bitrate(self) -> int:
@@ -38,20 +47,46 @@ class _Bounded:
         low, high = self._options.min_bit_rate, self._options.max_bit_rate
         self._bit_rate = max(low, min(high, bit_rate))
 
+    def encode_picture(self, frame: av.VideoFrame, timestamp: int, keyframe: bool) -> list[bytes]:
+        """Encode a picture; it takes some ms, on one thread at a time.
 
-class _Vp8(_Bounded, Vp8Encoder):
+        Args:
+            frame: The picture; others may look at it, and convert it, meanwhile.
+            timestamp: At `VIDEO_CLOCK_RATE`, later than the one before.
+            keyframe: Whether a decoder is to begin with it.
+
+        Returns:
+            What is to be sent, packet by packet; nothing if the encoder leaves the picture out.
+
+        Raises:
+            Exception: Whatever the encoder does; the next picture is a keyframe of a new one.
+        """
+        try:
+            picture = self._pictures.for_encoder(frame)
+            picture.pts, picture.time_base = timestamp, _TIME_BASE
+            payloads, _ = self.encode(picture, keyframe)
+        except Exception:
+            self.codec = None
+            raise
+        return payloads
+
+
+class _Vp8(VideoEncoder, Vp8Encoder):
     pass
 
 
-class _H264(_Bounded, H264Encoder):
+class _H264(VideoEncoder, H264Encoder):
     pass
 
 
-def make_encoder(codec: RTCRtpCodecParameters, options: VideoOptions) -> Encoder | None:
-    """The encoder for a negotiated codec, or `None` for one that is not known here."""
-    encoders: dict[str, type[_Vp8] | type[_H264]] = {"video/vp8": _Vp8, "video/h264": _H264}
-    make = encoders.get(codec.mimeType.lower())
-    return None if make is None else make(options)
+def make_encoder(codec: RTCRtpCodecParameters, options: VideoOptions) -> VideoEncoder:
+    """The encoder for a negotiated codec, of which there are two.
+
+    Raises:
+        KeyError: If it is another one.
+    """
+    encoders: dict[str, type[VideoEncoder]] = {"video/vp8": _Vp8, "video/h264": _H264}
+    return encoders[codec.mimeType.lower()](options)
 
 
 class PictureEncoder:
@@ -67,9 +102,7 @@ class PictureEncoder:
         # aiortc takes the payload apart by the name in capitals.
         name = f"video/{codec.removeprefix('video/').upper()}"
         self._parameters = RTCRtpCodecParameters(name, VIDEO_CLOCK_RATE, payloadType=96)
-        encoder = make_encoder(self._parameters, options)
-        assert encoder is not None, f"there is no encoder for {codec}"
-        self._encoder = encoder
+        self._encoder = make_encoder(self._parameters, options)
 
     def encode(
         self, frame: av.VideoFrame, timestamp: int, *, keyframe: bool
@@ -84,20 +117,8 @@ class PictureEncoder:
         Returns:
             The picture, or `None` if the encoder leaves it out.
         """
-        picture = _own(frame)
-        picture.pts, picture.time_base = timestamp, _TIME_BASE
-        payloads, _ = self._encoder.encode(picture, keyframe)
+        payloads = self._encoder.encode_picture(frame, timestamp, keyframe)
         data = b"".join(depayload(self._parameters, payload) for payload in payloads)
         if not data:
             return None
         return EncodedVideoFrame(self._codec, data, timestamp, is_keyframe(self._codec, data))
-
-
-def _own(frame: av.VideoFrame) -> av.VideoFrame:
-    """A picture that nobody else has, for encoders set its time and kind; 4:2:0, of even size."""
-    width, height = max(2, frame.width & ~1), max(2, frame.height & ~1)
-    picture = frame.reformat(width, height, "yuv420p")
-    if picture is frame:
-        picture = av.VideoFrame.from_ndarray(frame.to_ndarray(), "yuv420p")
-    picture.pict_type = av.video.frame.PictureType.NONE
-    return picture

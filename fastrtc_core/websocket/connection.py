@@ -34,6 +34,9 @@ RATE = 1000
 BURST = 4000
 """Messages that a client may send in a second, and that it may save up."""
 
+READ_TIMEOUT = 10.0
+"""How long in s a client may read nothing of the answers that it asked for."""
+
 FLUSH_TIMEOUT = 2.0
 """How long in s the last messages may take, and the last audio."""
 
@@ -46,8 +49,20 @@ TAIL_GRACE = 0.04
 MAX_LATER = 256
 """Events that may wait until the handler has heard the audio before them."""
 
+MAX_LATER_BYTES = 1 << 20
+"""Characters of the texts among them."""
+
 _END = "end"
 """Name of the mark behind the last audio."""
+
+
+_CODES = {
+    CloseReason.DRAIN: Close.GOING_AWAY,
+    CloseReason.CLOSED: Close.GOING_AWAY,
+    CloseReason.REFUSED: Close.POLICY,
+    CloseReason.ERROR: Close.INTERNAL,
+}
+"""How a socket is closed for what; `NORMAL` for the rest."""
 
 
 class _AbuseError(Exception):
@@ -82,6 +97,7 @@ class Connection:
         self._abuse: _AbuseError | None = None
         self._played = asyncio.Event()
         self._later: asyncio.Queue[Event] = asyncio.Queue(MAX_LATER)
+        self._later_bytes = 0
         self._pause: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
@@ -126,12 +142,13 @@ class Connection:
     def _closing(self, reason: CloseReason) -> tuple[int, str]:
         if self._abuse is not None:
             return self._abuse.code, str(self._abuse)
-        going = reason in (CloseReason.DRAIN, CloseReason.CLOSED)
-        return (Close.GOING_AWAY if going else Close.NORMAL), reason.value
+        return _CODES.get(reason, Close.NORMAL), reason.value
 
     async def _receive(self) -> None:
         try:
             while True:
+                if self.outbox.full:
+                    await self._wait_for_reader()
                 data = await self._socket.receive()
                 self._admit(data)
                 self._take(data)
@@ -141,6 +158,14 @@ class Connection:
             logger.warning("session %s: %s", self._session.id, abuse)
             self._abuse = abuse
             self._session.stop(CloseReason.CLOSED)
+
+    async def _wait_for_reader(self) -> None:
+        """Take nothing more from a client before it has read some of what it asked for."""
+        try:
+            async with asyncio.timeout(READ_TIMEOUT):
+                await self.outbox.drain()
+        except TimeoutError:
+            raise _AbuseError(Close.POLICY, "asks for more than it reads") from None
 
     def _take(self, data: str | bytes) -> None:
         try:
@@ -180,15 +205,16 @@ class Connection:
             self._session.clear_queue()
 
     def _postpone(self, event: Event) -> None:
-        try:
-            self._later.put_nowait(event)
-        except asyncio.QueueFull:
-            raise MessageError("too many commands wait for the handler; slow down") from None
+        if self._later.full() or self._later_bytes > MAX_LATER_BYTES:
+            raise MessageError("too many commands wait for the handler; slow down")
+        self._later.put_nowait(event)
+        self._later_bytes += _size_of(event)
 
     async def _catch_up(self) -> None:
         """Do what waits for audio, once the handler has heard that."""
         while True:
             event = await self._later.get()
+            self._later_bytes -= _size_of(event)
             if self._intake is not None:
                 await self._intake.wait_until_empty()
                 await self._session.wait_until_heard()
@@ -235,3 +261,7 @@ class Connection:
     def _clear(self) -> None:
         for text in self._dialect.clear():
             self.outbox.put(text)
+
+
+def _size_of(event: Event) -> int:
+    return len(event.text) if isinstance(event, Text) else 0

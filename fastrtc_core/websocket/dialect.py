@@ -92,6 +92,7 @@ class Dialect(Protocol):
         output_sample_rate: Of the audio to it, in Hz.
         num_channels: In both directions.
         pause: Time in s without audio after which `paused` is called; never if `None`.
+        asks: Whether clients can be asked for their additional inputs.
     """
 
     @property
@@ -102,6 +103,7 @@ class Dialect(Protocol):
     output_sample_rate: int
     num_channels: int
     pause: float | None
+    asks: bool
 
     def started(self, id: str) -> str | None:
         """Tell the client that its session has begun; `None` where it does not wait for that."""
@@ -217,6 +219,7 @@ class JsonDialect:
     """
 
     pause: float | None = None
+    asks = True
 
     def __init__(self, start: Start, handler: StreamHandlerBase) -> None:
         self._start = start

@@ -8,8 +8,13 @@ import logging
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
-from ..context import Context, current_context
-from ..errors import ConcurrencyLimitError, OfferError, UnavailableError
+from ..context import Caller, Context, current_context
+from ..errors import (
+    ConcurrencyLimitError,
+    MalformedOfferError,
+    OfferError,
+    UnavailableError,
+)
 from ..handler import StreamHandlerBase
 from ..registry import Registry
 from ..session import Medium, Session, copy_handler
@@ -80,8 +85,9 @@ class CallVisit(_Visit):
 
     async def begin(self, socket: Socket) -> _Asked:
         """Read what the service tells of the call."""
-        while (call := parse_call(await socket.receive())) is None:
-            pass
+        call = parse_call(await socket.receive()) or parse_call(await socket.receive())
+        if call is None:
+            raise MalformedOfferError("'connected' is followed by 'start'")
         self._call = call
         return _Asked(None, call.params())
 
@@ -125,23 +131,25 @@ class SocketManager:
         self._registry = registry
         self._options = options
 
-    async def serve(self, socket: Socket) -> None:
+    async def serve(self, socket: Socket, caller: Caller | None = None) -> None:
         """Serve one client, from its `start` to its end. What fails is told, and closes it."""
-        await self._serve(socket, SocketVisit())
+        await self._serve(socket, SocketVisit(), caller)
 
-    async def serve_call(self, socket: Socket) -> None:
+    async def serve_call(self, socket: Socket, caller: Caller | None = None) -> None:
         """The same for the socket of a telephone call."""
-        await self._serve(socket, CallVisit())
+        await self._serve(socket, CallVisit(), caller)
 
-    async def serve_realtime(self, socket: Socket) -> None:
+    async def serve_realtime(self, socket: Socket, caller: Caller | None = None) -> None:
         """The same for a client of the OpenAI Realtime API."""
-        await self._serve(socket, RealtimeVisit())
+        await self._serve(socket, RealtimeVisit(), caller)
 
-    async def _serve(self, socket: Socket, visit: _Visit) -> None:
+    async def _serve(self, socket: Socket, visit: _Visit, caller: Caller | None) -> None:
+        caller = caller or Caller(socket.headers)
         try:
-            async with asyncio.timeout(START_TIMEOUT):
-                asked = await visit.begin(socket)
-            await self._run(socket, visit, asked)
+            with self._registry.entering.count(caller.address):
+                async with asyncio.timeout(START_TIMEOUT):
+                    asked = await visit.begin(socket)
+            await self._run(socket, visit, asked, caller)
         except DisconnectedError:
             return
         except TimeoutError:
@@ -154,10 +162,12 @@ class SocketManager:
             failed = UnavailableError("the server failed; see its log")
             await _refuse(socket, visit, failed)
 
-    async def _run(self, socket: Socket, visit: _Visit, asked: _Asked) -> None:
+    async def _run(self, socket: Socket, visit: _Visit, asked: _Asked, caller: Caller) -> None:
         mode = self._options.mode
         async with self._registry.slot(asked.id) as slot:
-            context = Context(slot.id, visit.transport, asked.params, socket.headers)
+            context = Context(
+                slot.id, visit.transport, asked.params, caller.headers, caller.user, caller.state
+            )
             current_context.set(context)
             handler = await copy_handler(self._prototype, slot.id)
             handler.phone_mode = visit.transport == "telephone"

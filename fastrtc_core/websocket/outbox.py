@@ -30,10 +30,12 @@ class Outbox:
 
     Attributes:
         raw: The socket.
+        asks: Whether the client can be asked for its inputs.
     """
 
     def __init__(self, socket: Socket, dialect: Dialect) -> None:
         self.raw: Any = socket
+        self.asks = dialect.asks
         self._dialect = dialect
         self._items: deque[tuple[str | bytes, asyncio.Future[None] | None]] = deque()
         self._waiting = 0
@@ -41,6 +43,11 @@ class Outbox:
         self._low = asyncio.Event()
         self._low.set()
         self._closed = False
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be queued before something has left."""
+        return self._waiting > MAX_WAITING
 
     def post(self, text: str) -> None:
         """Queue a message of the session.
@@ -55,7 +62,7 @@ class Outbox:
         for written in self._dialect.message(text):
             if self._closed:
                 raise ChannelClosedError("the socket is closed")
-            if self._waiting > MAX_WAITING:
+            if self.full:
                 raise QueueFullError(f"{self._waiting} characters wait already")
             self.put(written)
 

@@ -2,69 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
-from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket, WebSocketDisconnect
 
+from ..context import Caller
+from ..door import Door, caller_of
+from .compression import warn_of_compression
 from .socket import Close, DisconnectedError, Socket
 from .vanishing import watch
 
-Serve = Callable[[Socket], Awaitable[None]]
+Serve = Callable[[Socket, Caller], Awaitable[None]]
 
 REALTIME = "realtime"
 """The subprotocol of the Realtime API, which browsers ask for."""
 
 
-def add_offer_route(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -> None:
-    """Add the route of FastRTC's protocol to a router.
+def add_offer_route(door: Door, serve: Serve) -> None:
+    """Add the route of FastRTC's protocol.
 
     Args:
-        router: The router.
+        door: Where routes are added.
         serve: Serves one socket.
-        origins: Of which pages sockets are taken; see `Stream.mount`.
     """
 
-    @router.websocket("/websocket/offer")
-    async def offer(websocket: WebSocket) -> None:
+    @door.guarded.websocket("/websocket/offer")
+    async def offer(websocket: WebSocket, user: Any = door.user) -> None:
         """A session over a WebSocket."""
-        if await _is_admitted(websocket, origins):
+        if await door.admits(websocket):
             await websocket.accept()
-            await serve(StarletteSocket(websocket))
+            await serve(StarletteSocket(websocket), caller_of(websocket, user))
 
 
-def add_realtime_route(router: APIRouter, serve: Serve, origins: Sequence[str] | None) -> None:
+def add_realtime_route(door: Door, serve: Serve) -> None:
     """Add the route of the OpenAI Realtime API; arguments as above."""
 
-    @router.websocket("/realtime")
-    async def realtime(websocket: WebSocket) -> None:
+    @door.guarded.websocket("/realtime")
+    async def realtime(websocket: WebSocket, user: Any = door.user) -> None:
         """A session in the words of the OpenAI Realtime API."""
-        if await _is_admitted(websocket, origins):
-            offered = websocket.scope.get("subprotocols", [])
-            await websocket.accept(REALTIME if REALTIME in offered else None)
-            await serve(StarletteSocket(websocket))
-
-
-async def _is_admitted(websocket: WebSocket, origins: Sequence[str] | None) -> bool:
-    if is_allowed(websocket.headers, origins):
-        return True
-    await websocket.close(Close.POLICY, "this page may not connect")
-    return False
-
-
-def is_allowed(headers: Mapping[str, str], origins: Sequence[str] | None) -> bool:
-    """Whether a socket may be opened by the page that its headers name.
-
-    Browsers send an `Origin` and let any page open sockets to any server (RFC 6455 section 10.2);
-    other clients send none, and are no danger to somebody who is logged in.
-    """
-    origin = headers.get("origin")
-    if origin is None or (origins is not None and ("*" in origins or origin in origins)):
-        return True
-    try:
-        return origins is None and urlsplit(origin).netloc == headers.get("host")
-    except ValueError:  # it is no URL
-        return False
+        offered = websocket.scope.get("subprotocols", [])
+        subprotocol = REALTIME if REALTIME in offered else None
+        if await door.admits(websocket, subprotocol):
+            await websocket.accept(subprotocol)
+            await serve(StarletteSocket(websocket), caller_of(websocket, user))
 
 
 class StarletteSocket:
@@ -76,6 +57,7 @@ class StarletteSocket:
         self._websocket = websocket
         self._closed = False
         watch(websocket.scope)
+        warn_of_compression(websocket.headers)
 
     async def receive(self) -> str | bytes:
         """Wait for a message."""

@@ -7,12 +7,15 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape, quoteattr
 
-from fastapi import APIRouter, Request, Response, WebSocket
+from fastapi import Request, Response, WebSocket
 from starlette.requests import ClientDisconnect
 
+from ..door import Door, caller_of
+from ..errors import OriginError
 from .options import TelephoneOptions
 from .routes import Serve, StarletteSocket
 from .socket import Close
@@ -29,18 +32,20 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot express, not even escaped (XML 1.0 section 2.2)."""
 
 
-def add_routes(router: APIRouter, serve: Serve, options: TelephoneOptions) -> None:
-    """Add the routes of the telephone to a router.
+def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
+    """Add the routes of the telephone.
 
     Args:
-        router: The router.
+        door: Where routes are added.
         serve: Serves the socket of one call.
         options: How calls are taken.
     """
 
-    @router.post("/telephone/incoming")
+    @door.guarded.post("/telephone/incoming")
     async def incoming(request: Request) -> Response:
         """Tell the service to connect a call to the socket below (TwiML)."""
+        if not _is_a_service(door, request):
+            return Response("pages may not call", 403)
         body = bytearray()
         try:
             async for chunk in request.stream():
@@ -57,16 +62,19 @@ def add_routes(router: APIRouter, serve: Serve, options: TelephoneOptions) -> No
         url = f"{base.replace('http', 'ws', 1)}{path}/handler"
         return Response(twiml(url, options), media_type="application/xml")
 
-    @router.websocket("/telephone/handler")
-    async def handler(websocket: WebSocket) -> None:
+    @door.guarded.websocket("/telephone/handler")
+    async def handler(websocket: WebSocket, user: Any = door.user) -> None:
         """A call."""
+        if not _is_a_service(door, websocket):
+            await websocket.close(Close.POLICY, "pages may not call")
+            return
         scheme = {"ws": "http", "wss": "https"}[websocket.url.scheme]
         base = _base(options, websocket.headers, scheme).replace("http", "ws", 1)
         if not _is_signed(options, f"{base}{_target(websocket)}", [], websocket.headers):
             await websocket.close(Close.POLICY, "the signature is missing or wrong")
             return
         await websocket.accept()
-        await serve(StarletteSocket(websocket))
+        await serve(StarletteSocket(websocket), caller_of(websocket, user))
 
 
 def twiml(url: str, options: TelephoneOptions) -> str:
@@ -86,6 +94,15 @@ def signature(token: str, url: str, fields: Sequence[tuple[str, str]]) -> str:
     """The signature of a request, as Twilio makes it: HMAC-SHA1 of the URL and its fields."""
     text = url + "".join(key + value for key, value in sorted(fields))
     return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
+
+
+def _is_a_service(door: Door, request: Request | WebSocket) -> bool:
+    """Whether no page asks: browsers name its origin, and telephone services have none."""
+    try:
+        door.rule.check(request.headers, request.scope.get("server"))
+    except OriginError:
+        return False
+    return "origin" not in request.headers
 
 
 def _is_signed(

@@ -127,6 +127,7 @@ class CallDialect:
     output_sample_rate = SAMPLE_RATE
     num_channels = 1
     pause: float | None = None
+    asks = False
 
     def __init__(self, call: Call) -> None:
         self._words = _SERVICES[call.service]

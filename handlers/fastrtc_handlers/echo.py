@@ -37,7 +37,8 @@ class Echo(AsyncStreamHandler):
 
     def copy(self) -> Echo:
         """An echo with the same settings."""
-        return type(self)(self.input_sample_rate, self.expected_layout == "stereo")
+        copy = type(self)(self.input_sample_rate, self.expected_layout == "stereo")
+        return copy.take_settings(self)
 
 
 class AudioVideoEcho(Echo, AsyncAudioVideoStreamHandler):
@@ -64,7 +65,8 @@ class AudioVideoEcho(Echo, AsyncAudioVideoStreamHandler):
 
     def copy(self) -> AudioVideoEcho:
         """An echo with the same settings."""
-        return type(self)(self.input_sample_rate, self.expected_layout == "stereo")
+        copy = type(self)(self.input_sample_rate, self.expected_layout == "stereo")
+        return copy.take_settings(self)
 
 
 def _put_latest(queue: asyncio.Queue[Any], item: Any) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError, Speech, StreamHandlerBase
 from fastrtc_core.frames import Layout, channels_of
-from fastrtc_core.functions import pick_arguments
+from fastrtc_core.functions import Function
 
 from .stt import STTModel
 from .turns import (
@@ -62,7 +62,8 @@ class ReplyOnPause(StreamHandlerBase):
         input_sample_rate: Rate of `audio`, in Hz.
         model: A `VAD`, or a detector written for FastRTC. `SileroVAD` by default.
         needs_args: Whether to wait for the additional inputs before the first reply. It is known
-            where `fn` cannot be called without them.
+            where `fn` cannot be called without them. The client is asked for them anew before
+            each reply, whenever `fn` accepts any.
         turn_detector: How long to wait in a pause; by default as long as the options say, adapted
             to the speaker.
         tts: The voice of what is said as text; see `StreamHandlerBase.say`.
@@ -75,6 +76,17 @@ class ReplyOnPause(StreamHandlerBase):
 
     # Every sample counts more than the delay.
     max_input_latency = 2.0
+
+    carried_settings = (
+        *StreamHandlerBase.carried_settings,
+        "fn",
+        "startup_fn",
+        "options",
+        "can_interrupt",
+        "needs_args",
+        "turn_detector",
+        "stt",
+    )
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Remember the arguments: `copy` makes another one of them, of a subclass too."""
@@ -111,19 +123,12 @@ class ReplyOnPause(StreamHandlerBase):
         self.startup_fn = startup_fn
         self.options = algo_options or TurnOptions()
         self.can_interrupt = can_interrupt
-        self.needs_args = needs_args or _needs_more(fn, than=1)
+        self.needs_args = needs_args
+        self.turn_detector = turn_detector
         self.tts = tts
         self.stt = stt
-        if self.options.min_words and stt is None:
-            raise ConfigurationError("min_words needs stt: something that recognises words")
-        self.turns = TurnTaking(
-            _vad(model, model_options),
-            (turn_detector or SilenceTurnDetector(self.options.silence)).copy(),
-            self.options,
-            input_sample_rate,
-            channels_of(expected_layout),
-            recognises=stt is not None,
-        )
+        self._vad = _vad(model, model_options)
+        self._check_settings()
         self._lock = threading.Lock()  # `receive` has a thread, and so may whoever steers
         self._reply: Speech | None = None
         self._text = ""
@@ -135,10 +140,34 @@ class ReplyOnPause(StreamHandlerBase):
     def copy(self) -> Self:
         """Another one with the same arguments; a subclass need not override it."""
         args, kwargs = self._made_of
-        copy = type(self)(*args, **kwargs)
-        copy.max_input_latency = self.max_input_latency
-        copy.tts = self.tts
-        return copy
+        return type(self)(*args, **kwargs).take_settings(self)
+
+    @functools.cached_property
+    def turns(self) -> TurnTaking:
+        """Follows the speaker of this session, as the settings say when it is first needed."""
+        return TurnTaking(
+            self._vad,
+            (self.turn_detector or SilenceTurnDetector(self.options.silence)).copy(),
+            self.options,
+            self.input_sample_rate,
+            channels_of(self.expected_layout),
+            recognises=self.stt is not None,
+        )
+
+    def _check_settings(self) -> None:
+        super()._check_settings()
+        options: Any = getattr(self, "options", None)
+        if options is None:
+            return  # the base class has its own checked first
+        if isinstance(options, AlgoOptions):
+            self.options = options.as_turn_options()
+        if self.options.min_words and self.stt is None:
+            raise ConfigurationError("min_words needs stt: something that recognises words")
+
+    @property
+    def _requires_args(self) -> bool:
+        """Whether there is no reply before the additional inputs have arrived."""
+        return self.needs_args or Function(self.fn, leading=0).required > 1
 
     # What the session calls
 
@@ -254,6 +283,8 @@ class ReplyOnPause(StreamHandlerBase):
                     self._in_turn.clear()
 
     def _bot(self) -> Bot:
+        if not self.sends_audio:
+            return Bot()  # nobody hears it: who goes on speaking interrupts nothing
         current = self.speech
         if current is None and self._reply is not None and not self._reply.done:
             current = self._reply
@@ -309,15 +340,21 @@ class ReplyOnPause(StreamHandlerBase):
     async def _greet(self) -> Any:
         """What `startup_fn` is going to say."""
         assert self.startup_fn is not None
-        if self.needs_args or _needs_more(self.startup_fn, than=0):
+        greeting = Function(self.startup_fn, leading=0)
+        if self._requires_args or greeting.required:
             await self.wait_for_args()
-        return functools.partial(self.startup_fn, *pick_arguments(self.startup_fn, self.args))
+        elif greeting.accepted != 0 and not self.args_set.is_set():
+            await self.refresh_args()
+        return functools.partial(self.startup_fn, *greeting.pick(self.args))
 
     async def _call(self, audio: AudioFrame, text: str) -> Any:
         """What `fn` is going to say; it is called where it belongs, on a thread if it is sync."""
-        if self.needs_args:
+        function = Function(self.fn, leading=0)
+        if self._requires_args and not self.args_set.is_set():
             await self.wait_for_args()
-        arguments = pick_arguments(self.fn, (audio, *self.args))
+        elif self.needs_args or function.accepted is None or function.accepted > 1:
+            await self.refresh_args()
+        arguments = function.pick((audio, *self.args))
         keywords = {"text": text} if _takes_text(self.fn) else {}
         return functools.partial(self.fn, *arguments, **keywords)
 
@@ -338,17 +375,6 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # a builtin without a signature
         return []
-
-
-def _needs_more(function: Callable[..., Any], *, than: int) -> bool:
-    """Whether it cannot be called with so many arguments."""
-    required = [
-        parameter
-        for parameter in _parameters(function)
-        if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    return len(required) > than
 
 
 def _takes_text(function: Callable[..., Any]) -> bool:

@@ -35,6 +35,8 @@ class ReplyOnStopWords(ReplyOnPause):
         ConfigurationError: If there is no stop word.
     """
 
+    carried_settings = (*ReplyOnPause.carried_settings, "stop_words")
+
     def __init__(
         self,
         fn: Callable[..., Any],

@@ -49,9 +49,10 @@ class Transcriber(StreamHandlerBase):
 
     def copy(self) -> Self:
         """Another one with the same recogniser."""
-        return type(self)(
+        copy = type(self)(
             self.stt, model=self.model, input_sample_rate=self.input_sample_rate, **self._options
         )
+        return copy.take_settings(self)
 
     def receive(self, frame: AudioFrame) -> None:
         """Listen to a frame."""

@@ -87,6 +87,7 @@ def some_results() -> dict[str, Any]:
     }
 
 
+@pytest.mark.soak
 async def test_a_server_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two connections to our echo server: all comes back, soon."""
     monkeypatch.setattr(measures, "LOSSES", {"10 %": measures.LOSSES["10 %"]})
@@ -100,6 +101,7 @@ async def test_a_server_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert loss["10 %"]["concealed"] > 0.02
 
 
+@pytest.mark.soak
 async def test_channels_are_measured() -> None:
     """Two rooms of two who speak and one who is muted, or sends nothing: all hear, and soon."""
     with running(channels.SERVER, sys.executable, 0) as server:
@@ -120,6 +122,7 @@ def test_a_server_that_does_not_start_is_named(tmp_path: Path) -> None:
         raise AssertionError
 
 
+@pytest.mark.soak
 def test_a_peer_that_cannot_be_installed_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from fastrtc_core import (
@@ -24,6 +24,7 @@ from fastrtc_core import (
     Stream,
     StreamHandler,
     VideoStream,
+    get_current_context,
     send_warning,
 )
 from fastrtc_core.channel import (
@@ -154,6 +155,23 @@ class TwoTones(StreamHandler):
         return TwoTones()
 
 
+def signed_in(authorization: str = Header("")) -> str:
+    """A guard that a browser passes with a token alone."""
+    if authorization != "Bearer good":
+        raise HTTPException(401, "Sign in first.")
+    return "Ada"
+
+
+class Greeter(Echo):
+    """Tells the client who it is."""
+
+    async def start_up(self) -> None:
+        await self.send_message({"user": get_current_context().user})
+
+    def copy(self) -> Greeter:
+        return Greeter()
+
+
 def farewell() -> Iterator[Any]:
     yield 48000, np.zeros(4800, dtype=np.int16)
     yield CloseStream("That was all.")
@@ -203,6 +221,9 @@ def serve_page(port: int) -> None:
     for path, stream in streams.items():
         stream.mount(app, path)
     RtcEngine("test").mount(app, "/rtc")
+    guard: Any = {"dependencies": [Depends(signed_in)]}
+    Stream(Greeter()).mount(app, "/guarded", user=signed_in, transports=["webrtc"], **guard)
+    RtcEngine("guarded").mount(app, "/guarded/rtc", **guard)
 
     @app.get("/")
     async def page() -> HTMLResponse:

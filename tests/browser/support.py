@@ -67,13 +67,17 @@ class Server:
         port = [str(self.port)] if port_option is None else [port_option, str(self.port)]
         ARTIFACTS.mkdir(exist_ok=True)
         (ARTIFACTS / ".gitignore").write_text("*\n")
-        self.log = ARTIFACTS / f"{script.stem}{''.join(f'-{one}' for one in arguments)}.log"
+        # Another process of the same test run may run the same program.
+        names = (script.stem, *arguments, os.environ.get("PYTEST_XDIST_WORKER", ""))
+        self.log = ARTIFACTS / f"{'-'.join(filter(None, names))}.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, str(script), *arguments, *port],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # In the background of a shell it would not hear Ctrl+C.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def wait_until_ready(self) -> None:
@@ -93,7 +97,7 @@ class Server:
     def interrupt(self) -> int:
         """Ctrl+C; returns the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(15)
+        return self.process.wait(30)
 
     def kill(self) -> None:
         """End it without a word."""

@@ -305,6 +305,7 @@ def test_streams_that_fail(server: Server, open_page: OpenPage) -> None:
     assert "the channel was left" in ada.evaluate("writer.close().catch(({ message }) => message)")
 
 
+@pytest.mark.soak
 def test_sixteen_files_at_once(server: Server, open_page: OpenPage) -> None:
     """They all arrive, and nobody is dropped for being slow."""
     ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")

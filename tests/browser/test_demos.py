@@ -26,27 +26,21 @@ MEAN_COLOUR = """(video) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def demos() -> Iterator[dict[str, Server]]:
-    """All demos, starting side by side."""
-    servers = {name: Server(ROOT / "demo" / f"{name}.py", port_option="--port") for name in NAMES}
-    yield servers
-    for server in servers.values():
-        server.kill()
-
-
 @pytest.fixture
 def demo(
     request: pytest.FixtureRequest,
-    demos: dict[str, Server],
     open_page: OpenPage,
     screenshot: Screenshot,
 ) -> Iterator[Page]:
     """The page of the demo that the test is named for, connected; Ctrl+C in the end."""
     name = request.node.name.removeprefix("test_")
-    with visiting(demos[name], open_page) as page:
-        yield page
-        screenshot(page, f"demo-{name}")
+    server = Server(ROOT / "demo" / f"{name}.py", port_option="--port")
+    try:
+        with visiting(server, open_page) as page:
+            yield page
+            screenshot(page, f"demo-{name}")
+    finally:
+        server.kill()
 
 
 @contextmanager
@@ -74,12 +68,14 @@ def test_audio_echo(demo: Page) -> None:
     wait_for_sound(demo)
 
 
+@pytest.mark.soak
 def test_audio_video_echo(demo: Page) -> None:
     """Sound and picture come back."""
     wait_for_sound(demo)
     expect(demo.get_by_label("Video from the server")).to_be_visible()
 
 
+@pytest.mark.soak
 def test_video_filter(demo: Page) -> None:
     """The filter changes while the camera runs: Chromium's green picture in negative is pink."""
     remote = demo.get_by_label("Video from the server")
@@ -92,6 +88,7 @@ def test_video_filter(demo: Page) -> None:
     assert red > green + 50
 
 
+@pytest.mark.soak
 def test_audio_generator(demo: Page) -> None:
     """The melody sounds without a microphone, and its notes are shown."""
     wait_for_sound(demo)
@@ -104,6 +101,7 @@ def test_audio_generator(demo: Page) -> None:
     expect(demo.get_by_label("Note")).to_have_value(re.compile(r"\([3-9] of 30\)"))
 
 
+@pytest.mark.soak
 def test_messages(demo: Page) -> None:
     """The slider reaches the handler; level, curve, log and a warning come back."""
     gain = demo.get_by_role("spinbutton").nth(0)
@@ -137,6 +135,7 @@ def test_websocket_client(demo: Page) -> None:
     demo.wait_for_timeout(1500)
 
 
+@pytest.mark.soak
 def test_radio(demo: Page, open_page: OpenPage) -> None:
     """The music box sounds for one listener, and for two."""
     wait_for_sound(demo)
@@ -150,6 +149,7 @@ def test_radio(demo: Page, open_page: OpenPage) -> None:
     expect(station).to_have_value(re.compile("1 listening"), timeout=15_000)
 
 
+@pytest.mark.soak
 def test_multichannel_meter(demo: Page) -> None:
     """Four levels are plotted while their mix is heard."""
     wait_for_sound(demo)

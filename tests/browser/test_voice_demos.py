@@ -76,6 +76,7 @@ def demo(name: str, open_page: OpenPage, screenshot: Screenshot) -> Iterator[Pag
         server.kill()
 
 
+@pytest.mark.soak
 def test_voice_agent(demo: Page) -> None:
     """It greets, obeys, is interrupted, and shows how long each answer took."""
     expect(demo.get_by_text("What can I do for you?")).to_be_visible()
@@ -86,6 +87,7 @@ def test_voice_agent(demo: Page) -> None:
     expect(demo.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
 
 
+@pytest.mark.soak
 def test_hello_computer(demo: Page) -> None:
     """It answers what was said to it, and nothing else."""
     log = demo.get_by_label("Conversation")
@@ -93,6 +95,7 @@ def test_hello_computer(demo: Page) -> None:
     wait_for_sound(demo)
 
 
+@pytest.mark.soak
 def test_live_transcript(demo: Page) -> None:
     """The words are there while they are said, and then for good."""
     expect(demo.get_by_label("Being said")).to_have_value(re.compile("monday tuesday"))
@@ -101,6 +104,7 @@ def test_live_transcript(demo: Page) -> None:
     expect(demo.get_by_label("Being said")).to_have_value("")
 
 
+@pytest.mark.soak
 def test_llm_voice_chat(service: list[Any], demo: Page) -> None:
     """What was said goes to the model, and what it writes is spoken while it writes."""
     expect(demo.get_by_text("What does it mean?")).to_be_visible()

@@ -7,7 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from fastrtc_core.channel.browser import BrowserMember
 from fastrtc_core.channel.streams import lane
 from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
+from fastrtc_core.webrtc import peer, signaling
 
 from ..webrtc.support import eventually, make_offer, raw_peer, serving
 from .test_browser import RATE, events, hear, join
@@ -145,6 +146,7 @@ async def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> N
         assert sorted(speaker.remote_users) == [2]
 
 
+@pytest.mark.real_time  # the client is a process
 async def test_who_is_killed_leaves_within_six_seconds() -> None:
     """A process that ends without a word."""
     app = FastAPI()
@@ -235,3 +237,26 @@ async def test_the_door_is_not_blocked() -> None:
             await engine.accept(offers[2])
         assert engine._entering.total() == 2
     assert engine._entering.total() == 0
+
+
+async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each channel has its own room at the door, and each address; both for seconds only."""
+    monkeypatch.setattr(peer, "CHECK_TIMEOUT", 0.2)
+    async with RtcEngine("app", max_users=2, connecting_per_address=3) as engine:
+        async with raw_peer() as pc:
+            pc.addTransceiver("audio")
+            body = await make_offer(pc)
+        with ExitStack() as door:
+            for _ in range(3):
+                door.enter_context(engine._addresses.count("10.0.0.1"))
+            with pytest.raises(ConcurrencyLimitError, match="address"):
+                await engine.accept(body, address="10.0.0.1", channel="quiet")
+            for uid in (1, 2):
+                await engine.accept(body, address="10.0.0.2", channel="room", uid=uid)
+            monkeypatch.setattr(signaling, "SessionDescription", None)
+            with pytest.raises(ConcurrencyLimitError, match="full"):  # and its SDP is not read
+                await engine.accept(body, address="10.0.0.3", channel="room", uid=3)
+            monkeypatch.undo()
+            await engine.accept(body, address="10.0.0.3", channel="other", uid=3)
+        await eventually(lambda: engine._entering["room"] == 0, "the end of those who do not come")
+        await engine.accept(body, address="10.0.0.1", channel="room", uid=1)

@@ -178,12 +178,15 @@ async def test_a_slow_callback_misses_the_oldest() -> None:
 
 
 async def test_pictures() -> None:
-    """Of a user, as they are."""
+    """Of a user, as they are, in a frame of the reader's own."""
     async with meeting(1, 2) as (one, two):
         seen = two.get_video_frames(1)
-        frame = av.VideoFrame.from_ndarray(np.zeros((4, 4, 3), np.uint8), format="bgr24")
+        picture = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
         one.push_video_frame(frame)
-        assert await seen.read() is frame
+        got = await seen.read()
+        assert got is not frame
+        assert got.to_ndarray().tolist() == picture.tolist()
         assert two.remote_users[1].tracks == ["camera", "microphone"]
 
 

@@ -631,6 +631,7 @@ class Wire:
     """A data channel that is full until it is drained."""
 
     raw: Any = None
+    asks = True
 
     def __init__(self) -> None:
         self.sent: list[str] = []

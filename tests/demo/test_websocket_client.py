@@ -14,6 +14,7 @@ from fastrtc_core.testing import delay_of
 from fastrtc_handlers import Echo
 
 from ..browser.support import Server
+from ..webrtc.support import eventually
 from ..websocket.support import connected
 from ..websocket.test_server import on_a_server
 from .conftest import StartDemo, read_wav, run_demo, spoken
@@ -65,7 +66,9 @@ def test_the_end_of_the_server_is_told(start_demo: StartDemo, tmp_path: Path) ->
                 *("websocket_client", "--client", "--port", str(server.port), "--write", file),
             )
         )
-        await asyncio.sleep(3)
+        # The demo greets whoever comes, and says so in its log of requests.
+        await eventually(lambda: "[accepted]" in server.log.read_text(), "the client", 30)
+        await asyncio.sleep(1)
         server.interrupt()
         return (await program).stdout
 

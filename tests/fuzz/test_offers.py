@@ -157,9 +157,9 @@ def test_any_text_in_place_of_an_offer_is_refused(sdp: str) -> None:
 def test_an_offer_of_many_lines_takes_no_time(line: str) -> None:
     """What costs aiortc the square of the lines is refused before: 3 s and 1 GB in one request."""
     sdp = CHROMIUM + "".join(line.format(number) + "\r\n" for number in range(120_000 // len(line)))
-    start = time.perf_counter()
+    start = time.process_time()
     assert isinstance(outcome(offer_body(sdp)), MalformedOfferError)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
     assert CHROMIUM.count("\n") < MAX_LINES / 5
 
 

@@ -37,6 +37,7 @@ from fastrtc_core.testing import longest_silence, tone
 from fastrtc_core.tracks import RemoteAudioTrack
 from fastrtc_core.webrtc import internals
 from fastrtc_core.webrtc.incoming import IncomingAudio
+from fastrtc_core.webrtc.internals.gate import Gate
 from fastrtc_handlers import Echo
 
 from ..webrtc.support import gone, hear, speak
@@ -153,6 +154,9 @@ def test_any_packets_become_frames(packets: list[RtpPacket], kind: tuple[int, in
 # What stands between a socket and us
 
 
+CLIENT = ("10.0.0.1", 5)
+
+
 class Receiver:
     """The parts of aiortc's receiver that the direct path touches, with a real SRTP session."""
 
@@ -176,6 +180,13 @@ class Receiver:
         # One object stands for all of them: receiver, transports, connection, socket, counts.
         private.transport = private._connection = self
         private._protocols = [self]
+        private.id, private.encrypted = 0, True
+        for name in ("check_incoming", "check_complete", "send_stun"):
+            setattr(self, name, None)
+        private._pair_remote_candidate = private._add_remote_candidate = None
+        private._fastrtc_gate = gate = Gate(self, may_check=None)
+        gate.trusted[CLIENT] = None
+        gate.watch_sockets()
         internals.receive_directly(private, self.taken.append)
         shortcut = private._RTCRtpReceiver__jitter_buffer
         shortcut.add(Reference(96, 0, 1, 0, SSRC, OPUS[0]))
@@ -215,7 +226,7 @@ def test_the_direct_path_takes_what_is_ours_and_nothing_else(
                 continue  # not even the sender takes it for RTP
             signed.append(parse_packet(data))
             data = protected
-        receiver.datagram_received(data, ("10.0.0.1", 5))
+        receiver.datagram_received(data, CLIENT)
     assert all(packet in signed for packet in receiver.taken)
     assert receiver.counted == len(receiver.taken) - 1
     assert all(packet.ssrc == SSRC and packet.payload_type == 96 for packet in receiver.taken)

@@ -32,6 +32,8 @@ from ..websocket.support import SocketClient, connected
 from . import test_offers, test_sockets, test_telephone
 from .strategies import damaged_json, dumped, examples, json_values, messages
 
+JSON = {"content-type": "application/json"}
+
 LENGTH = 2.5
 """How long in s the well-behaved sessions go on."""
 
@@ -119,7 +121,7 @@ def http_attack() -> Attack:
     async def attack(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, timeout=20) as http:
             for content in contents:
-                response = await http.post("/webrtc/offer", content=content)
+                response = await http.post("/webrtc/offer", content=content, headers=JSON)
                 answer = response.json()
                 if response.status_code == 200:
                     assert "sdp" in answer or answer == {"status": "success"}

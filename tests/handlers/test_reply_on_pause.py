@@ -99,7 +99,7 @@ async def test_the_function_gets_the_turn_and_the_inputs() -> None:
         assert not calls
         assert peer.of_type("send_input") == [[]]
         peer.send(["Ada", "unused"], "send_input")
-        await take_turn(peer)
+        await take_turn(peer, 2.5)
         ((audio, name), _) = calls
     assert name == "Ada"
     rate, array = audio

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Iterator
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -107,3 +109,33 @@ def test_full_scale_does_not_wrap() -> None:
     middle = out[441:-441]
     assert np.abs(np.diff(middle)).max() <= 65535
     assert np.count_nonzero(np.abs(middle) < 20000) < 0.1 * len(middle)
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo"])
+@pytest.mark.parametrize(("in_rate", "out_rate"), [(24000, 48000), (48000, 16000), (44100, 48000)])
+def test_it_is_the_resampler_of_ffmpeg(in_rate: int, out_rate: int, layout: str) -> None:
+    """To the bit what `av.AudioResampler` makes of it, push by push."""
+    channels = 1 if layout == "mono" else 2
+    noise = np.random.default_rng(1).integers(-(2**15), 2**15, (channels, 4000), np.int16)
+    ours = Resampler(in_rate, out_rate, channels)
+    theirs = av.AudioResampler("s16p", layout, out_rate)
+
+    def expected(frame: av.AudioFrame | None) -> NDArray[np.int16]:
+        parts = [np.asarray(part.to_ndarray()) for part in theirs.resample(frame)]
+        return np.concatenate([np.zeros((channels, 0), np.int16), *parts], axis=1)
+
+    for piece in cut(noise, [1, 7, 480, 960]):
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(piece), "s16p", layout)
+        frame.sample_rate = in_rate
+        np.testing.assert_array_equal(ours.push(piece), expected(frame))
+    np.testing.assert_array_equal(ours.flush(), expected(None))
+
+
+@pytest.mark.skipif(not hasattr(av.filter.Graph, "threads"), reason="PyAV 16 cannot be told")
+def test_it_starts_no_thread() -> None:
+    """FFmpeg would start one for each core and one more, for each stream."""
+    before = len(os.listdir("/proc/self/task"))
+    resamplers = [Resampler(24000, 48000, 1) for _ in range(10)]
+    for resampler in resamplers:
+        resampler.push(tone(1000, 0.02, 24000).data)
+    assert len(os.listdir("/proc/self/task")) <= before

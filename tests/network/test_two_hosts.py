@@ -71,8 +71,8 @@ async def echo(hosts: Hosts, url: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "weather",
     [
-        Weather(delay=0.15),
-        Weather(delay=0.02, loss=0.05),
+        pytest.param(Weather(delay=0.15), marks=pytest.mark.soak),
+        pytest.param(Weather(delay=0.02, loss=0.05), marks=pytest.mark.soak),
         Weather(delay=0.03, jitter=0.02, loss=0.03, copies=0.01),
     ],
     ids=["far", "loss", "everything"],
@@ -100,7 +100,11 @@ async def test_the_echo_keeps_its_rhythm_and_its_delay(weather: Weather) -> None
 
 @pytest.mark.parametrize(
     ("script", "option"),
-    [("client.py", "60"), ("socket_client.py", "talk"), ("socket_client.py", "silent")],
+    [
+        ("client.py", "60"),
+        pytest.param("socket_client.py", "talk", marks=pytest.mark.soak),
+        pytest.param("socket_client.py", "silent", marks=pytest.mark.soak),
+    ],
 )
 async def test_a_network_that_fails_ends_the_session_within_six_seconds(
     script: str, option: str

@@ -89,3 +89,16 @@ async def test_who_brought_no_arguments_is_asked_for_them(transport: Transport) 
         server.stream.set_input(client.id, 5)
         await waiting
         assert client.agent.args == (5,)
+
+
+async def test_inputs_are_asked_for_anew(transport: Transport) -> None:
+    """As often as the handler wants; whoever cannot answer is not waited for."""
+    async with serving(Agent(), transport) as server:
+        client = await server.connect()
+        for number in (1, 2):
+            refreshing = client.agent.create_task(client.agent.refresh_args())
+            if transport.messages:
+                await client.is_told("send_input", *[[]] * number)
+                server.stream.set_input(client.id, number)
+            await refreshing
+            assert client.agent.args == ((number,) if transport.messages else ())

@@ -62,7 +62,7 @@ async def test_every_form_is_heard_as_the_sound_that_it_is(transport: Transport)
             client.agent.emits(*(emitted if isinstance(emitted, list) else [emitted]))
         await client.hears(sound.duration - 0.02)
         assert [(await anext(outputs)).args for _ in range(2)] == [("with",), ("alone",)]
-        assert server.stream.fetch_latest_output(client.id).args == ("alone",)
+        assert (await server.stream.fetch_latest_output(client.id)).args == ("alone",)
         await client.is_told("fetch_output", [], [])
         await client.is_told("error")
         assert client.has_heard(sound.duration)

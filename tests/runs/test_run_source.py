@@ -319,7 +319,8 @@ def test_limits_and_hooks_hold() -> None:
 
     result = limited.run_source(ToneSource(real_time=False), on_output=again)
     assert result.close_reason is CloseReason.TIME_LIMIT
-    assert abs(result.duration - 30) < 1
+    # And what the source had delivered when that was noticed.
+    assert 29 < result.duration < 35
     assert events == ["source", 1, CloseReason.TIME_LIMIT]
     assert limited.sessions == 0
 

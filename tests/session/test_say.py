@@ -592,3 +592,65 @@ async def test_outputs_may_be_published_at_any_time() -> None:
         assert latest is not None
         assert latest.args == ("a", 1)
         assert peer.of_type("fetch_output") == [[]]
+
+
+@pytest.mark.virtual_clock
+async def test_outputs_leave_a_sentence_whole() -> None:
+    """They are published before the sentence in which they stand; so `None` does no harm."""
+
+    async def tokens() -> AsyncIterator[Any]:
+        yield "First one. "
+        yield "The wea"
+        yield AdditionalOutputs("within")
+        yield None
+        yield "ther is ni", AdditionalOutputs("with it")
+        yield "ce."
+        yield AdditionalOutputs("after")
+        yield "Bye"
+        yield CloseStream()
+
+    async with connect(Bot()) as peer:
+        bot = bot_of(peer)
+        bot.tts = voice = Beeper()
+        published: list[Any] = []
+        publish = peer.session.outputs.publish
+
+        def noting(outputs: AdditionalOutputs) -> None:
+            published.append(outputs.args[0])
+            publish(outputs)
+
+        peer.session.outputs.publish = noting  # type: ignore[method-assign]
+        playback = await bot.say(tokens())
+    assert voice.spoken == ["First one.", "The weather is nice.", "Bye"]
+    assert playback.text == "First one. The weather is nice. Bye"
+    assert published == ["within", "with it", "after"]
+
+
+@pytest.mark.virtual_clock
+async def test_a_voice_says_the_words_and_the_transcript_keeps_the_text() -> None:
+    """What is only for the eye was there when all before it has been heard."""
+    text = "It is **bold** 😀.\n```\nx = 1\n```\n- [Link](http://x.y)"
+    async with connect(Bot()) as peer:
+        bot = bot_of(peer)
+        bot.tts = voice = Beeper()
+        playback = await bot.say(iter(text))
+        assert voice.spoken == ["It is bold.", "Link"]
+        assert playback.text == text
+        told = [said["text"] for said in peer.of_type("transcript")]
+        assert told == ["It is **bold** 😀.", "```", "x = 1", "```", "- [Link](http://x.y)"]
+        speech = bot.say(text)
+        await asyncio.sleep(0.1)
+        bot.interrupt()
+        assert (await speech).text == "It is **bold** 😀."
+        assert peer.of_type("interrupted")[-1]["text"] == "It is **bold** 😀."
+
+
+@pytest.mark.virtual_clock
+async def test_a_voice_may_be_given_the_text_as_it_is() -> None:
+    """Such as one that reads SSML."""
+    async with connect(Bot()) as peer:
+        bot = bot_of(peer)
+        bot.tts = voice = Beeper()
+        bot.clean_text = False
+        await bot.say("It is **bold** &amp; so.")
+        assert voice.spoken == ["It is **bold** &amp; so."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import threading
 import time
 import wave
@@ -281,3 +282,16 @@ def test_a_file_is_closed(tmp_path: Path) -> None:
 
 def _is(fd: str) -> bool:
     return os.path.lexists(f"/proc/self/fd/{fd}") and os.path.exists(f"/proc/self/fd/{fd}")
+
+
+def test_a_title_in_an_unknown_encoding_is_no_reason_to_refuse_a_file(tmp_path: Path) -> None:
+    """Old programs wrote titles in the code page of their machine."""
+    data = ramp(4800)
+    path = wav(tmp_path / "old.wav", data)
+    plain = path.read_bytes()
+    title = b"INFOINAM" + struct.pack("<I", 4) + b"\xff\xfe\xe9\0"
+    start = plain.index(b"data")
+    content = plain[8:start] + b"LIST" + struct.pack("<I", len(title)) + title + plain[start:]
+    path.write_bytes(b"RIFF" + struct.pack("<I", len(content)) + content)
+
+    assert play(path).tolist() == data.tolist()

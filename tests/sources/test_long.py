@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil  # type: ignore[import-untyped]
+import pytest
 
 from fastrtc_core.sources import Block, ChannelAligner, FileSource, aiter_source
 
@@ -23,6 +24,7 @@ def expected(pts: int, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.in
     return np.array([(index + 11 * channel) for channel in range(CHANNELS)]).astype(np.int16)
 
 
+@pytest.mark.soak
 async def test_an_hour_of_eight_channels(tmp_path: Path) -> None:
     """From a file that loops through an aligner to a reader: every sample in its place."""
     path = tmp_path / "minute.wav"

@@ -15,7 +15,6 @@ from fastrtc_core import (
     AsyncStreamHandler,
     ConfigurationError,
     Stream,
-    UnknownSessionError,
 )
 from fastrtc_core.client import Client
 from fastrtc_core.testing import tone
@@ -29,8 +28,8 @@ async def test_inputs_and_outputs_of_a_live_session() -> None:
     got: list[Any] = []
     async with Client(stream.offer) as client:
         assert client.webrtc_id is not None
-        with pytest.raises(UnknownSessionError, match="nothing yet"):
-            stream.fetch_latest_output(client.webrtc_id)
+        with pytest.raises(TimeoutError, match="nothing within 0 s"):
+            await stream.fetch_latest_output(client.webrtc_id, timeout=0)
         outputs = stream.output_stream(client.webrtc_id)
 
         async def collect() -> None:
@@ -45,7 +44,7 @@ async def test_inputs_and_outputs_of_a_live_session() -> None:
         for number in range(3):
             copy.to_emit.put_nowait(AdditionalOutputs(number))
         await eventually(lambda: len(got) == 3)
-        assert stream.fetch_latest_output(client.webrtc_id).args == (2,)
+        assert (await stream.fetch_latest_output(client.webrtc_id)).args == (2,)
     await collecting
     await gone(stream)
     assert got == [(0,), (1,), (2,)]
@@ -87,6 +86,7 @@ def generator() -> Any:
         ({"modality": "smell"}, "modality must be one of"),
         ({"mode": "both"}, "mode must be one of"),
         ({"concurrency_limit": 0}, "at least 1"),
+        ({"concurrency_limit": "many"}, "at least 1"),
         ({"time_limit": 0}, "positive"),
         ({"udp_port_range": (2, 1)}, "udp_port_range"),
         ({"udp_port_range": (0, 70000)}, "udp_port_range"),

@@ -72,6 +72,69 @@ def test_work_on_a_thread_takes_no_virtual_time() -> None:
     assert run_virtual(main()) == 0.0
 
 
+def test_no_timeout_strikes_while_an_executor_works() -> None:
+    """However soon the next timer is due; it fires when the work is done."""
+
+    async def main() -> float:
+        async with asyncio.timeout(0.001):
+            await asyncio.to_thread(time.sleep, 0.05)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await asyncio.Event().wait()
+        return asyncio.get_running_loop().time()
+
+    assert run_virtual(main()) == 1.0
+
+
+def test_a_thread_has_time_before_a_long_timeout() -> None:
+    """What another thread brings in a twentieth of a second comes before ten seconds are over."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def work() -> None:
+            time.sleep(0.05)
+            loop.call_soon_threadsafe(done.set)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        async with asyncio.timeout(10):
+            await done.wait()
+        thread.join()
+        return loop.time()
+
+    assert run_virtual(main()) == 0.0
+
+
+def test_a_socket_to_oneself_takes_no_time() -> None:
+    """A server and its client in one process: an hour of talk, a word a minute."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        answered: list[float] = []
+
+        async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while line := await reader.readline():
+                writer.write(line)
+            writer.close()
+
+        async with await asyncio.start_server(echo, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for minute in range(60):
+                await asyncio.sleep(60 * minute - loop.time())
+                async with asyncio.timeout(1):
+                    writer.write(b"word\n")
+                    await reader.readline()
+                answered.append(loop.time())
+            writer.close()
+            await writer.wait_closed()
+        return answered
+
+    assert run_virtual(main()) == [60.0 * minute for minute in range(60)]
+
+
 def test_a_deadlock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is scheduled and nothing comes, the run fails instead of hanging."""
     monkeypatch.setattr(clock, "REAL_WAIT", 0.05)

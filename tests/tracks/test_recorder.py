@@ -62,9 +62,10 @@ async def test_who_speaks_is_left_and_who_answers_right(name: str, tmp_path: Pat
     length = len(left) / RATE
     assert 1.65 < length < 2.2
     assert recorder.duration == pytest.approx(length, abs=0.1)
-    assert delay_of(left, tone(500, 0.6).data, RATE)[1] > 0.9
+    assert abs(delay_of(left, tone(500, 0.6).data, RATE)[1]) > 0.9
     delay, correlation = delay_of(right, tone(700, 0.6).data, RATE)
-    assert correlation > 0.9
+    # Half a period away a tone is nearly as much like itself, and a codec may make it more so.
+    assert abs(correlation) > 0.9
     assert 0.9 < delay < 1.2
     assert longest_silence(left, RATE, threshold=60) > 0.9
     assert longest_silence(right, RATE, threshold=60) > 0.85

@@ -112,3 +112,23 @@ async def test_a_ring_holds_one_item_at_least(capacity: int) -> None:
     """A queue without room would drop everything."""
     with pytest.raises(ValueError, match="at least 1"):
         Ring[int](capacity)
+
+
+async def test_items_may_weigh() -> None:
+    """The oldest go while all are too heavy; the newest stays, and what was read weighs nothing."""
+    ring: Ring[int] = Ring(4, weight=10)
+    for item, weight in ((1, 4), (2, 4), (3, 4)):
+        ring.put(item, weight)
+    assert (len(ring), ring.dropped) == (2, 1)
+    assert await ring.get() == 2
+    ring.put(4, 6)
+    assert (len(ring), ring.dropped) == (2, 1)
+    ring.put(5, 50)
+    assert (len(ring), ring.dropped) == (1, 3)
+    assert await ring.get() == 5
+    for item in range(6):
+        ring.put(item)
+    assert (len(ring), ring.dropped) == (4, 5)
+    ring.clear()
+    ring.put(1, 10)
+    assert len(ring) == 1

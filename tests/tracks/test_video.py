@@ -20,6 +20,11 @@ def picture(number: int = 0) -> av.VideoFrame:
     return av.VideoFrame.from_ndarray(np.full((4, 4, 3), number, np.uint8), format="bgr24")
 
 
+def values(*frames: av.VideoFrame) -> list[int]:
+    """The brightness of each. Streams yield frame objects of their own, with the same pixels."""
+    return [int(frame.to_ndarray()[0, 0, 0]) for frame in frames]
+
+
 # Coming in
 
 
@@ -30,7 +35,7 @@ async def test_a_slow_reader_gets_the_latest() -> None:
     pictures = [picture(k) for k in range(5)]
     for frame in pictures:
         track.push(frame)
-    assert await stream.read() is pictures[-1]
+    assert values(await stream.read()) == [4]
     assert (stream.dropped, track.frames) == (4, 5)
 
 
@@ -44,7 +49,7 @@ async def test_a_stream_may_queue_a_few() -> None:
     track.end()
     events = [event async for event in stream]
     assert all(type(event) is VideoFrameEvent for event in events)
-    assert [event.frame for event in events] == pictures[-3:]
+    assert values(*(event.frame for event in events)) == [2, 3, 4]
     assert stream.dropped == 2
 
 
@@ -52,9 +57,9 @@ async def test_video_streams_are_independent() -> None:
     """Each of two streams gets each picture."""
     track = RemoteVideoTrack()
     one, two = VideoStream(track), VideoStream(track, capacity=2)
-    frame = picture()
+    frame = picture(7)
     track.push(frame)
-    assert await one.read() is frame
+    assert values(await one.read()) == [7]
     track.push(frame)
     assert (one.dropped, two.dropped, len(two._ring)) == (0, 0, 2)
 

@@ -104,11 +104,11 @@ async def test_no_external_host_is_named() -> None:
 
 
 def ui_theme_css() -> str:
-    from fastrtc_core.ui.theme import CSS, make_theme
+    from fastrtc_core.ui.theme import HEADER_CSS, PAGE_CSS, make_theme
 
     theme = make_theme()
     css: str = theme._get_theme_css()  # type: ignore[no-untyped-call]
-    return CSS + css + "".join(theme._stylesheets)
+    return PAGE_CSS + HEADER_CSS + css + "".join(theme._stylesheets)
 
 
 @pytest.mark.parametrize(

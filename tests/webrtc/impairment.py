@@ -22,28 +22,27 @@ async def impaired_audio(fate: Fate) -> AsyncIterator[None]:
 
     Those before a peer has learned their source are spared.
     """
-    original = _Shortcut._before
+    original = _Shortcut._receive_from
     timers: set[asyncio.TimerHandle] = set()
 
-    def before(self: _Shortcut, others: Callable[[bytes, Any], None]) -> Any:
-        take = original(self, others)
+    def receive_from(self: _Shortcut, counts: Any) -> Callable[[bytes], None]:
+        take = original(self, counts)
 
-        def datagram_received(data: bytes, address: Any) -> None:
-            is_audio = data[8:12] in self._sources and not 192 <= data[1] < 224
-            for delay in fate(data) if is_audio else (0,):
+        def receive(data: bytes) -> None:
+            for delay in fate(data):
                 if delay == 0:
-                    take(data, address)
+                    take(data)
                 else:
                     loop = asyncio.get_running_loop()
-                    timers.add(loop.call_later(delay, take, data, address))
+                    timers.add(loop.call_later(delay, take, data))
 
-        return datagram_received
+        return receive
 
-    _Shortcut._before = before  # type: ignore[method-assign]
+    _Shortcut._receive_from = receive_from  # type: ignore[method-assign]
     try:
         yield
     finally:
-        _Shortcut._before = original  # type: ignore[method-assign]
+        _Shortcut._receive_from = original  # type: ignore[method-assign]
         for timer in timers:
             timer.cancel()
 

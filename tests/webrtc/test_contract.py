@@ -5,19 +5,25 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
+import os
 import queue
+import threading
 from typing import Any
 
 import pylibsrtp
+import pytest
 from aioice import stun
-from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
+from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc.codecs import vpx
+from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
 from fastrtc_core.testing import tone
 from fastrtc_core.webrtc import internals
+from fastrtc_core.webrtc.internals import association
 from fastrtc_handlers import Echo
 
 from .support import Silent, eventually, gone, hear, raw_peer, speak
@@ -36,6 +42,11 @@ async def test_names_of_the_peer_connection() -> None:
         pc.addTransceiver("audio")
         (dtls,) = private._RTCPeerConnection__dtlsTransports
         assert dtls._RTCDtlsTransport__rx_packets == 0
+        assert dtls.encrypted is False
+        assert list(inspect.signature(dtls._handle_rtcp_data).parameters) == ["data"]
+        assert list(inspect.signature(dtls._rtp_router.route_rtp).parameters) == ["packet"]
+        assert dtls._rtp_router.ssrc_table == {}
+        assert list(inspect.signature(dtls._unregister_rtp_receiver).parameters) == ["receiver"]
         assert isinstance(dtls.transport._connection, Connection)
         assert inspect.iscoroutinefunction(dtls._recv_next)
         assert inspect.iscoroutinefunction(private._RTCPeerConnection__connect)
@@ -49,7 +60,22 @@ async def test_names_of_receiver_and_sender() -> None:
         sender: Any = transceiver.sender
         assert callable(receiver._RTCRtpReceiver__jitter_buffer.add)
         receiver._RTCRtpReceiver__stop_decoder()
+        assert receiver._RTCRtpReceiver__rtcp_task is None
+        assert isinstance(receiver._RTCRtpReceiver__rtcp_exited, asyncio.Event)
+        assert isinstance(receiver._RTCRtpReceiver__decoder_error, threading.Event)
+        for name in ("active_ssrc", "lsr", "lsr_time", "remote_streams"):
+            assert getattr(receiver, f"_RTCRtpReceiver__{name}") == {}
+        assert inspect.iscoroutinefunction(receiver._run_rtcp)
+        assert list(inspect.signature(sender._retransmit).parameters) == ["sequence_number"]
+        assert sender._RTCRtpSender__rtp_task is sender._RTCRtpSender__rtcp_task is None
+        assert isinstance(sender._RTCRtpSender__rtcp_exited, asyncio.Event)
+        assert inspect.iscoroutinefunction(sender._run_rtcp)
         assert sender._RTCRtpSender__encoder is None
+        assert sender._RTCRtpSender__force_keyframe is False
+        sender._send_keyframe()
+        assert sender._RTCRtpSender__force_keyframe is True
+        remb = inspect.getsource(RTCRtpSender._handle_rtcp_packet)
+        assert "self.__encoder.target_bitrate = bitrate" in remb
         assert dict(sender._RTCRtpSender__stats) == {}
         assert list(inspect.signature(sender.send).parameters) == ["parameters"]
 
@@ -116,6 +142,8 @@ async def test_names_of_the_path_of_encoded_video() -> None:
         sender: Any = transceiver.sender
         assert isinstance(receiver._RTCRtpReceiver__decoder_queue, queue.Queue)
         assert receiver._RTCRtpReceiver__decoder_thread is None
+        assert receiver._RTCRtpReceiver__remote_bitrate_estimator.ssrcs == {}
+        assert isinstance(receiver._RTCRtpReceiver__nack_generator, NackGenerator)
         assert receiver._RTCRtpReceiver__codecs == {}
         mapper = receiver._RTCRtpReceiver__timestamp_mapper
         assert [mapper.map(time) for time in (5, 8, 2)] == [0, 3, 2**32 - 3]
@@ -131,7 +159,34 @@ async def test_names_of_the_path_of_encoded_video() -> None:
         assert "self._send_keyframe()" in inspect.getsource(RTCRtpSender._handle_rtcp_packet)
 
 
-def test_names_of_aioice() -> None:
+async def test_names_of_the_association() -> None:
+    """What stands where aiortc takes chunks, and what it reads of the rest."""
+    async with raw_peer() as pc:
+        pc.createDataChannel("text")
+        sctp: Any = pc.sctp
+        for name in ("data_chunk", "forward_tsn_chunk", "sack_chunk"):
+            assert list(inspect.signature(getattr(sctp, f"_receive_{name}")).parameters) == [
+                "chunk"
+            ]
+        assert inspect.iscoroutinefunction(sctp._handle_data)
+        assert inspect.iscoroutinefunction(sctp._send_chunk)
+        assert inspect.iscoroutinefunction(sctp._reset_deferred_streams)
+        assert inspect.signature(sctp._send_sack).parameters == {}
+        message = ["stream_id", "pp_id", "data"]
+        assert list(inspect.signature(sctp._receive).parameters) == message
+        assert list(inspect.signature(sctp._data_channel_receive).parameters) == message
+        assert sctp._last_received_tsn is None
+        assert sctp._advertised_rwnd == association.WINDOW
+        assert sctp._inbound_streams == sctp._data_channels == {}
+        assert sctp._sack_duplicates == []
+        assert sctp._sack_needed is False
+        assert len(sctp._data_channel_queue) == 1
+        assert sctp._inbound_streams_max > association.MAX_STREAMS
+        source = inspect.getsource(type(sctp)._reset_deferred_streams)
+        assert "self._inbound_streams.pop(stream_id, None)" in source
+
+
+async def test_names_of_aioice() -> None:
     """The gathering that `restrict_ports` replaces, and the request of a probe."""
     gather = inspect.signature(Connection.get_component_candidates).parameters
     assert list(gather) == ["self", "component", "addresses", "timeout"]
@@ -143,6 +198,25 @@ def test_names_of_aioice() -> None:
         "nominate",
     ]
     assert inspect.iscoroutinefunction(server_reflexive_candidate)
+    assert list(inspect.signature(StunProtocol.send_stun).parameters) == ["self", "message", "addr"]
+    parameters = {
+        "check_incoming": ["self", "message", "addr", "protocol"],
+        "check_complete": ["self", "pair"],
+        "data_received": ["self", "data", "component"],
+        "_add_remote_candidate": ["self", "remote_candidate", "network_host"],
+        "_pair_remote_candidate": ["self", "remote_candidate"],
+        "_remote_candidates_expected": ["self"],
+    }
+    for name, expected in parameters.items():
+        assert list(inspect.signature(getattr(Connection, name)).parameters) == expected
+    pair = CandidatePair(None, None)  # type: ignore[arg-type]
+    assert pair.task is None
+    assert {"IN_PROGRESS", "SUCCEEDED", "WAITING"} <= set(CandidatePair.State.__members__)
+    connection = Connection(ice_controlling=False)
+    for name in ("_check_list", "_remote_candidates", "_local_candidates", "_protocols"):
+        assert getattr(connection, name) == []
+    assert connection._nominated == {}
+    assert isinstance(connection._queue, asyncio.Queue)
     assert issubclass(stun.TransactionTimeout, stun.TransactionError)
 
 
@@ -152,7 +226,7 @@ async def test_a_probe_is_answered_by_a_live_peer() -> None:
     async with Client(stream.offer, modality=None):
         pc = only_connection(stream)
         assert await internals.probe(pc)
-        assert internals.packets_received(pc) > 0
+        assert internals.packets_heard(pc) > 0
     await gone(stream)
     assert not await internals.probe(pc)
 
@@ -189,3 +263,23 @@ async def test_names_of_an_offer_that_is_undone() -> None:
         await other.setLocalDescription()
         await one.setRemoteDescription(other.localDescription)
         assert len(other.getTransceivers()) == 2
+
+
+def test_threads_of_the_vp8_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiortc asks a function of its module, which counts what this process may use."""
+    assert "number_of_threads(" in inspect.getsource(vpx.Vp8Encoder.encode)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    assert vpx.number_of_threads(1920 * 1080, 16) == 8
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
+    assert vpx.number_of_threads(1920 * 1080, 16) == 1
+
+
+async def test_a_peer_that_answers_checks_is_known() -> None:
+    """The state of the pairs of candidates, of two that connect; and of one that is alone."""
+    stream = Stream(Silent())
+    async with Client(stream.offer, modality=None), raw_peer() as pc:
+        assert internals.was_reached(only_connection(stream))
+        pc.createDataChannel("text")
+        await pc.setLocalDescription(await pc.createOffer())
+        assert not internals.was_reached(pc)
+    await gone(stream)

@@ -20,6 +20,8 @@ from fastrtc_core.webrtc import peer
 
 from .support import Silent, app_of, eventually, gone, make_offer, raw_peer, serving
 
+JSON = {"content-type": "application/json"}
+
 
 @asynccontextmanager
 async def server(stream: Stream) -> AsyncIterator[httpx.AsyncClient]:
@@ -63,7 +65,7 @@ async def test_what_is_no_offer_is_refused_and_leaves_nothing() -> None:
     good = await offer_of("audio")
     async with server(stream) as http:
         for content in (b"not json", b"[]", b'"offer"', b"\xff\xfe"):
-            await refused(http, 400, "malformed_offer", content=content)
+            await refused(http, 400, "malformed_offer", content=content, headers=JSON)
         for body in (
             {"type": "answer", "sdp": good["sdp"]},
             {"type": "offer"},
@@ -96,7 +98,7 @@ async def test_an_offer_without_a_codec_in_common_is_refused() -> None:
 async def test_a_body_of_ten_megabytes_is_not_read() -> None:
     """It is refused as soon as it is larger than any offer."""
     async with server(Stream(Silent())) as http:
-        await refused(http, 413, "body_too_large", content=b"x" * 10_000_000)
+        await refused(http, 413, "body_too_large", content=b"x" * 10_000_000, headers=JSON)
 
 
 async def test_a_taken_id_is_refused_and_its_owner_is_not_disturbed() -> None:
@@ -162,7 +164,7 @@ async def test_asking_about_an_unknown_id_is_an_error() -> None:
     with pytest.raises(UnknownSessionError):
         stream.set_input("nobody", 1)
     with pytest.raises(UnknownSessionError):
-        stream.fetch_latest_output("nobody")
+        await stream.fetch_latest_output("nobody")
     with pytest.raises(UnknownSessionError):
         stream.output_stream("nobody")
     with pytest.raises(UnknownSessionError):

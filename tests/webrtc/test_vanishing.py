@@ -7,9 +7,12 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from fastrtc_core import CloseReason, Context, Stream
 
 from .support import Silent, app_of, eventually, serving
+from .test_strangers import ALERT, ports_of, stranger
 
 CLIENT = Path(__file__).with_name("vanishing_client.py")
 
@@ -26,6 +29,18 @@ class Server:
         self.ended[context.webrtc_id] = (asyncio.get_running_loop().time(), reason)
 
 
+async def shout(stream: Stream) -> None:
+    """Send junk to the ports of all sessions: a stranger's packets are no sign of life."""
+    peers = [negotiated._peer._pc for negotiated in stream._peers._peers.values()]
+    ports = [port for pc in peers for port in ports_of(pc.localDescription.sdp)]
+    with stranger() as sock:
+        while True:
+            for port in ports:
+                sock.sendto(b"\x80" * 40, port)
+                sock.sendto(ALERT, port)
+            await asyncio.sleep(0.3)
+
+
 async def start(url: str, modality: str, id: str) -> asyncio.subprocess.Process:
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(CLIENT), url, modality, id, stdout=asyncio.subprocess.PIPE
@@ -35,6 +50,7 @@ async def start(url: str, modality: str, id: str) -> asyncio.subprocess.Process:
     return process
 
 
+@pytest.mark.real_time  # the clients are processes
 async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() -> None:
     """Killed in the middle of a call, killed while idle, frozen for good, frozen for 2 s, idle."""
     server = Server()
@@ -54,6 +70,7 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
                 strict=True,
             )
         )
+        shouting: asyncio.Task[None] | None = None
         try:
             await eventually(lambda: server.stream.sessions == 5)
             await asyncio.sleep(1)
@@ -62,6 +79,7 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
             clients["frozen"].send_signal(signal.SIGSTOP)
             clients["frozen-briefly"].send_signal(signal.SIGSTOP)
             vanished = loop.time()
+            shouting = asyncio.create_task(shout(server.stream))
             await asyncio.sleep(2)
             clients["frozen-briefly"].send_signal(signal.SIGCONT)
             await eventually(lambda: server.stream.sessions == 2, "three free slots", within=8)
@@ -75,6 +93,8 @@ async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() ->
             await asyncio.sleep(max(0.0, vanished + 7 - loop.time()))
             assert server.stream.sessions == 2
         finally:
+            if shouting is not None:
+                shouting.cancel()
             for process in clients.values():
                 if process.returncode is None:
                     process.kill()

@@ -378,7 +378,8 @@ async def test_limits_and_ends() -> None:
         (None, "same", True),
         (None, "https://evil.example", False),
         (["https://good.example"], "https://good.example", True),
-        (["https://good.example"], "same", False),
+        (["https://good.example"], "same", True),
+        (["https://good.example"], "https://evil.example", False),
         (["*"], "https://evil.example", True),
     ],
 )
@@ -394,9 +395,12 @@ async def test_pages_of_others_may_not_connect(
                 await socket.send(json.dumps({"event": "start", **PCM}))
                 assert json.loads(await socket.recv())["event"] == "started"
         else:
-            with pytest.raises(InvalidStatus):
-                async with connect(address, additional_headers=headers):
-                    pass
+            async with connect(address, additional_headers=headers) as socket:
+                await socket.wait_closed()
+                assert socket.close_code == 1008
+                assert (socket.close_reason or "").startswith(
+                    f"Expected a page of {url[7:]}, not of http"
+                )
 
 
 async def test_dependencies_guard_it() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigurationError
+from ...media.pictures import PictureConverter
 
 _VIDEO_CLOCK = 90000
 
@@ -96,6 +97,7 @@ class RecordingFile:
         audio.codec_context.layout = self._layout
         self._audio = audio
         self._video: Any = None
+        self._pictures = PictureConverter()
         if video_size is not None and format.video is not None:
             self._video = self._container.add_stream(format.video, rate=30)
             self._video.width, self._video.height = video_size
@@ -124,10 +126,9 @@ class RecordingFile:
         if self._video is None or pts <= self._last_picture:
             return
         self._last_picture = pts
-        scaled = frame.reformat(self._video.width, self._video.height, "yuv420p")
+        scaled = self._pictures.scaled(frame, self._video.width, self._video.height)
         scaled.pts = pts
         scaled.time_base = Fraction(1, _VIDEO_CLOCK)
-        scaled.pict_type = av.video.frame.PictureType.NONE  # of a decoder; not ours to repeat
         self._container.mux(self._video.encode(scaled))
 
     def close(self) -> None:

@@ -3,28 +3,46 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
-from .connection import close, packets_received, probe, undo_offer, watch_connecting
-from .damage import drop_damaged
+from .connection import close, probe, undo_offer, was_reached, watch_connecting
+from .gate import MayCheck
+from .guard import dropped, guard, packets_heard
 from .ports import restrict_ports
 from .receiving import receive_directly
-from .sending import EncodedFrame, reported_loss, send_directly, use_encoder
-from .video import VideoPacket, VideoTap, negotiated_codecs, send_encoded
+from .sending import EncodedFrame, reported_loss, send_directly
+from .sources import bound_receiver
+from .video import (
+    PictureEncoding,
+    TimedPicture,
+    VideoPacket,
+    VideoTap,
+    negotiated_codecs,
+    send_encoded,
+    send_pictures,
+)
+from .vp8_threads import count_usable_cores
 
 __all__ = [
     "EncodedFrame",
+    "MayCheck",
+    "PictureEncoding",
+    "TimedPicture",
     "VideoPacket",
     "VideoTap",
+    "bound_receiver",
     "close",
-    "drop_damaged",
+    "count_usable_cores",
+    "dropped",
+    "guard",
     "negotiated_codecs",
-    "packets_received",
+    "packets_heard",
     "probe",
     "receive_directly",
     "reported_loss",
     "restrict_ports",
     "send_directly",
     "send_encoded",
+    "send_pictures",
     "undo_offer",
-    "use_encoder",
+    "was_reached",
     "watch_connecting",
 ]

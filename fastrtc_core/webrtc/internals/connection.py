@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aioice import stun
-from aioice.ice import Connection
+from aioice.ice import CandidatePair, Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,13 @@ def ice_connections(pc: RTCPeerConnection) -> list[Connection]:
     return [dtls.transport._connection for dtls in dtls_transports(pc)]
 
 
-def packets_received(pc: RTCPeerConnection) -> int:
-    """DTLS, RTP and RTCP packets that have arrived on a connection."""
-    return sum(dtls._RTCDtlsTransport__rx_packets for dtls in dtls_transports(pc))
+def was_reached(pc: RTCPeerConnection) -> bool:
+    """Whether a connectivity check to the peer has been answered (RFC 8445 section 7.2.5)."""
+    return any(
+        pair.state is CandidatePair.State.SUCCEEDED
+        for connection in ice_connections(pc)
+        for pair in connection._check_list
+    )
 
 
 async def probe(pc: RTCPeerConnection) -> bool:
@@ -150,6 +154,10 @@ async def undo_offer(
 async def _take_apart(pc: RTCPeerConnection) -> None:
     for receiver in pc.getReceivers():
         receiver._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
+        _cancel(receiver._RTCRtpReceiver__rtcp_task)  # type: ignore[attr-defined]
+    for sender in pc.getSenders():
+        _cancel(sender._RTCRtpSender__rtp_task)  # type: ignore[attr-defined]
+        _cancel(sender._RTCRtpSender__rtcp_task)  # type: ignore[attr-defined]
     for dtls in tuple(dtls_transports(pc)):
         for stop in (dtls.stop, dtls.transport.stop):
             try:
@@ -157,3 +165,8 @@ async def _take_apart(pc: RTCPeerConnection) -> None:
                     await stop()
             except Exception as error:
                 logger.info("a transport did not stop", exc_info=error)
+
+
+def _cancel(task: asyncio.Future[None] | None) -> None:
+    if task is not None:
+        task.cancel()

@@ -13,16 +13,14 @@ import pylibsrtp
 from aiortc import RTCRtpReceiver
 
 from ...media.rtp import RtpPacket, parse_packet
-
-_SSRC = slice(8, 12)
-"""Where the SSRC stands in a packet; SRTP leaves it in clear (RFC 3711 section 3.1)."""
+from .gate import gate_of
 
 
 def receive_directly(receiver: RTCRtpReceiver, take: Callable[[RtpPacket], None]) -> None:
     """Give the RTP packets of a receiver to a function, instead of decoding them in a thread.
 
     The first packet of each source comes through aiortc, which finds out whose it is and begins to
-    count for its reports; those after it come from the socket.
+    count for its reports; those after it come from the gate before the sockets.
     """
     private: Any = receiver
     private._RTCRtpReceiver__jitter_buffer = _Shortcut(private, take)
@@ -34,17 +32,15 @@ class _Shortcut:
     def __init__(self, receiver: Any, take: Callable[[RtpPacket], None]) -> None:
         self._receiver = receiver
         self._take = take
-        # What aiortc counts for its reports, by the SSRC as it stands in a packet.
-        self._sources: dict[bytes, Any] = {}
 
     def add(self, packet: Any) -> tuple[bool, None]:
         """Take the first packet of a source."""
-        if not self._sources:
-            # By now the decoder's thread runs, and is not needed.
-            self._receiver._RTCRtpReceiver__stop_decoder()
-            self._take_from_sockets()
+        # By now the decoder's thread runs, and is not needed.
+        self._receiver._RTCRtpReceiver__stop_decoder()
         counts = self._receiver._RTCRtpReceiver__remote_streams[packet.ssrc]
-        self._sources[packet.ssrc.to_bytes(4)] = counts
+        routes = gate_of(self._receiver.transport).routes
+        # SRTP leaves the SSRC in clear (RFC 3711 section 3.1).
+        routes[packet.ssrc.to_bytes(4)] = self._receive_from(counts)
         self._take(
             RtpPacket(
                 packet.payload_type,
@@ -56,21 +52,13 @@ class _Shortcut:
         )
         return False, None
 
-    def _take_from_sockets(self) -> None:
-        for protocol in self._receiver.transport.transport._connection._protocols:
-            protocol.datagram_received = self._before(protocol.datagram_received)
-
-    def _before(self, others: Callable[[bytes, Any], None]) -> Callable[[bytes, Any], None]:
-        receiver, sources, take = self._receiver, self._sources, self._take
+    def _receive_from(self, counts: Any) -> Callable[[bytes], None]:
+        """What takes the packets of one source; `counts` is what aiortc counts of it."""
+        receiver, take = self._receiver, self._take
         dtls = receiver.transport
         codecs = receiver._RTCRtpReceiver__codecs
 
-        def datagram_received(data: bytes, address: Any) -> None:
-            counts = sources.get(data[_SSRC])
-            # RTP, and no RTCP, by the first two bytes (RFC 7983 section 7, RFC 5761 section 4).
-            if counts is None or not 128 <= data[0] < 192 or 192 <= data[1] < 224:
-                others(data, address)
-                return
+        def receive(data: bytes) -> None:
             dtls._RTCDtlsTransport__rx_packets += 1
             dtls._RTCDtlsTransport__rx_bytes += len(data)
             try:
@@ -81,4 +69,4 @@ class _Shortcut:
                 counts.add(packet)
                 take(packet)
 
-        return datagram_received
+        return receive

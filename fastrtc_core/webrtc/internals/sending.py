@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from aiortc import RTCRtpSender
-from aiortc.codecs.base import Encoder
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
 from aiortc.rtp import RtpPacket
 from aiortc.utils import random16, random32
 
 from ...errors import EndOfStreamError
 from ...media.rtp import HEADER, build_packet
-
-logger = logging.getLogger(__name__)
 
 _NTP_EPOCH = 2_208_988_800
 """Seconds from the epoch of NTP, 1900, to that of Unix (RFC 5905 section 6)."""
@@ -37,7 +32,11 @@ class EncodedFrame(NamedTuple):
     resumed: bool
 
 
-def send_directly(sender: RTCRtpSender, next_frame: Callable[[], Awaitable[EncodedFrame]]) -> None:
+def send_directly(
+    sender: RTCRtpSender,
+    next_frame: Callable[[], Awaitable[EncodedFrame]],
+    failed: Callable[[Exception], None],
+) -> None:
     """Send what a function yields, past aiortc's own loop, which makes each packet dearer.
 
     It keeps what aiortc reports of a sender (RFC 3550 section 6.4.1) up to date, and ends with
@@ -46,6 +45,7 @@ def send_directly(sender: RTCRtpSender, next_frame: Callable[[], Awaitable[Encod
     Args:
         sender: One that has not been started.
         next_frame: Waits for the next frame.
+        failed: Told of a frame that could not be sent; it is left out.
     """
     private: Any = sender
 
@@ -58,26 +58,33 @@ def send_directly(sender: RTCRtpSender, next_frame: Callable[[], Awaitable[Encod
                 frame = await next_frame()
                 if not private._enabled:
                     continue
-                timestamp = (origin + frame.timestamp) & 0xFFFFFFFF
-                packet = build_packet(
-                    codec.payloadType,
-                    frame.resumed,
-                    sequence_number,
-                    timestamp,
-                    private._ssrc,
-                    extension,
-                    frame.payload,
-                )
-                await private.transport._send_rtp(packet)
-                sequence_number += 1
-                private._RTCRtpSender__ntp_timestamp = int((time.time() + _NTP_EPOCH) * (1 << 32))
-                private._RTCRtpSender__rtp_timestamp = timestamp
-                private._RTCRtpSender__octet_count += len(frame.payload)
-                private._RTCRtpSender__packet_count += 1
+                try:
+                    timestamp = (origin + frame.timestamp) & 0xFFFFFFFF
+                    packet = build_packet(
+                        codec.payloadType,
+                        frame.resumed,
+                        sequence_number,
+                        timestamp,
+                        private._ssrc,
+                        extension,
+                        frame.payload,
+                    )
+                    await private.transport._send_rtp(packet)
+                    sequence_number += 1
+                    private._RTCRtpSender__ntp_timestamp = int(
+                        (time.time() + _NTP_EPOCH) * (1 << 32)
+                    )
+                    private._RTCRtpSender__rtp_timestamp = timestamp
+                    private._RTCRtpSender__octet_count += len(frame.payload)
+                    private._RTCRtpSender__packet_count += 1
+                except ConnectionError:
+                    raise
+                except Exception as error:
+                    failed(error)
         except (asyncio.CancelledError, ConnectionError, EndOfStreamError):
             pass
-        except Exception:
-            logger.exception("a sender has failed")
+        except Exception as error:
+            failed(error)
         finally:
             private._RTCRtpSender__rtp_exited.set()  # its `stop` waits for this
 
@@ -89,25 +96,6 @@ def _extension(sender: Any) -> bytes:
     packet = RtpPacket()
     packet.extensions.mid = sender._RTCRtpSender__mid
     return packet.serialize(sender._RTCRtpSender__rtp_header_extensions_map)[HEADER.size :]
-
-
-def use_encoder(
-    sender: RTCRtpSender, make: Callable[[RTCRtpCodecParameters], Encoder | None]
-) -> None:
-    """Give a sender an encoder of our making, once it knows the codec and before its first frame.
-
-    Args:
-        sender: One that has not been started.
-        make: Called with the negotiated codec; `None` leaves the choice to aiortc.
-    """
-    original = sender.send
-
-    async def send(parameters: RTCRtpSendParameters) -> None:
-        if sender._RTCRtpSender__encoder is None:  # type: ignore[attr-defined]
-            sender._RTCRtpSender__encoder = make(parameters.codecs[0])  # type: ignore[attr-defined]
-        await original(parameters)
-
-    sender.send = send  # type: ignore[method-assign]
 
 
 def reported_loss(sender: RTCRtpSender) -> float:

@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import av
 from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
@@ -23,6 +23,8 @@ from ...media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame
 logger = logging.getLogger(__name__)
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
+
+P = TypeVar("P")
 
 
 class VideoPacket(NamedTuple):
@@ -100,27 +102,73 @@ def negotiated_codecs(transceiver: RTCRtpTransceiver) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-class _Form(NamedTuple):
-    """How pictures of one codec are sent."""
+class TimedPicture(NamedTuple):
+    """A picture to encode and send.
 
-    payload_type: int
-    retransmission: int | None
-    packer: Encoder
+    Attributes:
+        frame: The picture.
+        timestamp: At `VIDEO_CLOCK_RATE`, from any beginning; later than the one before.
+    """
+
+    frame: av.VideoFrame
+    timestamp: int
+
+
+class PictureEncoding(Protocol):
+    """What encodes the pictures of a sender."""
+
+    target_bitrate: int
+    """In bit/s; aiortc sets it to what the other side says that it can take (REMB)."""
+
+    def encode_picture(self, frame: av.VideoFrame, timestamp: int, keyframe: bool) -> list[bytes]:
+        """The payloads of the packets of a picture, made on a thread."""
+
+
+def send_pictures(
+    sender: RTCRtpSender,
+    next_picture: Callable[[], Awaitable[TimedPicture]],
+    make_encoder: Callable[[RTCRtpCodecParameters], PictureEncoding],
+    failed: Callable[[Exception], None],
+) -> None:
+    """Encode pictures, each on a thread, and send them.
+
+    Args:
+        sender: One of video, that has not been started.
+        next_picture: Waits for the next picture; ends the sender with `EndOfStreamError`.
+        make_encoder: Called once, with the negotiated codec.
+        failed: Told of a picture that could not be sent; it is left out.
+    """
+    private: Any = sender
+    loop = asyncio.get_running_loop()
+
+    async def payloads_of(picture: TimedPicture, codec: RTCRtpCodecParameters) -> _Payloads | None:
+        frame, timestamp = picture
+        if private._RTCRtpSender__encoder is None:
+            private._RTCRtpSender__encoder = make_encoder(codec)
+        encoder: PictureEncoding = private._RTCRtpSender__encoder
+        keyframe = private._RTCRtpSender__force_keyframe
+        private._RTCRtpSender__force_keyframe = False
+        payloads = await loop.run_in_executor(
+            None, encoder.encode_picture, frame, timestamp, keyframe
+        )
+        return _Payloads(codec.payloadType or 0, timestamp, payloads)
+
+    _replace_loop(private, next_picture, payloads_of, failed)
 
 
 def send_encoded(
     sender: RTCRtpSender,
     next_frame: Callable[[], Awaitable[EncodedVideoFrame]],
     keyframe_requested: Callable[[], None],
+    failed: Callable[[Exception], None],
 ) -> None:
     """Send encoded pictures, each in its own codec, if that was negotiated.
-
-    Lost packets are sent again, and reports are made, as aiortc does it.
 
     Args:
         sender: One of video, that has not been started.
         next_frame: Waits for the next picture; ends the sender with `EndOfStreamError`.
         keyframe_requested: Called when the other side asks for a keyframe.
+        failed: Told of a picture that could not be sent; it is left out.
     """
     private: Any = sender
     original = sender.send
@@ -131,40 +179,98 @@ def send_encoded(
             forms.update(_forms(parameters.codecs))
         await original(parameters)
 
-    async def run(codec: Any) -> None:
-        private._RTCRtpSender__rtp_started.set()
+    async def payloads_of(
+        frame: EncodedVideoFrame, codec: RTCRtpCodecParameters
+    ) -> _Payloads | None:
+        form = forms.get(frame.codec)
+        if form is None:
+            return None
+        private._RTCRtpSender__rtx_payload_type = form.retransmission
+        whole = av.Packet(frame.data)
+        whole.pts, whole.time_base = frame.timestamp, _TIME_BASE
+        try:
+            payloads, _ = form.packer.pack(whole)
+        except Exception:
+            # The picture is a stranger's: what cannot be packed ends nothing but itself.
+            logger.debug("a picture could not be packed", exc_info=True)
+            keyframe_requested()
+            return None
+        return _Payloads(form.payload_type, frame.timestamp, payloads)
+
+    private.send = send
+    private._send_keyframe = keyframe_requested
+    _replace_loop(private, next_frame, payloads_of, failed)
+
+
+class _Payloads(NamedTuple):
+    """The packets of a picture."""
+
+    payload_type: int
+    timestamp: int
+    payloads: list[bytes]
+
+
+def _replace_loop(
+    sender: Any,
+    next_picture: Callable[[], Awaitable[P]],
+    payloads_of: Callable[[P, RTCRtpCodecParameters], Awaitable[_Payloads | None]],
+    failed: Callable[[Exception], None],
+) -> None:
+    """Send one picture after the other, past aiortc's own loop, which any error ends in silence.
+
+    Lost packets are sent again, and reports are made, as aiortc does it.
+    """
+
+    async def run(codec: RTCRtpCodecParameters) -> None:
+        sender._RTCRtpSender__rtp_started.set()
         # The lower half, because SRTP cannot follow if an early packet is lost at the wrap.
         sequence_number, origin = random.randrange(1 << 15), random.randrange(1 << 32)
         try:
             while True:
-                frame = await next_frame()
-                form = forms.get(frame.codec)
-                if form is None or not private._enabled:
+                picture = await next_picture()
+                if not sender._enabled:
                     continue
-                private._RTCRtpSender__rtx_payload_type = form.retransmission
                 try:
-                    packets = _packets(frame, form)
-                except Exception:
-                    # The picture is a stranger's: what cannot be packed ends nothing but itself.
-                    logger.debug("a picture could not be packed", exc_info=True)
-                    keyframe_requested()
-                    continue
-                for packet in packets:
-                    packet.sequence_number = sequence_number
-                    packet.timestamp = (origin + frame.timestamp) & 0xFFFFFFFF
-                    packet.ssrc = private._ssrc
-                    await _send_packet(private, packet)
-                    sequence_number = (sequence_number + 1) & 0xFFFF
+                    if (sent := await payloads_of(picture, codec)) is None:
+                        continue
+                    for packet in _packets(sent):
+                        packet.sequence_number = sequence_number
+                        packet.timestamp = (origin + sent.timestamp) & 0xFFFFFFFF
+                        packet.ssrc = sender._ssrc
+                        sequence_number = (sequence_number + 1) & 0xFFFF
+                        await _send_packet(sender, packet)
+                except ConnectionError:
+                    raise
+                except Exception as error:
+                    # What comes next cannot be decoded without this picture.
+                    sender._send_keyframe()
+                    failed(error)
         except (asyncio.CancelledError, ConnectionError, EndOfStreamError):
             pass
-        except Exception:
-            logger.exception("a sender has failed")
+        except Exception as error:
+            failed(error)
         finally:
-            private._RTCRtpSender__rtp_exited.set()  # its `stop` waits for this
+            sender._RTCRtpSender__rtp_exited.set()  # its `stop` waits for this
 
-    private.send = send
-    private._run_rtp = run
-    private._send_keyframe = keyframe_requested
+    sender._run_rtp = run
+
+
+def _packets(picture: _Payloads) -> list[RtpPacket]:
+    packets = [
+        RtpPacket(payload_type=picture.payload_type, payload=payload)
+        for payload in picture.payloads
+    ]
+    if packets:
+        packets[-1].marker = 1
+    return packets
+
+
+class _Form(NamedTuple):
+    """How pictures of one codec are sent."""
+
+    payload_type: int
+    retransmission: int | None
+    packer: Encoder
 
 
 def _forms(codecs: Sequence[RTCRtpCodecParameters]) -> dict[str, _Form]:
@@ -176,16 +282,6 @@ def _forms(codecs: Sequence[RTCRtpCodecParameters]) -> dict[str, _Form]:
             number = codec.payloadType or 0
             forms[name] = _Form(number, again.get(number), get_encoder(codec))
     return forms
-
-
-def _packets(frame: EncodedVideoFrame, form: _Form) -> list[RtpPacket]:
-    whole = av.Packet(frame.data)
-    whole.pts, whole.time_base = frame.timestamp, _TIME_BASE
-    payloads, _ = form.packer.pack(whole)
-    packets = [RtpPacket(payload_type=form.payload_type, payload=payload) for payload in payloads]
-    if packets:
-        packets[-1].marker = 1
-    return packets
 
 
 async def _send_packet(sender: Any, packet: RtpPacket) -> None:

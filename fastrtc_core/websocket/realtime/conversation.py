@@ -10,6 +10,9 @@ from typing import Any, Literal, NamedTuple
 ITEMS = 100
 """Items that are remembered for `conversation.item.retrieve`; then the oldest are forgotten."""
 
+ITEM_BYTES = 1 << 21
+"""Characters of their JSON, all together."""
+
 
 class _Response(NamedTuple):
     """What is being said.
@@ -43,6 +46,8 @@ class Conversation:
         self._response: _Response | None = None
         self._numbers = itertools.count(1)
         self._items: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}
+        """Characters of each of them."""
         self._last_item: str | None = None
         self._heard_item: str | None = None
         """The item for what the user is saying."""
@@ -125,6 +130,7 @@ class Conversation:
     def delete_item(self, id: str) -> None:
         """Forget an item."""
         self._items.pop(id, None)
+        self._sizes.pop(id, None)
 
     # The reply
 
@@ -218,9 +224,10 @@ class Conversation:
             id = self._id("item")
         item = {**item, "id": id, "object": "realtime.item", "status": status}
         self._items[id] = item
+        self._sizes[id] = len(json.dumps(item))
         self._last_item = id
-        while len(self._items) > ITEMS:
-            del self._items[next(iter(self._items))]
+        while len(self._items) > ITEMS or sum(self._sizes.values()) > ITEM_BYTES:
+            self.delete_item(next(iter(self._items)))
         return item
 
     def _last_heard(self) -> str | None:

@@ -38,6 +38,7 @@ class RealtimeDialect:
     output_sample_rate = SAMPLE_RATE
     num_channels = 1
     pause: float | None = PAUSE
+    asks = False
 
     def __init__(self, id: str, params: Mapping[str, Any]) -> None:
         self._settings = Settings(id, str(params.get("model", "")))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrtc_core import AudioFrame, ConfigurationError, InvalidFrameError
+from fastrtc_core import AudioFrame, AudioResampler, ConfigurationError, InvalidFrameError
 
 _MIN_RATE = 8000
 _SETTLED = 0.02
@@ -32,7 +31,7 @@ class Windows:
     def reset(self) -> None:
         """Start another stream, at any rate."""
         self._in_rate: int | None = None
-        self._resampler: av.AudioResampler | None = None
+        self._resampler: AudioResampler | None = None
         self._rest = np.zeros(0, np.int16)
         self._pushed = 0
         self._made = 0
@@ -86,11 +85,9 @@ class Windows:
         if self._in_rate == self.sample_rate or not len(samples):
             return samples
         if self._resampler is None:
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=self.sample_rate)
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
-        frame.sample_rate = self._in_rate
-        parts = [out.to_ndarray()[0] for out in self._resampler.resample(frame)]
-        return np.concatenate(parts) if parts else np.zeros(0, np.int16)
+            self._resampler = AudioResampler(self._in_rate, self.sample_rate)
+        parts = self._resampler.push(AudioFrame(self._in_rate, samples[np.newaxis]))
+        return parts[0].data[0] if parts else np.zeros(0, np.int16)
 
 
 def _mono(frame: AudioFrame) -> NDArray[np.int16]:

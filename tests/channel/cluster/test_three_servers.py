@@ -104,6 +104,8 @@ def state(client: Client) -> str:
     return str(told[-1]["state"])
 
 
+@pytest.mark.soak
+@pytest.mark.real_time  # the servers are processes
 async def test_three_servers(redis_server: RedisServer) -> None:
     """All hear all; a killed server is missed; without Redis those on one server go on."""
     frequencies = {1: 500, 2: 900, 3: 1500, 4: 2300}

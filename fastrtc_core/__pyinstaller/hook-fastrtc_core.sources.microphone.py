@@ -1,0 +1,5 @@
+"""sounddevice, imported by name."""
+
+from fastrtc_core.__pyinstaller import collect
+
+hiddenimports, datas, binaries = collect("sounddevice")

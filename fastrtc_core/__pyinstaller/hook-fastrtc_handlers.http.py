@@ -1,0 +1,5 @@
+"""httpx, imported by name."""
+
+from fastrtc_core.__pyinstaller import collect
+
+hiddenimports, datas, binaries = collect("httpx")

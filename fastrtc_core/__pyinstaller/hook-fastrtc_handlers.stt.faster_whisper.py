@@ -1,0 +1,5 @@
+"""faster-whisper, imported by name."""
+
+from fastrtc_core.__pyinstaller import collect
+
+hiddenimports, datas, binaries = collect("faster_whisper")

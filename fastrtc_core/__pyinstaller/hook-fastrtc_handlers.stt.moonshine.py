@@ -1,0 +1,5 @@
+"""Moonshine, imported by name."""
+
+from fastrtc_core.__pyinstaller import collect
+
+hiddenimports, datas, binaries = collect("moonshine_onnx")

@@ -1,0 +1,5 @@
+"""PocketSphinx with its model, imported by name."""
+
+from fastrtc_core.__pyinstaller import collect
+
+hiddenimports, datas, binaries = collect("pocketsphinx")

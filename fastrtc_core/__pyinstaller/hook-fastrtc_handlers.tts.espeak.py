@@ -1,0 +1,5 @@
+"""eSpeak NG with its voices, imported by name."""
+
+from fastrtc_core.__pyinstaller import collect
+
+hiddenimports, datas, binaries = collect("espeakng_loader")

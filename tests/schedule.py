@@ -1,0 +1,107 @@
+"""Which tests run, in which order, and which of them share a process.
+
+Most of this suite waits: for audio that plays in real time, for a page, for a timeout. So several
+processes run it on few cores (pytest-xdist), and a test must bear that others run beside it. What
+only computes stays in one process, so that a core is left for those who must be in time.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+ON_VIRTUAL_TIME = (
+    "tests/channel/cluster",
+    "tests/channel/test_",
+    "tests/client",
+    "tests/fuzz",
+    "tests/handlers",
+    "tests/parity",
+    "tests/stream",
+    "tests/testing",
+    "tests/tracks",
+    "tests/webrtc",
+    "tests/websocket",
+)
+"""Where real peers and sockets, all of them in the process of the test, need not wait for anything.
+
+Async tests there run on the virtual clock, unless they are marked `real_time`, or all are by the
+option `--real-time`."""
+
+COMPUTING = (
+    "tests/docs",
+    "tests/fuzz",
+    "tests/handlers/turns",
+    "tests/handlers/vad",
+    "tests/media",
+    "tests/session/test_drift.py",
+)
+"""What keeps a core busy for as long as it runs."""
+
+GROUPS = {
+    "browsers": ("tests/browser",),
+    "programs": ("tests/benchmarks", "tests/demo", "tests/network"),
+    "computing": COMPUTING,
+}
+"""What one process runs, one after the other; of everything else, each file is a group."""
+
+
+def group_of(name: str) -> str:
+    """What one process runs with this test, one after the other."""
+    file = name.partition("::")[0]
+    for group, paths in GROUPS.items():
+        if file.startswith(paths):
+            return group
+    return file
+
+
+def _may_be_virtual(item: pytest.Item) -> bool:
+    return (
+        item.nodeid.startswith(ON_VIRTUAL_TIME)
+        and inspect.iscoroutinefunction(getattr(item, "obj", None))
+        and not item.get_closest_marker("real_time")
+    )
+
+
+def _rank(item: pytest.Item) -> int:
+    """When a test starts, lowest first.
+
+    The groups that take longest are first: at the end, all others would have to wait for them. What
+    is on virtual time is last: it does not mind how many processes compute at once.
+    """
+    group = group_of(item.nodeid)
+    if group in GROUPS:
+        return list(GROUPS).index(group)
+    return len(GROUPS) + item.nodeid.startswith(ON_VIRTUAL_TIME)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what was not asked for; what takes long comes first."""
+    if not config.option.markexpr:
+        soak: bool = config.getoption("soak")
+        asked = [bool(item.get_closest_marker("soak")) == soak for item in items]
+        config.hook.pytest_deselected(
+            items=[item for item, kept in zip(items, asked, strict=True) if not kept]
+        )
+        items[:] = [item for item, kept in zip(items, asked, strict=True) if kept]
+    if not config.getoption("real_time"):
+        for item in items:
+            if _may_be_virtual(item):
+                item.add_marker(pytest.mark.virtual_clock)
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Divide the tests by group, in the order in which they stand."""
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+    class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)

@@ -1,0 +1,98 @@
+"""An application that PyInstaller has built holds what is read, and not imported."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import runpy
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+PROGRAM = """
+from pathlib import Path
+import sys
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from fastrtc_core import Stream
+from fastrtc_core.media import libopus
+from fastrtc_handlers import Echo
+from fastrtc_handlers.stt import PocketSphinxSTT
+from fastrtc_handlers.tts import EspeakTTS
+from fastrtc_handlers.vad import SileroVAD
+
+app = FastAPI()
+Stream(Echo()).mount(app)
+assert "Connection" in TestClient(app).get("/webrtc/client.js").text
+assert Path(sys._MEIPASS) in Path(libopus._library()._name).parents, "libopus of the system"
+assert EspeakTTS("en-us").tts("hello").duration > 0.2
+SileroVAD()
+PocketSphinxSTT("#JSGF V1.0; grammar a; public <a> = one | two;")
+print("all there")
+"""
+
+
+@pytest.fixture(scope="module")
+def hooks() -> Path:
+    """The folder that the entry point of the package names."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    module, function = project["entry-points"]["pyinstaller40"]["hook-dirs"].split(":")
+    [folder] = getattr(importlib.import_module(module), function)()
+    return Path(folder)
+
+
+@pytest.mark.parametrize(
+    ("hook", "files"),
+    [
+        ("fastrtc_core", {"browser.js", "channel.js", "widget.js", "widget.html", "widget.css"}),
+        ("fastrtc_handlers.vad.silero_weights", {"ggml-silero-v6.2.0.bin"}),
+        ("fastrtc_handlers.tts.espeak", {"phondata", "en_dict"}),
+        ("fastrtc_handlers.stt.pocketsphinx", {"mdef"}),
+    ],
+)
+def test_hooks_collect(hooks: Path, hook: str, files: set[str]) -> None:
+    """What a module reads goes with it."""
+    pytest.importorskip("PyInstaller")
+    found: dict[str, Any] = runpy.run_path(str(hooks / f"hook-{hook}.py"))
+    assert files <= {Path(source).name for source, _ in found["datas"]}
+
+
+def test_hooks_are_of_modules_that_there_are(hooks: Path) -> None:
+    """The name of a hook's file is that of a module; a hook of another name is never run."""
+    for file in hooks.glob("hook-*.py"):
+        name = file.stem.removeprefix("hook-")
+        assert importlib.util.find_spec(name) is not None, name
+
+
+def test_packages_that_are_not_installed_are_left_out(hooks: Path) -> None:
+    """A hook asks for nothing that is not there."""
+    from fastrtc_core.__pyinstaller import collect
+
+    assert collect("no_such_package_at_all") == ([], [], [])
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_built_application_runs(hooks: Path, tmp_path: Path) -> None:
+    """The browser client, libopus, a voice, a recogniser and a detector work in one folder."""
+    pytest.importorskip("PyInstaller")
+    (tmp_path / "program.py").write_text(PROGRAM)
+    build = [
+        *(sys.executable, "-m", "PyInstaller", "--onedir", "--noconfirm", "--log-level", "WARN"),
+        *("--additional-hooks-dir", str(hooks), "--exclude-module", "gradio", "program.py"),
+        *("--paths", str(ROOT), "--paths", str(ROOT / "handlers")),
+    ]
+    subprocess.run(build, cwd=tmp_path, check=True, timeout=500)
+    program = tmp_path / "dist" / "program" / "program"
+    run = subprocess.run(
+        [program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.stdout == "all there\n", run.stderr
