@@ -24,6 +24,9 @@ MAX_SAMPLE_RATE = 192_000
 MAX_MESSAGE = 1 << 20
 """Length of the largest message from a client: 8 s of 48 kHz in base64."""
 
+BACKLOG = 10.0
+"""Audio in s from a client that may wait where it comes faster than in real time."""
+
 
 class Media(NamedTuple):
     """Audio from the client."""
@@ -91,6 +94,7 @@ class Dialect(Protocol):
         output_sample_rate: Of the audio to it, in Hz.
         num_channels: In both directions.
         pause: Time in s without audio after which `paused` is called; never if `None`.
+        backlog: Audio in s from the client that may wait for the handler.
     """
 
     @property
@@ -101,6 +105,7 @@ class Dialect(Protocol):
     output_sample_rate: int
     num_channels: int
     pause: float | None
+    backlog: float
 
     def started(self, id: str) -> str | None:
         """Tell the client that its session has begun; `None` where it does not wait for that."""
@@ -216,6 +221,7 @@ class JsonDialect:
     """
 
     pause: float | None = None
+    backlog = BACKLOG
 
     def __init__(self, start: Start, handler: StreamHandlerBase) -> None:
         self._start = start

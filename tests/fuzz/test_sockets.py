@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import Any
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from fastrtc_core import AudioFrame, MessageError
 from fastrtc_core.errors import MalformedOfferError
 from fastrtc_core.media.g711 import decode_mulaw, encode_mulaw
-from fastrtc_core.testing import tone
+from fastrtc_core.testing import run_virtual, tone
 from fastrtc_core.websocket.codecs import CODECS, Encoding
 from fastrtc_core.websocket.dialect import (
     MAX_MESSAGE,
@@ -28,7 +29,8 @@ from fastrtc_core.websocket.dialect import (
     Text,
     parse_start,
 )
-from fastrtc_core.websocket.intake import CAPACITY, Intake
+from fastrtc_core.websocket.dialect import BACKLOG
+from fastrtc_core.websocket.intake import Intake
 from fastrtc_core.websocket.routes import is_allowed
 from fastrtc_handlers import Echo
 
@@ -208,12 +210,19 @@ class Sink:
 def test_what_waits_is_bounded(rate: int, lengths: list[int]) -> None:
     """However much is sent at once, ten seconds wait, and the rest is counted."""
     sink: Any = Sink()
-    intake = Intake(sink, rate, 1)
-    for length in lengths:
-        intake.push(AudioFrame(rate, np.zeros((1, length), np.int16)))
-    waiting = intake._buffer.queued
-    assert waiting <= CAPACITY * rate + 1
+    told: list[int] = []
+
+    async def push() -> Intake:
+        intake = Intake(sink, 1, BACKLOG, heard=asyncio.Event().wait, on_full=lambda: told.append(1))
+        for length in lengths:
+            intake.push(AudioFrame(rate, np.zeros((1, length), np.int16)))
+        return intake
+
+    intake = run_virtual(push())
+    waiting = round(intake.queued * rate)
+    assert waiting <= BACKLOG * rate + 1
     assert sink.samples + waiting + intake.dropped == sum(lengths)
+    assert len(told) == (intake.dropped > 0)
 
 
 # Headers
