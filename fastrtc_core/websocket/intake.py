@@ -55,7 +55,7 @@ class Intake:
         self._queued = 0.0
         """Length in s of what waits."""
         self._ahead = 0.0
-        """Audio in s that was handed on at once, at the time below, less what was read since."""
+        """Audio in s that was handed on sooner than in real time, at the time below."""
         self._counted = self._loop.time()
         self._full = False
         self._wake = asyncio.Event()
@@ -117,7 +117,7 @@ class Intake:
     def _is_in_time(self, duration: float) -> bool:
         """Whether so much may be handed on at once, and that it was."""
         now = self._loop.time()
-        ahead = max(0.0, self._ahead - (now - self._counted) * HASTE)
+        ahead = max(0.0, self._ahead - (now - self._counted))
         if ahead + duration > AT_ONCE:
             return False
         self._ahead, self._counted = ahead + duration, now
