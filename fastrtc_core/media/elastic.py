@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .samples import SampleBuffer
 
 WINDOW = 25
-"""Frames over which the delay is judged: half a second, longer than whoever sends in lumps waits."""
+"""Frames over which the delay is judged: half a second, longer than whoever sends in lumps waits between them."""
 
 KEPT = 1
 """Frames that are always left, so that one may come late. Where less is left at times, a period is
@@ -124,7 +124,7 @@ class ElasticBuffer:
 
     def _without_period(self, data: NDArray[np.int16]) -> NDArray[np.int16]:
         period = self._period_of(data)
-        if not period or data.shape[1] - period < self._frame_size:
+        if not 0 < period <= self._excess or data.shape[1] - period < self._frame_size:
             return data
         return _faded(data[:, : self._fade], data[:, period:])
 

@@ -234,7 +234,7 @@ def times_of(voice: AudioFrame, ppm: float = 0.0) -> list[float]:
 def lateness(sound: NDArray[np.int16], voice: AudioFrame, time: float) -> float:
     """How late in s half a second of the voice is heard that was said at a time."""
     said = voice.data[0, round(time * RATE) : round((time + 0.5) * RATE)]
-    delay, likeness = delay_of(sound[round(time * RATE) :][: 3 * RATE // 2], said, RATE)
+    delay, likeness = delay_of(sound[round(time * RATE) :][: 3 * RATE // 4], said, RATE)
     assert likeness > 0.9
     return delay
 
@@ -285,7 +285,7 @@ def noisy_voice(seconds: float, pauses: bool) -> AudioFrame:
 def test_delay_returns_whatever_the_stalls(
     stalls: list[tuple[int, float]], ppm: int, size: int
 ) -> None:
-    """Of any length, in pieces of any length, at any drift: nothing is lost, and no delay stays."""
+    """Of any length, in pieces of any length, at any drift: in the end, it is whole and in time."""
     buffer = ElasticBuffer(RATE, 1, 960)
     voice = tone(210, 1.0, RATE, 0.3).data
     now, free = 0.0, 0.0  # when the sender has a piece, and when the path lets it through
@@ -298,7 +298,7 @@ def test_delay_returns_whatever_the_stalls(
             free = max(free, now) + stall[1]
             stall = next(due, None)
         arrivals.append(max(now, free))
-    fed = taken = 0
+    fed = broken = 0
     left: list[int] = []
     waiting = deque(arrivals)
     for tick in range(int(arrivals[-1] / 0.02)):
@@ -308,9 +308,10 @@ def test_delay_returns_whatever_the_stalls(
             buffer.push(voice[:, start : start + size])
             fed += size
         if buffer.queued >= 960:
-            taken += buffer.take().shape[1]
+            buffer.take()
         else:
             buffer.rest()
+            broken = tick
         left.append(buffer.queued)
     assert min(left[-100:]) <= 2.75 * 960
-    assert taken % 960 == 0
+    assert broken < len(left) - 100
