@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from .samples import SampleBuffer
 
 WINDOW = 25
-"""Frames over which the delay is judged: half a second, longer than whoever sends in lumps waits between them."""
+"""Frames over which the delay is judged: half a second, more than lies between two lumps of one
+who sends in lumps."""
 
 KEPT = 1
 """Frames that are always left, so that one may come late. Where less is left at times, a period is

@@ -18,6 +18,7 @@ from fastrtc_core.media.g711 import decode_mulaw, encode_mulaw
 from fastrtc_core.testing import run_virtual, tone
 from fastrtc_core.websocket.codecs import CODECS, Encoding
 from fastrtc_core.websocket.dialect import (
+    BACKLOG,
     MAX_MESSAGE,
     JsonDialect,
     Key,
@@ -29,7 +30,6 @@ from fastrtc_core.websocket.dialect import (
     Text,
     parse_start,
 )
-from fastrtc_core.websocket.dialect import BACKLOG
 from fastrtc_core.websocket.intake import Intake
 from fastrtc_core.websocket.routes import is_allowed
 from fastrtc_handlers import Echo
@@ -213,7 +213,9 @@ def test_what_waits_is_bounded(rate: int, lengths: list[int]) -> None:
     told: list[int] = []
 
     async def push() -> Intake:
-        intake = Intake(sink, 1, BACKLOG, heard=asyncio.Event().wait, on_full=lambda: told.append(1))
+        intake = Intake(
+            sink, 1, BACKLOG, heard=asyncio.Event().wait, on_full=lambda: told.append(1)
+        )
         for length in lengths:
             intake.push(AudioFrame(rate, np.zeros((1, length), np.int16)))
         return intake

@@ -292,7 +292,7 @@ def test_delay_returns_whatever_the_stalls(
     due = iter(sorted(stalls))
     stall = next(due, None)
     arrivals: list[float] = []
-    for number in range(9 * RATE // size):
+    for _ in range(9 * RATE // size):
         now += size / RATE / (1 + ppm / 1e6)
         while stall is not None and stall[0] * 0.02 <= now:
             free = max(free, now) + stall[1]
