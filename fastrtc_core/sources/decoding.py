@@ -16,9 +16,7 @@ from ..errors import FastRTCError, SourceError
 from .unpacking import Unpacker
 
 
-_LENIENT: dict[str, Any] = (
-    {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
-)
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 """Titles in an unknown encoding are no reason to refuse a file. PyAV 19 never is that strict, and no
 longer has the argument."""
 
