@@ -77,6 +77,7 @@ class Connection:
                 session.remote_audio,
                 dialect.num_channels,
                 dialect.backlog,
+                session.input_room,
                 session.wait_until_heard,
                 self._report_loss,
             )

@@ -11,25 +11,23 @@ from ..frames import FRAME_DURATION, AudioFrame
 from ..media.samples import SampleBuffer
 from ..tracks import RemoteAudioTrack
 
-AT_ONCE = 0.1
-"""Length in s up to which audio is handed on at once; a handler may be that far behind."""
-
 HASTE = 4
-"""How many times faster than in real time the rest is handed on, to readers that keep up."""
+"""How many times faster than in real time what waits is handed on, to readers that keep up."""
 
 
 class Intake:
     """Hands audio to a track in frames that its readers can keep up with.
 
-    What counts is how much has come in how short a time, not how long its pieces are. The reader
-    that matters is waited for, but no longer than real time takes: one that is slower still loses
-    its oldest audio, as always.
+    What the reader that matters has room for is handed on at once, whatever the length of the
+    pieces. For the rest the reader is waited for, but no longer than real time takes: one that is
+    slower still loses its oldest audio, as always.
 
     Args:
         track: Where it goes.
         num_channels: Of the audio.
         capacity: Audio in s that may wait; then what comes is dropped.
-        heard: Waits until that reader has read everything.
+        room: Audio in s that this reader can still take without losing any.
+        heard: Waits until it has read everything.
         on_full: Called when something is dropped, once until there is nothing left that waits.
 
     Attributes:
@@ -41,6 +39,7 @@ class Intake:
         track: RemoteAudioTrack,
         num_channels: int,
         capacity: float,
+        room: Callable[[], float],
         heard: Callable[[], Awaitable[None]],
         on_full: Callable[[], None],
     ) -> None:
@@ -48,15 +47,12 @@ class Intake:
         self._track = track
         self._num_channels = num_channels
         self._capacity = capacity
+        self._room = room
         self._heard = heard
         self._on_full = on_full
-        self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Piece] = deque()
         self._queued = 0.0
         """Length in s of what waits."""
-        self._ahead = 0.0
-        """Audio in s that was handed on sooner than in real time, at the time below."""
-        self._counted = self._loop.time()
         self._full = False
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
@@ -71,7 +67,8 @@ class Intake:
         """Take audio; its rate may change from one frame to the next."""
         if not frame.samples_per_channel:
             return
-        if not self._waiting and self._is_in_time(frame.duration):
+        # What does not fill a frame of the reader may be waiting for this piece.
+        if not self._waiting and frame.duration + FRAME_DURATION <= self._room():
             self._track.push(frame)
             return
         rate = frame.sample_rate
@@ -109,19 +106,10 @@ class Intake:
                     async with asyncio.timeout(FRAME_DURATION):
                         await asyncio.sleep(FRAME_DURATION / HASTE)
                         await self._heard()
-            self._queued = self._ahead = 0.0
+            self._queued = 0.0
             self._full = False
             self._wake.clear()
             self._empty.set()
-
-    def _is_in_time(self, duration: float) -> bool:
-        """Whether so much may be handed on at once, and that it was."""
-        now = self._loop.time()
-        ahead = max(0.0, self._ahead - (now - self._counted))
-        if ahead + duration > AT_ONCE:
-            return False
-        self._ahead, self._counted = ahead + duration, now
-        return True
 
     def _hand_on(self) -> None:
         piece = self._waiting[0]

@@ -216,7 +216,14 @@ def test_what_waits_is_bounded(rate: int, lengths: list[int]) -> None:
         """Nobody reads."""
 
     async def push() -> Intake:
-        intake = Intake(sink, 1, BACKLOG, heard=heard, on_full=lambda: told.append(1))
+        intake = Intake(
+            sink,
+            1,
+            BACKLOG,
+            room=lambda: 0.1 - sink.samples / rate,
+            heard=heard,
+            on_full=lambda: told.append(1),
+        )
         for length in lengths:
             intake.push(AudioFrame(rate, np.zeros((1, length), np.int16)))
         return intake

@@ -168,7 +168,14 @@ def test_nothing_is_lost_within_the_bound(sent: list[tuple[float, int, bool]], w
         stream = AudioStream(track, capacity=CAPACITY, sample_rate=RATE, num_channels=1)
         raw = AudioStream(track, capacity=10_000, sample_rate=2 * RATE, num_channels=1)
         lost: list[int] = []
-        intake = Intake(track, 1, BACKLOG, stream.wait_until_read, lambda: lost.append(1))
+        intake = Intake(
+            track,
+            1,
+            BACKLOG,
+            lambda: stream.room,
+            stream.wait_until_read,
+            lambda: lost.append(1),
+        )
 
         async def read() -> None:
             while True:
