@@ -46,6 +46,7 @@ async def speak(track: RemoteAudioTrack, audio: AudioFrame) -> None:
         track.push(frame)
 
 
+@pytest.mark.virtual_clock
 @pytest.mark.parametrize("name", ["call.wav", "call.flac", "call.ogg", "call.m4a", "call.webm"])
 async def test_who_speaks_is_left_and_who_answers_right(name: str, tmp_path: Path) -> None:
     """In every kind of file, each at its time, with silence between."""
@@ -73,6 +74,7 @@ async def test_who_speaks_is_left_and_who_answers_right(name: str, tmp_path: Pat
     assert longest_silence(right, RATE, threshold=60) > 0.85
 
 
+@pytest.mark.virtual_clock
 async def test_what_was_cleared_is_not_in_it(tmp_path: Path) -> None:
     """Only what was really played: after the interruption there is silence."""
     path = tmp_path / "call.wav"
@@ -89,6 +91,7 @@ async def test_what_was_cleared_is_not_in_it(tmp_path: Path) -> None:
     assert fit_sine(sound[heard[0] + 500 : heard[-1] - 500], 700, RATE).snr > 40
 
 
+@pytest.mark.virtual_clock
 async def test_a_film(tmp_path: Path) -> None:
     """Sound and pictures in one file, each picture at its time, scaled where it must be."""
     path = tmp_path / "film.mp4"
