@@ -167,7 +167,7 @@ class _Speaker:
     @property
     def busy(self) -> bool:
         """Whether something waits, or is still to fade away."""
-        return self._input.queued > 0 or self.loudness > SPEAKING / 10
+        return self._input.busy or self.loudness > SPEAKING / 10
 
     def take(self) -> NDArray[np.int16] | None:
         """The next 20 ms; `None` if it says nothing."""

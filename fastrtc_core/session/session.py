@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Coroutine, Set
 from dataclasses import replace
 from typing import Any
@@ -221,6 +222,10 @@ class Session:
         if self._tasks is not None and not self._stopping.is_set():
             name = f"track-{self.id[:8]}"
             self.create_task(call_once(self.handler.on_track, name, source, track))
+
+    def input_room(self) -> float:
+        """Audio in s that may still come in before `receive` loses some."""
+        return math.inf if self._audio_stream is None else self._audio_stream.room
 
     async def wait_until_heard(self) -> None:
         """Wait until `receive` is done with all audio that has come in."""

@@ -140,8 +140,14 @@ class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
             )
         if num_channels not in (1, 2) or capacity < 0:
             raise ConfigurationError("a stream has 1 or 2 channels and a capacity of 0 or more")
+        self._frame_duration = duration
         self._framer = Framer(sample_rate, num_channels, frame_size)
         super().__init__(track, capacity or max(1, round(1 / duration)), loop)
+
+    @property
+    def room(self) -> float:
+        """Audio in s that may still come before the oldest is dropped."""
+        return (self._capacity - self.statistics().queued) * self._frame_duration
 
     def _event(self, frame: AudioFrame) -> AudioFrameEvent:
         return AudioFrameEvent(frame)

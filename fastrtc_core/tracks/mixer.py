@@ -104,6 +104,6 @@ class AudioMixer:
                 self.remove(track)
         if parts:
             self.track.push(AudioFrame(self.track.sample_rate, mix(parts)))
-        if any(one.queued for one in self._inputs.values()):
+        if any(one.busy for one in self._inputs.values()):
             self._due += self._frame_size / self.track.sample_rate
             self._timer = self._loop.call_at(self._due, self._tick)

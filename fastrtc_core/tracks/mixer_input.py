@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..frames import AudioFrame, samples_per_frame
 from ..media.converter import Converter
-from ..media.samples import SampleBuffer
+from ..media.elastic import ElasticBuffer
 
 AHEAD = 2
 """Frames of an input that must wait before it is heard, so that it is not torn by its jitter."""
@@ -20,6 +20,8 @@ CAPACITY = 25
 
 class MixerInput:
     """Reads a track, and yields it 20 ms at a time in the format of a mix.
+
+    What comes late is heard late, but not for good: `ElasticBuffer` gives up the delay again.
 
     Args:
         sample_rate: Of the mix, in Hz.
@@ -37,7 +39,7 @@ class MixerInput:
         self._wake = wake
         self._frame_size = samples_per_frame(sample_rate)
         self._converter = Converter(sample_rate, num_channels)
-        self._buffer = SampleBuffer(num_channels)
+        self._buffer = ElasticBuffer(sample_rate, num_channels, self._frame_size)
         self._sounding = False
         self._waited = 0
         """Ticks in which there was too little."""
@@ -47,19 +49,25 @@ class MixerInput:
         """Samples per channel that wait."""
         return self._buffer.queued
 
+    @property
+    def busy(self) -> bool:
+        """Whether something waits, or is due: the pace of the mix goes on meanwhile."""
+        return self._sounding or self._buffer.queued > 0
+
     def take(self) -> NDArray[np.int16] | None:
         """The next frame; `None` while there is none, or too little of it to go on with."""
         queued = self._buffer.queued
         enough = self._frame_size * (1 if self._sounding else AHEAD)
         if not queued:
             self._sounding = False
+            self._buffer.rest()
             return None
         if queued < enough and not self.ended and self._waited < AHEAD:
             self._waited += 1
             return None
         self._waited = 0
         self._sounding = True
-        data = self._buffer.take(self._frame_size)
+        data = self._buffer.take()
         missing = self._frame_size - data.shape[1]
         return np.pad(data, ((0, 0), (0, missing))) if missing else data
 
@@ -69,7 +77,7 @@ class MixerInput:
         self._buffer.push(self._converter.push(frame))
         excess = self._buffer.queued - CAPACITY * self._frame_size
         if excess > 0:
-            self._buffer.take(excess)
+            self._buffer.discard(excess)
             self.dropped += excess
         self._wake()
 

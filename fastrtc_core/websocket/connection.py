@@ -88,7 +88,14 @@ class Connection:
         self._dialect = dialect
         self._session = session
         self._intake = (
-            Intake(session.remote_audio, dialect.input_sample_rate, dialect.num_channels)
+            Intake(
+                session.remote_audio,
+                dialect.num_channels,
+                dialect.backlog,
+                session.input_room,
+                session.wait_until_heard,
+                self._report_loss,
+            )
             if session.remote_audio
             else None
         )
@@ -172,6 +179,13 @@ class Connection:
             self._do(self._dialect.parse(data))
         except MessageError as error:
             self._session.reporter.tell("error", str(error))
+
+    def _report_loss(self) -> None:
+        self._session.reporter.tell(
+            "error",
+            f"Audio was lost: it comes faster than in real time, and {self._dialect.backlog:g} s "
+            "of it wait already. Send it more slowly.",
+        )
 
     def _do(self, event: Event) -> None:
         if isinstance(event, Media):

@@ -25,6 +25,9 @@ MAX_SAMPLE_RATE = 192_000
 MAX_MESSAGE = 1 << 20
 """Length of the largest message from a client: 8 s of 48 kHz in base64."""
 
+BACKLOG = 10.0
+"""Audio in s from a client that may wait where it comes faster than in real time."""
+
 
 class Media(NamedTuple):
     """Audio from the client."""
@@ -93,6 +96,7 @@ class Dialect(Protocol):
         num_channels: In both directions.
         pause: Time in s without audio after which `paused` is called; never if `None`.
         asks: Whether clients can be asked for their additional inputs.
+        backlog: Audio in s from the client that may wait for the handler.
     """
 
     @property
@@ -104,6 +108,7 @@ class Dialect(Protocol):
     num_channels: int
     pause: float | None
     asks: bool
+    backlog: float
 
     def started(self, id: str) -> str | None:
         """Tell the client that its session has begun; `None` where it does not wait for that."""
@@ -220,6 +225,7 @@ class JsonDialect:
 
     pause: float | None = None
     asks = True
+    backlog = BACKLOG
 
     def __init__(self, start: Start, handler: StreamHandlerBase) -> None:
         self._start = start

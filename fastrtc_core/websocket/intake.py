@@ -1,81 +1,128 @@
-"""Audio from a client to the session, whatever the length of its pieces."""
+"""Audio from a client to the session, whatever the length of its pieces and whenever they come."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable
 
 from ..frames import FRAME_DURATION, AudioFrame
 from ..media.samples import SampleBuffer
 from ..tracks import RemoteAudioTrack
 
-AT_ONCE = 0.1
-"""Length in s up to which audio is handed on at once; a handler may be that far behind."""
-
 HASTE = 4
-"""How many times faster than in real time a longer piece is handed on."""
-
-CAPACITY = 10.0
-"""Audio in s that may wait; then what comes is dropped."""
+"""How many times faster than in real time what waits is handed on, to readers that keep up."""
 
 
 class Intake:
     """Hands audio to a track in frames that its readers can keep up with.
 
+    What the reader that matters has room for is handed on at once, whatever the length of the
+    pieces. For the rest the reader is waited for, but no longer than real time takes: one that is
+    slower still loses its oldest audio, as always.
+
     Args:
         track: Where it goes.
-        sample_rate: Of the audio, in Hz.
         num_channels: Of the audio.
+        capacity: Audio in s that may wait; then what comes is dropped.
+        room: Audio in s that this reader can still take without losing any.
+        heard: Waits until it has read everything.
+        on_full: Called when something is dropped, once until there is nothing left that waits.
 
     Attributes:
         dropped: Samples per channel that found no room.
     """
 
-    def __init__(self, track: RemoteAudioTrack, sample_rate: int, num_channels: int) -> None:
+    def __init__(
+        self,
+        track: RemoteAudioTrack,
+        num_channels: int,
+        capacity: float,
+        room: Callable[[], float],
+        heard: Callable[[], Awaitable[None]],
+        on_full: Callable[[], None],
+    ) -> None:
         self.dropped = 0
         self._track = track
-        self._rate = sample_rate
-        self._buffer = SampleBuffer(num_channels)
-        self._frame_size = round(FRAME_DURATION * sample_rate)
+        self._num_channels = num_channels
+        self._capacity = capacity
+        self._room = room
+        self._heard = heard
+        self._on_full = on_full
+        self._waiting: deque[_Piece] = deque()
+        self._queued = 0.0
+        """Length in s of what waits."""
+        self._full = False
         self._wake = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
 
+    @property
+    def queued(self) -> float:
+        """Length in s of what waits."""
+        return self._queued
+
     def push(self, frame: AudioFrame) -> None:
-        """Take audio; where its rate changes, what waits is handed on at once."""
-        if frame.sample_rate != self._rate:
-            self._hand_on(self._buffer.queued)
-            self._rate = frame.sample_rate
-            self._frame_size = round(FRAME_DURATION * self._rate)
-        count = frame.samples_per_channel
-        if not self._buffer.queued and count <= AT_ONCE * self._rate:
-            if count:
-                self._track.push(frame)
+        """Take audio; its rate may change from one frame to the next."""
+        if not frame.samples_per_channel:
             return
-        room = round(CAPACITY * self._rate) - self._buffer.queued
-        self.dropped += max(0, count - room)
-        self._buffer.push(frame.data[:, : max(0, room)])
-        self._empty.clear()
-        self._wake.set()
+        # What does not fill a frame of the reader may be waiting for this piece.
+        if not self._waiting and frame.duration + FRAME_DURATION <= self._room():
+            self._track.push(frame)
+            return
+        rate = frame.sample_rate
+        room = max(0, round((self._capacity - self._queued) * rate))
+        data = frame.data[:, :room]
+        if data.shape[1]:
+            if not self._waiting or self._waiting[-1].sample_rate != rate:
+                self._waiting.append(_Piece(rate, self._num_channels))
+            self._waiting[-1].push(data)
+            self._queued += data.shape[1] / rate
+            self._empty.clear()
+            self._wake.set()
+        excess = frame.samples_per_channel - data.shape[1]
+        self.dropped += excess
+        if excess and not self._full:
+            self._full = True
+            self._on_full()
 
     def discard(self) -> None:
         """Forget what waits."""
-        self._buffer.take(self._buffer.queued)
+        self._waiting.clear()
+        self._queued = 0.0
 
     async def wait_until_empty(self) -> None:
         """Wait until everything was handed on."""
         await self._empty.wait()
 
     async def run(self) -> None:
-        """Hand on what was too long to be handed on at once."""
+        """Hand on what could not be handed on at once."""
         while True:
             await self._wake.wait()
-            while self._buffer.queued:
-                self._hand_on(self._frame_size)
-                await asyncio.sleep(FRAME_DURATION / HASTE)
+            while self._waiting:
+                self._hand_on()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FRAME_DURATION):
+                        await asyncio.sleep(FRAME_DURATION / HASTE)
+                        await self._heard()
+            self._queued = 0.0
+            self._full = False
             self._wake.clear()
             self._empty.set()
 
-    def _hand_on(self, count: int) -> None:
-        data = self._buffer.take(count)
-        if data.shape[1]:
-            self._track.push(AudioFrame(self._rate, data))
+    def _hand_on(self) -> None:
+        piece = self._waiting[0]
+        data = piece.take(round(FRAME_DURATION * piece.sample_rate))
+        if not piece.queued:
+            self._waiting.popleft()
+        self._queued -= data.shape[1] / piece.sample_rate
+        self._track.push(AudioFrame(piece.sample_rate, data))
+
+
+class _Piece(SampleBuffer):
+    """Audio of one rate that waits."""
+
+    def __init__(self, sample_rate: int, num_channels: int) -> None:
+        super().__init__(num_channels)
+        self.sample_rate = sample_rate

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame
 from .codecs import ALaw, Codec, MuLaw
-from .dialect import Event, Key, Mark, Media, Stop, load, payload_of
+from .dialect import BACKLOG, Event, Key, Mark, Media, Stop, load, payload_of
 
 SAMPLE_RATE = 8000
 """Rate of a telephone call in Hz."""
@@ -128,6 +128,7 @@ class CallDialect:
     num_channels = 1
     pause: float | None = None
     asks = False
+    backlog = BACKLOG
 
     def __init__(self, call: Call) -> None:
         self._words = _SERVICES[call.service]

@@ -16,9 +16,10 @@ from fastrtc_core import AudioFrame, MessageError
 from fastrtc_core.errors import MalformedOfferError, OriginError
 from fastrtc_core.media.g711 import decode_mulaw, encode_mulaw
 from fastrtc_core.origins import OriginRule
-from fastrtc_core.testing import tone
+from fastrtc_core.testing import run_virtual, tone
 from fastrtc_core.websocket.codecs import CODECS, Encoding
 from fastrtc_core.websocket.dialect import (
+    BACKLOG,
     MAX_MESSAGE,
     JsonDialect,
     Key,
@@ -30,7 +31,7 @@ from fastrtc_core.websocket.dialect import (
     Text,
     parse_start,
 )
-from fastrtc_core.websocket.intake import CAPACITY, Intake
+from fastrtc_core.websocket.intake import Intake
 from fastrtc_handlers import Echo
 
 from .strategies import examples, json_values, messages, odd_texts
@@ -209,12 +210,29 @@ class Sink:
 def test_what_waits_is_bounded(rate: int, lengths: list[int]) -> None:
     """However much is sent at once, ten seconds wait, and the rest is counted."""
     sink: Any = Sink()
-    intake = Intake(sink, rate, 1)
-    for length in lengths:
-        intake.push(AudioFrame(rate, np.zeros((1, length), np.int16)))
-    waiting = intake._buffer.queued
-    assert waiting <= CAPACITY * rate + 1
+    told: list[int] = []
+
+    async def heard() -> None:
+        """Nobody reads."""
+
+    async def push() -> Intake:
+        intake = Intake(
+            sink,
+            1,
+            BACKLOG,
+            room=lambda: 0.1 - sink.samples / rate,
+            heard=heard,
+            on_full=lambda: told.append(1),
+        )
+        for length in lengths:
+            intake.push(AudioFrame(rate, np.zeros((1, length), np.int16)))
+        return intake
+
+    intake = run_virtual(push())
+    waiting = round(intake.queued * rate)
+    assert waiting <= BACKLOG * rate + 1
     assert sink.samples + waiting + intake.dropped == sum(lengths)
+    assert len(told) == (intake.dropped > 0)
 
 
 # Headers

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fastrtc_core import AudioFrame, AudioStream, ConfigurationError
+from fastrtc_core import AudioFrame, AudioStream, ConfigurationError, Participant
+from fastrtc_core.channel.mixing import RoomMixer
+from fastrtc_core.media.elastic import ElasticBuffer
 from fastrtc_core.media.mixing import mix
-from fastrtc_core.testing import fit_sine, longest_silence, tone
+from fastrtc_core.testing import (
+    delay_of,
+    fit_sine,
+    longest_silence,
+    noise,
+    run_virtual,
+    speech_like,
+    tone,
+)
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_core.tracks import AudioMixer, RemoteAudioTrack
 
@@ -149,3 +161,157 @@ async def test_a_mix_that_makes_no_sense() -> None:
     for arguments in ({"sample_rate": 11025}, {"num_channels": 3}):
         with pytest.raises(ConfigurationError):
             AudioMixer(**arguments)
+
+
+Hear = Callable[[AudioFrame, list[float]], NDArray[np.int16]]
+"""What is heard of a voice whose frames come at these times, from the first of them on."""
+
+
+def in_a_mix(voice: AudioFrame, times: list[float]) -> NDArray[np.int16]:
+    heard: list[tuple[float, NDArray[np.int16]]] = []
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        async with AudioMixer() as mixer:
+            track = RemoteAudioTrack()
+            mixer.add(track)
+            stream = AudioStream(mixer.track)
+
+            async def listen() -> None:
+                async for event in stream:
+                    heard.append((loop.time() - begun, event.frame.data[0]))
+
+            begun = loop.time()
+            listening = asyncio.create_task(listen())
+            await deliver(track, voice, times)
+            await mixer.aclose()
+            await listening
+
+    run_virtual(scene())
+    return at_their_times(heard)
+
+
+def in_a_room(voice: AudioFrame, times: list[float]) -> NDArray[np.int16]:
+    heard: list[tuple[float, NDArray[np.int16]]] = []
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        mixer = RoomMixer(lambda uid: None)
+        track, speaker = RemoteAudioTrack(), Participant("0")
+        speaker.publish("microphone", track)
+        mixer.add_speaker(0, speaker)
+        mixer.add_listener(1, lambda mix: heard.append((loop.time() - begun, mix.data[0])))
+        begun = loop.time()
+        await deliver(track, voice, times)
+        mixer.close()
+
+    run_virtual(scene())
+    return at_their_times(heard)
+
+
+async def deliver(track: RemoteAudioTrack, voice: AudioFrame, times: list[float]) -> None:
+    """Push each frame at its time, and wait until everything was heard."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    for frame, time in zip(frames_of(voice), times, strict=True):
+        await asyncio.sleep(max(0.0, begun + time - loop.time()))
+        track.push(frame)
+    await asyncio.sleep(0.5)
+
+
+def at_their_times(heard: list[tuple[float, NDArray[np.int16]]]) -> NDArray[np.int16]:
+    sound = np.zeros(round((heard[-1][0] + 0.1) * RATE), np.int16)
+    for time, data in heard:
+        sound[round(time * RATE) :][: len(data)] = data
+    return sound
+
+
+def times_of(voice: AudioFrame, ppm: float = 0.0) -> list[float]:
+    """When the frames come from a sender whose clock is so much too fast."""
+    return [0.02 * n / (1 + ppm / 1e6) for n in range(round(voice.duration / 0.02))]
+
+
+def lateness(sound: NDArray[np.int16], voice: AudioFrame, time: float) -> float:
+    """How late in s half a second of the voice is heard that was said at a time."""
+    said = voice.data[0, round(time * RATE) : round((time + 0.5) * RATE)]
+    delay, likeness = delay_of(sound[round(time * RATE) :][: 3 * RATE // 4], said, RATE)
+    assert likeness > 0.9
+    return delay
+
+
+@pytest.mark.parametrize("hear", [in_a_mix, in_a_room])
+@pytest.mark.parametrize("stall", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("pauses", [False, True])
+def test_a_stall_costs_no_delay_for_good(hear: Hear, stall: float, pauses: bool) -> None:
+    """Three seconds later, everything is as it was before, be there pauses or none."""
+    voice = noisy_voice(6.0, pauses)
+    times = [max(t, 1.0 + stall) if t > 1.0 else t for t in times_of(voice)]
+    sound = hear(voice, times)
+    before, after = lateness(sound, voice, 0.4), lateness(sound, voice, 1.0 + stall + 2.95)
+    assert after == pytest.approx(before, abs=0.04)
+
+
+@pytest.mark.parametrize("hear", [in_a_mix, in_a_room])
+@pytest.mark.parametrize("ppm", [-3000, 3000])
+def test_clocks_that_differ_make_no_holes(hear: Hear, ppm: float) -> None:
+    """Nor clicks, nor a delay that grows."""
+    voice = tone(500, 25.0, RATE, 0.3)
+    times = times_of(voice, ppm)
+    sound = hear(voice, times)[RATE // 2 : round((times[-1] - 0.5) * RATE)]
+    assert longest_silence(sound, RATE, 50) < 0.002
+    assert fit_sine(sound[-RATE // 2 :], 500, RATE).snr > 20
+    assert np.abs(np.diff(sound.astype(int))).max() < 1.2 * 0.3 * 32768 * 2 * np.pi * 500 / RATE
+    assert len(hear(voice, times)) / RATE == pytest.approx(times[-1], abs=0.3)
+
+
+def noisy_voice(seconds: float, pauses: bool) -> AudioFrame:
+    """A voice with a little noise, which is found again by correlation; silent at times."""
+    voice = speech_like(seconds, RATE).data.astype(np.float64)
+    voice += 0.3 * noise(seconds, RATE).data[:, : voice.shape[1]]
+    if pauses:
+        voice *= np.arange(voice.shape[1]) % round(0.7 * RATE) < 0.45 * RATE
+    return AudioFrame(RATE, voice.astype(np.int16))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 120), st.sampled_from([0.0, 0.03, 0.2, 0.5])),
+        max_size=6,
+    ),
+    st.integers(-3000, 3000),
+    st.sampled_from([160, 480, 960, 1111, 4800]),
+)
+@settings(max_examples=25, deadline=None)
+def test_delay_returns_whatever_the_stalls(
+    stalls: list[tuple[int, float]], ppm: int, size: int
+) -> None:
+    """Of any length, in pieces of any length, at any drift: in the end, it is whole and in time."""
+    buffer = ElasticBuffer(RATE, 1, 960)
+    voice = tone(210, 1.0, RATE, 0.3).data
+    now, free = 0.0, 0.0  # when the sender has a piece, and when the path lets it through
+    due = iter(sorted(stalls))
+    stall = next(due, None)
+    arrivals: list[float] = []
+    for _ in range(9 * RATE // size):
+        now += size / RATE / (1 + ppm / 1e6)
+        while stall is not None and stall[0] * 0.02 <= now:
+            free = max(free, now) + stall[1]
+            stall = next(due, None)
+        arrivals.append(max(now, free))
+    fed = broken = 0
+    left: list[int] = []
+    waiting = deque(arrivals)
+    for tick in range(int(arrivals[-1] / 0.02)):
+        while waiting and waiting[0] <= 0.02 * tick:
+            waiting.popleft()
+            start = fed % (RATE - size)
+            buffer.push(voice[:, start : start + size])
+            fed += size
+        if buffer.queued >= 960:
+            buffer.take()
+        else:
+            buffer.rest()
+            broken = tick
+        left.append(buffer.queued)
+    assert min(left[-100:]) <= 2.75 * 960
+    assert broken < len(left) - 100

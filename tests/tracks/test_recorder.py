@@ -9,9 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame, AudioSource, ConfigurationError, VideoSource
+from fastrtc_core.media.timeline import Timeline
 from fastrtc_core.testing import delay_of, fit_sine, longest_silence, tone
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_core.tracks import LocalAudioTrack, LocalVideoTrack, Recorder, RemoteAudioTrack
@@ -43,6 +46,7 @@ async def speak(track: RemoteAudioTrack, audio: AudioFrame) -> None:
         track.push(frame)
 
 
+@pytest.mark.virtual_clock
 @pytest.mark.parametrize("name", ["call.wav", "call.flac", "call.ogg", "call.m4a", "call.webm"])
 async def test_who_speaks_is_left_and_who_answers_right(name: str, tmp_path: Path) -> None:
     """In every kind of file, each at its time, with silence between."""
@@ -71,6 +75,7 @@ async def test_who_speaks_is_left_and_who_answers_right(name: str, tmp_path: Pat
     assert longest_silence(right, RATE, threshold=60) > 0.85
 
 
+@pytest.mark.virtual_clock
 async def test_what_was_cleared_is_not_in_it(tmp_path: Path) -> None:
     """Only what was really played: after the interruption there is silence."""
     path = tmp_path / "call.wav"
@@ -87,6 +92,7 @@ async def test_what_was_cleared_is_not_in_it(tmp_path: Path) -> None:
     assert fit_sine(sound[heard[0] + 500 : heard[-1] - 500], 700, RATE).snr > 40
 
 
+@pytest.mark.virtual_clock
 async def test_a_film(tmp_path: Path) -> None:
     """Sound and pictures in one file, each picture at its time, scaled where it must be."""
     path = tmp_path / "film.mp4"
@@ -141,3 +147,112 @@ async def test_what_cannot_be_recorded(tmp_path: Path) -> None:
     await recorder.aclose()
     with pytest.raises(ConfigurationError, match="running"):
         recorder.add(RemoteAudioTrack())
+
+
+def clicks(sound: NDArray[np.float64], level: float = 0.1) -> list[float]:
+    """When in s something is louder than this, each group once."""
+    loud = np.flatnonzero(np.abs(sound) > level * 32768)
+    starts = loud[np.diff(loud, prepend=-RATE) > 0.02 * RATE]
+    return [round(float(start) / RATE, 2) for start in starts]
+
+
+def with_beeps(seconds: float, *times: float) -> AudioFrame:
+    """Silence, and 50 ms of a tone at these times."""
+    data = np.zeros((1, round(seconds * RATE)), np.int16)
+    beep = tone(1000, 0.05, RATE, 0.4).data
+    for time in times:
+        start = round(time * RATE)
+        data[:, start : start + beep.shape[1]] = beep
+    return AudioFrame(RATE, data)
+
+
+@pytest.mark.virtual_clock
+async def test_tracks_of_one_side_are_mixed(tmp_path: Path) -> None:
+    """On one time, each at its level."""
+    path = tmp_path / "call.wav"
+    async with Recorder(path) as recorder, asyncio.TaskGroup() as tasks:
+        one, two = RemoteAudioTrack(), RemoteAudioTrack()
+        for track in (one, two):
+            recorder.add(track, "left")
+        tasks.create_task(speak(one, with_beeps(3.0, 0.5, 2.0)))
+        tasks.create_task(speak(two, with_beeps(3.0, 1.0, 2.0, 2.5)))
+    left, right = sound_of(path)
+    assert clicks(left) == pytest.approx([0.5, 1.0, 2.0, 2.5], abs=0.021)
+    assert not right.any()
+    assert np.abs(left).max() == pytest.approx(0.8 * 32768, rel=0.05)
+    assert not recorder._timeline._lanes[0].queued
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("stall", [0.3, 1.0, 1.8])
+async def test_a_stall_moves_no_side(stall: float, tmp_path: Path) -> None:
+    """What comes late is where it was said, and so is all that follows."""
+    path = tmp_path / "call.wav"
+    beeps = [0.5, 1.3, 2.0, 3.0, 4.5]
+    audio = with_beeps(5.0, *beeps)
+    loop = asyncio.get_running_loop()
+    async with Recorder(path) as recorder, asyncio.TaskGroup() as tasks:
+        begun = loop.time()
+        steady, moody = RemoteAudioTrack(), RemoteAudioTrack()
+        recorder.add(steady, "left")
+        recorder.add(moody, "right")
+        tasks.create_task(speak(steady, audio))
+        for number, frame in enumerate(frames_of(audio), 1):
+            due = 0.02 * number
+            if 1.2 < due < 1.2 + stall:
+                due = 1.2 + stall
+            await asyncio.sleep(max(0.0, begun + due - loop.time()))
+            moody.push(frame)
+    left, right = sound_of(path)
+    assert clicks(left) == pytest.approx(beeps, abs=0.021)
+    assert clicks(right) == pytest.approx(beeps, abs=0.021)
+
+
+@given(
+    stalls=st.lists(st.tuples(st.integers(0, 200), st.floats(0, 0.6)), max_size=3),
+    sizes=st.lists(st.sampled_from([480, 960, 2777, 4800]), min_size=1, max_size=4),
+)
+@settings(max_examples=30, deadline=None)
+def test_sound_is_recorded_when_it_was_made(
+    stalls: list[tuple[int, float]], sizes: list[int]
+) -> None:
+    """Whatever the stalls, if all together are shorter than the recorder waits; all of it."""
+    rate = 8000
+    timeline = Timeline(rate, 1)
+    lane = timeline.add(0)
+    made = (np.arange(8 * rate) % 30000 + 100).astype(np.int16)
+    taken: list[NDArray[np.int16]] = []
+    free = position = number = 0
+    due = sorted((at * rate // 50, round(length * rate)) for at, length in stalls)
+    while position < len(made):
+        piece = made[position : position + sizes[number % len(sizes)] * rate // RATE + 1]
+        number += 1
+        position += len(piece)
+        while due and due[0][0] <= position:
+            at, length = due.pop(0)
+            # The path lets nothing through for so long; two stalls are no longer one.
+            free = max(free, at + length)
+        now = max(position, free)
+        taken.append(timeline.take(now - 2 * rate)[0])
+        lane.push(piece[None], now)
+    taken.append(timeline.take(len(made))[0])
+    assert np.array_equal(np.concatenate(taken), made)
+    assert lane.dropped == 0
+
+
+def test_what_comes_ahead_of_time_is_bounded() -> None:
+    """It is kept for a while, in order; its silence gives way, and the rest is counted."""
+    rate = 8000
+    timeline = Timeline(rate, 1)
+    lane = timeline.add(0)
+    loud, silent = np.full((1, 160), 999, np.int16), np.zeros((1, 160), np.int16)
+    for _ in range(50 * 60):
+        lane.push(loud, 160)
+    assert lane.queued == pytest.approx(15 * rate, abs=320)
+    assert lane.queued + lane.dropped == 60 * rate
+    before = lane.queued
+    lane.push(silent, 160)
+    assert lane.queued == before
+    lane.closed = True
+    assert np.all(timeline.take(before) == 999)
+    assert not timeline._lanes

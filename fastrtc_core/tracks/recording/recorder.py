@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Literal, Self
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import ConfigurationError
 from ...frames import AudioFrame
@@ -27,8 +25,8 @@ logger = logging.getLogger(__name__)
 
 Side = Literal["left", "right", "both"]
 
-SETTLE = 0.5
-"""Time in s after which nothing more comes that belongs before."""
+SETTLE = 2.0
+"""Time in s by which sound may be late, after a stall, and still be recorded where it belongs."""
 
 INTERVAL = 0.5
 """Time in s from one write to the next."""
@@ -151,10 +149,6 @@ class Recorder:
 
     # On the event loop
 
-    def _hear(self, side: int, frame: AudioFrame, data: NDArray[np.int16]) -> None:
-        start = self._now() - frame.samples_per_channel * self.sample_rate // frame.sample_rate
-        self._timeline.push(side, data, start)
-
     def _see(self, frame: av.VideoFrame) -> None:
         assert self._started is not None
         time = self._loop.time() - self._started
@@ -218,17 +212,21 @@ class _Ear:
         if side not in ("left", "right", "both"):
             raise ConfigurationError(f"a side is left, right or both, not {side!r}")
         self._recorder = recorder
-        self._sides = {"left": (0,), "right": (1,), "both": (0, 1)}[side]
+        sides = {"left": (0,), "right": (1,), "both": (0, 1)}[side]
+        self._lanes = [recorder._timeline.add(side) for side in sides]
         # A track on both sides keeps its own left and right.
-        self._converter = Converter(recorder.sample_rate, len(self._sides))
+        self._converter = Converter(recorder.sample_rate, len(sides))
 
     def _push(self, frame: AudioFrame) -> None:
         data = self._converter.push(frame)
-        for number, side in enumerate(self._sides):
-            self._recorder._hear(side, frame, data[number : number + 1])
+        now = self._recorder._now()
+        for number, lane in enumerate(self._lanes):
+            lane.push(data[number : number + 1], now)
 
     def _end(self) -> None:
-        """The recording goes on."""
+        """The recording goes on without it."""
+        for lane in self._lanes:
+            lane.closed = True
 
 
 class _Eye:

@@ -26,6 +26,9 @@ from .settings import SAMPLE_RATE, Settings
 PAUSE = 0.5
 """Time in s without audio after which a response is over whose end nobody tells."""
 
+BACKLOG = 300.0
+"""Audio in s that may wait for the handler: a long push-to-talk, or a file, may come at once."""
+
 
 class RealtimeDialect:
     """One session.
@@ -39,6 +42,7 @@ class RealtimeDialect:
     num_channels = 1
     pause: float | None = PAUSE
     asks = False
+    backlog = BACKLOG
 
     def __init__(self, id: str, params: Mapping[str, Any]) -> None:
         self._settings = Settings(id, str(params.get("model", "")))
