@@ -17,10 +17,7 @@ from .media.jitter import JitterStatistics
 from .origins import OriginRule
 from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry
-from .runs import RunOptions, RunResult, run_source
-from .runs.sinks import Sink
 from .session import CloseReason, Hooks
-from .sources import Channels, SourceInterface
 from .speech import Speech
 from .webrtc import ice
 from .webrtc.addresses import candidate_filter
@@ -33,6 +30,10 @@ if TYPE_CHECKING:
     import gradio
     from fastapi import FastAPI
     from fastapi.params import Depends
+
+    from .runs import RunResult
+    from .runs.sinks import Sink
+    from .sources import Channels, SourceInterface
 
 logger = logging.getLogger(__name__)
 
@@ -138,8 +139,7 @@ class Stream:
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
         self._registry = Registry(self.concurrency_limit, Entering(connecting_per_address))
-        hooks = Hooks(on_connect, on_disconnect)
-        self._runs = RunOptions(mode == "send-receive", time_limit, hooks)
+        self._hooks = hooks = Hooks(on_connect, on_disconnect)
         self._sockets = SocketManager(
             self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
         )
@@ -309,10 +309,13 @@ class Stream:
             raise ConfigurationError(
                 f"a handler of modality={self.modality!r} and mode={self.mode!r} hears no source"
             )
+        # Imported here: a server has no use for it, nor for what reads and writes files.
+        from .runs import RunOptions, run_source
+
         return run_source(
             self.handler,
             self._registry,
-            self._runs,
+            RunOptions(self.mode == "send-receive", self.time_limit, self._hooks),
             source,
             sink=sink,
             channels=channels,
