@@ -208,8 +208,8 @@ class VideoRouter:
             feed = self._feed_for(receiver)
             if receiver.shown is not None and not self._gives(receiver.shown):
                 receiver.shown = None
-                if feed is None:
-                    self._tell_source(receiver)
+            if feed is None and receiver.shown is None:
+                self._tell_source(receiver)
             if feed != receiver.wanted:
                 receiver.wanted = feed
                 if feed is not None and feed != receiver.shown:

@@ -397,8 +397,9 @@ export class Connection extends EventTarget {
     const { type, data } = message ?? {};
     if (type === "error") {
       const words = String(message.message ?? data);
-      const { count, repeats } = message;
-      this.#emit("error", { code: "handler", message: words, fatal: false, count, repeats });
+      // Of an error that came again and again.
+      const more = message.count ? { count: message.count, repeats: message.repeats } : {};
+      this.#emit("error", { code: "handler", message: words, fatal: false, ...more });
     } else if (NEGOTIATION.has(type)) {
       this.#publications?.take(type, data);
     } else if (SERVER_MESSAGES.has(type)) {

@@ -330,6 +330,19 @@ def test_a_camera_that_changes_its_codec() -> None:
     assert table.told == [(9, 1)]
 
 
+def test_who_sees_nobody_any_more_is_told_though_somebody_was_to_follow() -> None:
+    """The camera that is seen goes, and the next one before it has shown anything."""
+    table = Table()
+    table.watch(9)
+    table.publish(1)
+    table.run()
+    table.publish(2)
+    table.unpublish(1)
+    table.unpublish(2)
+    assert table.sees() == {9: None}
+    assert table.told == [(9, 1), (9, None)]
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_happens(data: st.DataObject) -> None:
