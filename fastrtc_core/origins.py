@@ -82,8 +82,12 @@ class OriginRule:
             raise OriginError(f"This server may not be called {host[:60]!r} (see `allowed_hosts`)")
 
     def names(self, origin: str) -> bool:
-        """Whether `origins` names it."""
-        return self._any_origin or origin.lower() in self._origins
+        """Whether `origins` names it, or all."""
+        return self._any_origin or self.trusts(origin)
+
+    def trusts(self, origin: str) -> bool:
+        """Whether `origins` names it itself."""
+        return origin.lower() in self._origins
 
     def _is_named(self, name: str) -> bool:
         assert self._hosts is not None
@@ -96,14 +100,16 @@ class OriginRule:
 
 
 def cors_headers(rule: OriginRule, origin: str | None) -> dict[str, str]:
-    """The headers that let a page of another origin read an answer (the Fetch standard)."""
+    """The headers that let a page of another origin read an answer (the Fetch standard).
+
+    Cookies may come with its request only where `origins` names it: `*` is no trust.
+    """
     if origin is None or not rule.names(origin):
         return {}
-    return {
-        "access-control-allow-origin": origin,
-        "access-control-allow-credentials": "true",
-        "vary": "Origin",
-    }
+    headers = {"access-control-allow-origin": origin, "vary": "Origin"}
+    if rule.trusts(origin):
+        headers["access-control-allow-credentials"] = "true"
+    return headers
 
 
 def is_loopback_or_private(address: str) -> bool:

@@ -154,3 +154,13 @@ def test_only_named_origins_may_read_answers() -> None:
     assert headers["access-control-allow-origin"] == "https://app.example"
     assert cors_headers(rule, "https://evil.example") == {}
     assert cors_headers(rule, None) == {}
+
+
+def test_a_page_that_only_everybody_names_gets_no_cookies() -> None:
+    """`*` is for those who need no cookie to be let in."""
+    rule = OriginRule(["*", "https://app.example"])
+    credentials = "access-control-allow-credentials"
+    assert cors_headers(rule, "https://app.example")[credentials] == "true"
+    other = cors_headers(rule, "https://other.example")
+    assert other["access-control-allow-origin"] == "https://other.example"
+    assert credentials not in other
