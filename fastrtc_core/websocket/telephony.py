@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame
+from .call_parameters import parameters_in
 from .codecs import ALaw, Codec, MuLaw
 from .dialect import BACKLOG, Event, Key, Mark, Media, Stop, load, payload_of
 
@@ -63,17 +65,21 @@ class Call(NamedTuple):
         stream_id: Its id of the stream.
         details: Everything that it said in `start`.
         encoding: Of the audio, in both directions.
+        parameters: What it hands on from the answer to its request: the numbers `From` and `To`,
+            and the application's own.
     """
 
     service: str
     stream_id: str
     details: dict[str, Any]
     encoding: Literal["mulaw", "alaw"] = "mulaw"
+    parameters: Mapping[str, str] = MappingProxyType({})
 
     def params(self) -> dict[str, Any]:
         """For the context of the session."""
         call_id = self.details.get(_SERVICES[self.service].call_id)
-        return {"service": self.service, "call_id": call_id, "call": self.details}
+        about = {"service": self.service, "call_id": call_id, "call": self.details}
+        return {**self.parameters, **about}
 
 
 def parse_call(data: str | bytes) -> Call | None:
@@ -94,7 +100,8 @@ def parse_call(data: str | bytes) -> Call | None:
     for service, words in _SERVICES.items():
         stream_id = message.get(words.stream_id, details.get(words.stream_id))
         if isinstance(stream_id, str):
-            return Call(service, stream_id, details, _encoding_of(details))
+            parameters = parameters_in(message, details)
+            return Call(service, stream_id, details, _encoding_of(details), parameters)
     known = ", ".join(words.stream_id for words in _SERVICES.values())
     raise MalformedOfferError(f"the start of a call has an id, one of {known}")
 
