@@ -38,8 +38,9 @@ class TelephoneOptions:
             is not what the headers of its requests say.
         parameters: What the service hands on to the handler, in the params of its context, beside
             `From` and `To`: values, or a function (sync or async) of the `IncomingCall` that
-            returns them. Values become text, and `None` is left out. Twilio takes names and values
-            of up to 500 characters together, Plivo 512 bytes in all.
+            returns them; an `HTTPException` of it refuses the call. Values become text, and
+            `None` is left out. Twilio takes names and values of up to 500 characters together,
+            Plivo 512 bytes in all.
 
     Raises:
         ConfigurationError: If `public_url` is no address, or `parameters` are no names and values.
@@ -70,7 +71,8 @@ def texts_of(parameters: Parameters) -> dict[str, str]:
     Raises:
         ConfigurationError: If a name is no text, or empty.
     """
-    for name in parameters:
+    names: list[Any] = list(parameters)
+    for name in names:
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"the name of a parameter must be a text, not {name!r}")
     return {name: str(value) for name, value in parameters.items() if value is not None}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fastapi import Request, Response, WebSocket
+from fastapi import HTTPException, Request, Response, WebSocket
 from starlette.requests import ClientDisconnect
 
 from ..door import Door, caller_of
@@ -17,6 +18,8 @@ from .options import TelephoneOptions
 from .routes import Serve, StarletteSocket
 from .signatures import is_signed
 from .socket import Close
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 16
 """Bytes of the largest request that tells of a call."""
@@ -63,7 +66,13 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
             return Response("the signature is missing or wrong", 403)
         path = request.url.path.removesuffix("/incoming")
         url = f"{base.replace('http', 'ws', 1)}{path}/handler"
-        parameters = await parameters_of(call, options)
+        try:
+            parameters = await parameters_of(call, options)
+        except HTTPException:
+            raise  # the application takes no such call
+        except Exception:
+            logger.exception("the parameters of a call failed")
+            return Response("the server failed; see its log", 500)
         written = answer(call.service, url, options, parameters)
         return Response(written, media_type="application/xml")
 

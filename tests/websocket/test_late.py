@@ -35,14 +35,14 @@ class Line:
         self._count = 0
 
     async def begin(self) -> None:
-        start: dict[str, Any] | None = {
+        starts: dict[str, dict[str, Any]] = {
             "twilio": {"event": "start", "streamSid": "a", "start": {"callSid": "b"}},
             "telnyx": {"event": "start", "stream_id": "a", "start": {"call_control_id": "b"}},
             "plivo": {"event": "start", "start": {"streamId": "a", "callId": "b"}},
             "websocket": {"event": "start", "encoding": "pcm16", "sample_rate": 8000},
-        }.get(self._transport)
-        if start is not None:
-            await self._socket.send(json.dumps(start))
+        }
+        if self._transport in starts:
+            await self._socket.send(json.dumps(starts[self._transport]))
 
     async def speak(self, level: int, seconds: float) -> None:
         for _ in range(round(seconds * 50)):

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import httpx
 import numpy as np
 import pytest
+from fastapi import HTTPException
 from websockets.exceptions import InvalidStatus
 
 from fastrtc_core import (
@@ -332,3 +333,21 @@ async def test_the_port_that_a_proxy_tells_of_is_part_of_the_address() -> None:
             headers = {"host": "a.org", "x-forwarded-proto": "https", "x-forwarded-port": port}
             reply = await http.post("/telephone/incoming", headers=headers)
             assert f'"wss://a.org{shown}/telephone/handler"' in reply.text
+
+
+async def test_a_function_that_fails_connects_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """What it raises is in the log, or the answer if it is meant to be one."""
+    problems = iter([KeyError("customer"), SystemExit(3), HTTPException(404, "who?"), None])
+
+    def refuse(call: IncomingCall) -> Any:
+        if (problem := next(problems)) is not None:
+            raise problem
+        return 5
+
+    options = TelephoneOptions(parameters=refuse)
+    async with on_a_server(Stream(Clerk()), telephone=options) as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            replies = [await http.post("/telephone/incoming") for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [500, 500, 404, 500]
+    assert len([record for record in caplog.records if record.exc_info]) == 3
+    assert "must be a dict" in caplog.text
