@@ -16,6 +16,9 @@ With a number of Twilio:
 2. Set TWILIO_AUTH_TOKEN to the auth token of your account: then nobody else's calls are served.
 3. In the console of Twilio, among the settings of the number, under "A call comes in": choose
    "Webhook", https://example.org/telephone/incoming, and "HTTP POST".
+
+Numbers of Telnyx (a TeXML application) and Plivo (an XML application) are pointed at the same
+address. They do not sign as Twilio does, so leave TWILIO_AUTH_TOKEN unset for them.
 """
 
 import asyncio

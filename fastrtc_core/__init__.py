@@ -64,6 +64,7 @@ from .tracks import (
     VideoStream,
 )
 from .webrtc.options import AudioOptions, VideoOptions
+from .websocket.incoming import IncomingCall
 from .websocket.options import TelephoneOptions
 
 __all__ = [
@@ -92,6 +93,7 @@ __all__ = [
     "EndOfStreamError",
     "FastRTCError",
     "HandlerError",
+    "IncomingCall",
     "InvalidFrameError",
     "JitterStatistics",
     "LocalAudioTrack",

@@ -56,7 +56,7 @@ class Phone:
         socket: Connected to `{path}/telephone/handler`.
         call_id: What the service calls the call.
         stream_id: What it calls the stream.
-        parameters: The parameters that the server gave to the stream (Twilio).
+        parameters: The parameters that the server gave to the stream.
         silence: Whether silence is sent while the caller says nothing, as services do.
 
     Attributes:
@@ -124,6 +124,7 @@ class Phone:
                 "call_control_id": self._call_id,
                 "client_state": "aGF2ZSBhIG5pY2UgZGF5ID1d",
                 "media_format": {"encoding": "PCMU", "sample_rate": 8000, "channels": 1},
+                "custom_parameters": self._parameters,
             }
             await self._send(event="start", start=start)
         else:
@@ -134,7 +135,8 @@ class Phone:
                 "tracks": ["inbound"],
                 "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000},
             }
-            await self._send(event="start", start=start, extra_headers="{}")
+            headers = ", ".join(f"X-PH-{key}: {value}" for key, value in self._parameters.items())
+            await self._send(event="start", start=start, extra_headers=f"{{{headers}}}")
 
     async def listen(self) -> None:
         """Take what comes and play it, until the socket is closed.

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape, quoteattr
 
-from fastapi import Request, Response, WebSocket
+from fastapi import HTTPException, Request, Response, WebSocket
 from starlette.requests import ClientDisconnect
 
 from ..door import Door, caller_of
 from ..errors import OriginError
+from .answers import answer
+from .incoming import IncomingCall, parameters_of
 from .options import TelephoneOptions
 from .routes import Serve, StarletteSocket
+from .signatures import is_signed
 from .socket import Close
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY = 1 << 16
 """Bytes of the largest request that tells of a call."""
@@ -28,8 +29,12 @@ _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _NO_HOST = re.compile(r"[^0-9A-Za-z._:\[\]-]")
 """What stands in no host and port; a header may hold it all the same."""
 
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML cannot express, not even escaped (XML 1.0 section 2.2)."""
+
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_PORT = re.compile(r":[0-9]+$")
+
+_DEFAULT_PORTS = ("80", "443")
+"""Need not be named; some proxies tell of 80 where TLS ends before them."""
 
 
 def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
@@ -43,7 +48,7 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
 
     @door.guarded.post("/telephone/incoming")
     async def incoming(request: Request) -> Response:
-        """Tell the service to connect a call to the socket below (TwiML)."""
+        """Tell the service to connect a call to the socket below."""
         if not _is_a_service(door, request):
             return Response("pages may not call", 403)
         body = bytearray()
@@ -54,13 +59,22 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
                     return Response(status_code=413)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        fields = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
+        call = IncomingCall(request, bytes(body))
         base = _base(options, request.headers, request.url.scheme)
-        if not _is_signed(options, f"{base}{_target(request)}", fields, request.headers):
+        target = f"{base}{_target(request)}"
+        if not _is_signed(options, target, call.form_items, request.headers):
             return Response("the signature is missing or wrong", 403)
         path = request.url.path.removesuffix("/incoming")
         url = f"{base.replace('http', 'ws', 1)}{path}/handler"
-        return Response(twiml(url, options), media_type="application/xml")
+        try:
+            parameters = await parameters_of(call, options)
+        except HTTPException:
+            raise  # the application takes no such call
+        except Exception:
+            logger.exception("the parameters of a call failed")
+            return Response("the server failed; see its log", 500)
+        written = answer(call.service, url, options, parameters)
+        return Response(written, media_type="application/xml")
 
     @door.guarded.websocket("/telephone/handler")
     async def handler(websocket: WebSocket, user: Any = door.user) -> None:
@@ -75,25 +89,6 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
             return
         await websocket.accept()
         await serve(StarletteSocket(websocket), caller_of(websocket, user))
-
-
-def twiml(url: str, options: TelephoneOptions) -> str:
-    """What a service is told to do with a call: greet, and connect it to a socket."""
-    greeting = ""
-    if options.greeting:
-        language = quoteattr(options.language)
-        greeting = f"<Say language={language}>{escape(options.greeting)}</Say>"
-    written = (
-        '<?xml version="1.0" encoding="UTF-8"?>'
-        f"<Response>{greeting}<Connect><Stream url={quoteattr(url)}/></Connect></Response>"
-    )
-    return _NO_XML.sub("", written)
-
-
-def signature(token: str, url: str, fields: Sequence[tuple[str, str]]) -> str:
-    """The signature of a request, as Twilio makes it: HMAC-SHA1 of the URL and its fields."""
-    text = url + "".join(key + value for key, value in sorted(fields))
-    return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
 
 
 def _is_a_service(door: Door, request: Request | WebSocket) -> bool:
@@ -114,8 +109,7 @@ def _is_signed(
     if options.auth_token is None:
         return True
     given = headers.get("x-twilio-signature", "")
-    expected = signature(options.auth_token, url, fields)
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return is_signed(given, options.auth_token, url, fields, _forwarded_port(headers))
 
 
 def _base(options: TelephoneOptions, headers: Mapping[str, str], scheme: str) -> str:
@@ -124,7 +118,17 @@ def _base(options: TelephoneOptions, headers: Mapping[str, str], scheme: str) ->
         return options.public_url.rstrip("/")
     forwarded = headers.get("x-forwarded-proto", scheme).split(",")[0].strip().lower()
     host = headers.get("x-forwarded-host", headers.get("host", "localhost")).split(",")[0]
-    return f"{_SCHEMES.get(forwarded, scheme)}://{_NO_HOST.sub('', host)}"
+    host = _NO_HOST.sub("", host)
+    port = _forwarded_port(headers)
+    if port is not None and port not in _DEFAULT_PORTS and not _PORT.search(host):
+        host = f"{host}:{port}"
+    return f"{_SCHEMES.get(forwarded, scheme)}://{host}"
+
+
+def _forwarded_port(headers: Mapping[str, str]) -> str | None:
+    """The port at which a proxy says that it was reached."""
+    port = headers.get("x-forwarded-port", "").split(",")[0].strip()
+    return port if _NUMBER.fullmatch(port) else None
 
 
 def _target(request: Request | WebSocket) -> str:

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame
+from .call_parameters import parameters_in
+from .chunks import Chunks
 from .codecs import ALaw, Codec, MuLaw
-from .dialect import BACKLOG, Event, Key, Mark, Media, Stop, load, payload_of
+from .dialect import BACKLOG, Event, Key, Mark, Media, Several, Stop, load, payload_of
 
 SAMPLE_RATE = 8000
 """Rate of a telephone call in Hz."""
@@ -31,6 +37,7 @@ class _Words(NamedTuple):
         mark: The event that asks for a mark.
         played: The event with which a mark comes back.
         clear: The event that discards what was not played.
+        timed: Whether time stamps are those of the audio, from the start of the stream.
     """
 
     stream_id: str
@@ -39,6 +46,7 @@ class _Words(NamedTuple):
     mark: str = "mark"
     played: str = "mark"
     clear: str = "clear"
+    timed: bool = True
 
 
 _SERVICES = {
@@ -51,6 +59,7 @@ _SERVICES = {
         mark="checkpoint",
         played="playedStream",
         clear="clearAudio",
+        timed=False,
     ),
 }
 
@@ -63,17 +72,21 @@ class Call(NamedTuple):
         stream_id: Its id of the stream.
         details: Everything that it said in `start`.
         encoding: Of the audio, in both directions.
+        parameters: What it hands on from the answer to its request: the numbers `From` and `To`,
+            and the application's own.
     """
 
     service: str
     stream_id: str
     details: dict[str, Any]
     encoding: Literal["mulaw", "alaw"] = "mulaw"
+    parameters: Mapping[str, str] = MappingProxyType({})
 
     def params(self) -> dict[str, Any]:
         """For the context of the session."""
         call_id = self.details.get(_SERVICES[self.service].call_id)
-        return {"service": self.service, "call_id": call_id, "call": self.details}
+        about = {"service": self.service, "call_id": call_id, "call": self.details}
+        return {**self.parameters, **about}
 
 
 def parse_call(data: str | bytes) -> Call | None:
@@ -94,7 +107,8 @@ def parse_call(data: str | bytes) -> Call | None:
     for service, words in _SERVICES.items():
         stream_id = message.get(words.stream_id, details.get(words.stream_id))
         if isinstance(stream_id, str):
-            return Call(service, stream_id, details, _encoding_of(details))
+            parameters = parameters_in(message, details)
+            return Call(service, stream_id, details, _encoding_of(details), parameters)
     known = ", ".join(words.stream_id for words in _SERVICES.values())
     raise MalformedOfferError(f"the start of a call has an id, one of {known}")
 
@@ -134,6 +148,7 @@ class CallDialect:
         self._words = _SERVICES[call.service]
         self._plivo = call.service == "plivo"
         self._id = {self._words.stream_id: call.stream_id}
+        self._chunks = Chunks(SAMPLE_RATE, timed=self._words.timed)
         self._codec: Codec = ALaw() if call.encoding == "alaw" else MuLaw()
 
     def started(self, id: str) -> str | None:
@@ -149,12 +164,14 @@ class CallDialect:
         message = load(data)
         event = message.get("event")
         if event == "media":
-            media = message.get("media")
-            if isinstance(media, dict) and str(media.get("track", "inbound")).startswith("out"):
+            media = _inner(message, "media")
+            if str(media.get("track", "inbound")).startswith("out"):
                 return None  # what we sent, once more
-            return Media(AudioFrame(SAMPLE_RATE, self._codec.decode(payload_of(message))))
+            samples = self._codec.decode(payload_of(message))
+            return _media(self._chunks.push(samples, media.get("chunk"), media.get("timestamp")))
         if event == "stop":
-            return Stop()
+            last = _media(self._chunks.flush())
+            return Stop() if last is None else Several((last, Stop()))
         if event == "dtmf":
             digit = _inner(message, "dtmf").get("digit")
             if not isinstance(digit, str) or not digit:
@@ -188,6 +205,10 @@ class CallDialect:
     def message(self, text: str) -> Sequence[str]:
         """A telephone shows no messages."""
         return ()
+
+
+def _media(samples: NDArray[np.int16] | None) -> Media | None:
+    return None if samples is None else Media(AudioFrame(SAMPLE_RATE, samples))
 
 
 def _inner(message: dict[str, Any], key: str) -> dict[str, Any]:

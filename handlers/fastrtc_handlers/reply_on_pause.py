@@ -13,7 +13,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastrtc_core import AudioFrame, ConfigurationError, Speech, StreamHandlerBase
+from fastrtc_core import (
+    AudioFrame,
+    ConfigurationError,
+    Speech,
+    StreamHandlerBase,
+    get_current_context,
+)
 from fastrtc_core.frames import Layout, channels_of
 from fastrtc_core.functions import Function
 
@@ -34,6 +40,12 @@ logger = logging.getLogger(__name__)
 
 _GAP = 0.2
 """Time in s without a frame after which silence is heard."""
+
+_LATE = 2.0
+"""The same where nothing is lost on the way: what does not come there is late, and may come yet."""
+
+_LOSSLESS = frozenset({"telephone", "websocket", "realtime"})
+"""Transports over TCP, whose clients send silence as well."""
 
 
 class ReplyOnPause(StreamHandlerBase):
@@ -270,13 +282,16 @@ class ReplyOnPause(StreamHandlerBase):
 
     async def _bridge_gaps(self) -> None:
         """Hear silence where a client sends nothing in the midst of a turn, or it would not end."""
+        patience = _LATE if get_current_context().transport in _LOSSLESS else _GAP
         size = round(_GAP * self.input_sample_rate)
         silence = np.zeros((channels_of(self.expected_layout), size), np.int16)
+        frames, gaps = self._frames, 0
         while True:
             await self._in_turn.wait()
-            frames = self._frames
             await asyncio.sleep(_GAP)
-            if frames == self._frames:
+            gaps = gaps + 1 if frames == self._frames else 0
+            frames = self._frames
+            if gaps >= round(patience / _GAP):
                 frame = AudioFrame(self.input_sample_rate, silence)
                 await self.loop.run_in_executor(self._recognition, self._listen, frame)
                 if not self.turns.in_turn:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from typing import Any, get_args
 from xml.etree import ElementTree
 
 import httpx
 import numpy as np
 import pytest
+from fastapi import HTTPException
 from websockets.exceptions import InvalidStatus
 
-from fastrtc_core import CloseStream, ConfigurationError, Stream, TelephoneOptions
+from fastrtc_core import (
+    CloseStream,
+    ConfigurationError,
+    IncomingCall,
+    Stream,
+    TelephoneOptions,
+)
 from fastrtc_core.errors import MalformedOfferError
-from fastrtc_core.testing import delay_of, fit_sine, speech_like, tone
+from fastrtc_core.testing import delay_of, fit_sine, phone_call, speech_like, tone
 from fastrtc_core.testing.phone import Service, calling
-from fastrtc_core.websocket.telephone import signature, twiml
+from fastrtc_core.websocket.answers import twiml
+from fastrtc_core.websocket.signatures import signature
 from fastrtc_core.websocket.telephony import parse_call
 from fastrtc_handlers import Echo
 
@@ -207,3 +216,138 @@ def test_what_is_no_call(message: dict[str, Any], error: str) -> None:
     """The error says what to change."""
     with pytest.raises(MalformedOfferError, match=error):
         parse_call(json.dumps(message))
+
+
+NUMBERS = {
+    "twilio": {"From": "+15550100", "To": "+15550199"},
+    "telnyx": {"From": "+15550100", "To": "+15550199"},
+    "plivo": {"From": "15550100", "To": "15550199"},
+}
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_caller_and_own_parameters_reach_the_handler(service: Service) -> None:
+    """Each service is told in its own XML to hand them on, and does it in its own words."""
+    own = {"who": 'Ada, "L" & <co>=;', "seat": 7, "none": None, "ä b": "}"}
+    options = TelephoneOptions(greeting="Hello", parameters=own)
+    async with on_a_server(Stream(Clerk()), telephone=options) as url:
+        async with phone_call(url, service=service) as phone:
+            assert phone.greeting == "Hello"
+            await eventually(lambda: copies and clerk().context, "the session")
+            context = clerk().context
+            assert context is not None
+            expected = {**NUMBERS[service], "who": own["who"], "seat": "7", "ä b": "}"}
+            assert {key: context.params.get(key) for key in expected} == expected
+            assert context.params["service"] == service
+            assert "none" not in context.params
+
+
+def by_number(call: IncomingCall) -> dict[str, Any]:
+    assert threading.current_thread() is not threading.main_thread()
+    return {"customer": f"{call.service} {call.fields['From']}", "From": "hidden"}
+
+
+async def by_number_later(call: IncomingCall) -> dict[str, Any]:
+    assert (await call.body()).startswith(b"AccountSid")
+    await asyncio.sleep(0)
+    return {"customer": f"{call.service} {call.fields['From']}", "From": "hidden"}
+
+
+@pytest.mark.parametrize("function", [by_number, by_number_later])
+async def test_parameters_may_depend_on_the_call(function: Any) -> None:
+    """A function of the request: on a thread, or on the loop if it is async."""
+    options = TelephoneOptions(parameters=function)
+    async with on_a_server(Stream(Clerk()), telephone=options) as url, phone_call(url):
+        await eventually(lambda: copies and clerk().context, "the session")
+        context = clerk().context
+        assert context is not None
+        assert context.params["customer"] == "twilio +15550100"
+        assert (context.params["From"], context.params["To"]) == ("hidden", "+15550199")
+
+
+@pytest.mark.parametrize("wrong", [[("a", "b")], {7: "x"}, {"": "x"}])
+def test_parameters_are_names_and_values(wrong: Any) -> None:
+    """What is none is refused at once."""
+    with pytest.raises(ConfigurationError, match="parameter"):
+        TelephoneOptions(parameters=wrong)
+
+
+@pytest.mark.parametrize(
+    ("fields", "service"),
+    [
+        ({"CallSid": "CA1", "AccountSid": "AC1"}, "twilio"),
+        ({}, "twilio"),
+        ({"CallSid": "v3:abc", "AccountSid": "5c0e"}, "telnyx"),
+        ({"CallSid": "x", "CallSidLegacy": "x"}, "telnyx"),
+        ({"CallUUID": "x", "From": "1555"}, "plivo"),
+    ],
+)
+async def test_each_service_gets_its_own_answer(fields: dict[str, str], service: str) -> None:
+    """On one route; they are told apart by what they say of the call."""
+    async with on_a_server(Stream(Clerk())) as url, httpx.AsyncClient(base_url=url) as http:
+        root = ElementTree.fromstring((await http.post("/telephone/incoming", data=fields)).text)
+        address = f"{url.replace('http', 'ws')}/telephone/handler"
+        if service == "plivo":
+            (stream,) = root
+            assert (stream.tag, stream.text) == ("Stream", address)
+            assert stream.get("bidirectional") == stream.get("keepCallAlive") == "true"
+            assert stream.get("contentType") == "audio/x-mulaw;rate=8000"
+            return
+        found = root.find("Connect/Stream")
+        assert found is not None
+        assert found.get("url") == address
+        assert found.get("bidirectionalMode") == ("rtp" if service == "telnyx" else None)
+
+
+@pytest.mark.parametrize(
+    ("signed", "headers"),
+    [
+        ("https://example.org", {"host": "example.org"}),
+        ("https://example.org", {"host": "example.org:443"}),
+        ("https://example.org:443", {"host": "example.org"}),
+        ("https://example.org", {"x-forwarded-host": "example.org:8443", "host": "inner"}),
+        ("https://example.org:8443", {"host": "example.org", "x-forwarded-port": "8443"}),
+        ("https://example.org", {"host": "example.org", "x-forwarded-port": "8443, 80"}),
+        ("https://example.org", {"host": "example.org", "x-forwarded-port": "443"}),
+    ],
+)
+async def test_ports_do_not_matter_to_a_signature(signed: str, headers: dict[str, str]) -> None:
+    """Twilio signs with or without them, and proxies add, remove or tell them."""
+    async with on_a_server(Stream(Clerk()), telephone=TelephoneOptions(auth_token="secret")) as url:
+        fields = [("A", "1"), ("A", "2"), ("A", "1"), ("B", "")]
+        given = signature("secret", f"{signed}/telephone/incoming", [*fields[:2], fields[3]])
+        sent = {"x-forwarded-proto": "https", "x-twilio-signature": given, **headers}
+        async with httpx.AsyncClient(base_url=url) as http:
+            data = {"A": ["1", "2", "1"], "B": ""}
+            reply = await http.post("/telephone/incoming", data=data, headers=sent)
+            assert reply.status_code == 200
+            other = sent | {"x-twilio-signature": signature("other", "", [])}
+            reply = await http.post("/telephone/incoming", data=data, headers=other)
+            assert reply.status_code == 403
+
+
+async def test_the_port_that_a_proxy_tells_of_is_part_of_the_address() -> None:
+    """Unless it is the default, which need not be named and is wrong where TLS ends earlier."""
+    async with on_a_server(Stream(Clerk())) as url, httpx.AsyncClient(base_url=url) as http:
+        for port, shown in (("8443", ":8443"), ("80", ""), ("443", ""), ("x", "")):
+            headers = {"host": "a.org", "x-forwarded-proto": "https", "x-forwarded-port": port}
+            reply = await http.post("/telephone/incoming", headers=headers)
+            assert f'"wss://a.org{shown}/telephone/handler"' in reply.text
+
+
+async def test_a_function_that_fails_connects_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """What it raises is in the log, or the answer if it is meant to be one."""
+    problems = iter([KeyError("customer"), SystemExit(3), HTTPException(404, "who?"), None])
+
+    def refuse(call: IncomingCall) -> Any:
+        if (problem := next(problems)) is not None:
+            raise problem
+        return 5
+
+    options = TelephoneOptions(parameters=refuse)
+    async with on_a_server(Stream(Clerk()), telephone=options) as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            replies = [await http.post("/telephone/incoming") for _ in range(4)]
+    assert [reply.status_code for reply in replies] == [500, 500, 404, 500]
+    assert len([record for record in caplog.records if record.exc_info]) == 3
+    assert "must be a dict" in caplog.text
