@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -305,7 +306,7 @@ class ReplyOnPause(StreamHandlerBase):
             elif action.kind == "interrupt":
                 self._cut_short()
             elif action.kind == "confirm" and action.audio is not None:
-                self._recognition.submit(self._confirm, action.audio)
+                self.loop.call_soon_threadsafe(self._begin_to_confirm, action.audio)
             elif action.audio is not None and self.determine_reply(action.audio):
                 self._answer(action.audio)
 
@@ -331,8 +332,16 @@ class ReplyOnPause(StreamHandlerBase):
         self._answered_text = ""
         self.interrupt()
 
+    def _begin_to_confirm(self, audio: AudioFrame) -> None:
+        """Recognise what was said so far, in a task: it tells the session what `stt` raises."""
+        with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
+            self.create_task(self._recognise(audio))
+
+    async def _recognise(self, audio: AudioFrame) -> None:
+        await self.loop.run_in_executor(self._recognition, self._confirm, audio)
+
     def _confirm(self, audio: AudioFrame) -> None:
-        """Recognise what was said so far, on a thread of its own."""
+        """Ask the recogniser; it has a thread of its own."""
         assert self.stt is not None
         try:
             words = words_of(self.stt.stt(audio))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastrtc_core import AudioFrame
+from fastrtc_core import AudioFrame, CloseReason
 from fastrtc_core.testing import InProcessPeer, connect, tone
 
 from .test_reply_on_pause import RATE, agent, handler_of
@@ -148,3 +148,18 @@ async def test_an_interruption_that_was_asked_for_takes_nothing_back() -> None:
         await speak(peer, 0, 0.2)
         await speak(peer, 1, 1)
     assert turns == [(RATE, "look at this"), (RATE, "")]
+
+
+@pytest.mark.virtual_clock
+async def test_a_recogniser_that_exits_ends_its_session() -> None:
+    """As any other code of the application does, though it runs on a thread of ours."""
+
+    def reply(audio: AudioFrame) -> AudioFrame:
+        return tone(500, 10, 24000)
+
+    async with connect(agent(reply, stt=STT(SystemExit(3)))) as peer:
+        await speak(peer, 1, 1)
+        await speak(peer, 0.3, 1)
+        await asyncio.sleep(1)
+        assert peer.session.close_reason is CloseReason.ERROR
+        assert len(peer.of_type("error")) == 1
