@@ -217,8 +217,13 @@ class ReplyOnPause(StreamHandlerBase):
     # What an application may call, from any thread
 
     def trigger_response(self) -> None:
-        """Answer what was said so far, without waiting for a pause."""
+        """Answer what was said so far, without waiting for a pause.
+
+        If it was said beside a reply, it interrupts that.
+        """
         with self._lock:
+            if self.turns.in_turn and not self.turns.has_floor:
+                self._go_on()
             self._respond()
 
     def add_text(self, text: str, *, respond: bool = True) -> None:
@@ -232,8 +237,7 @@ class ReplyOnPause(StreamHandlerBase):
         with self._lock:
             self._text = f"{self._text} {text}".strip()
             if respond:
-                self.turns.go_on(self._bot())
-                self._cut_short()
+                self._go_on()
                 self._respond()
 
     def push_to_talk(self, on: bool) -> None:
@@ -323,6 +327,11 @@ class ReplyOnPause(StreamHandlerBase):
         text, self._text, self._answered_text = self._text, "", self._text
         reply = functools.partial(self._call, audio, text)
         self._reply = self.say(reply, interruptible=self.can_interrupt)
+
+    def _go_on(self) -> None:
+        """Interrupt; a turn is taken back if nothing of the reply to it was heard."""
+        self.turns.go_on(self._bot())
+        self._cut_short()
 
     def _cut_short(self) -> None:
         """Interrupt; what was typed is part of the next turn if nothing of the reply was heard."""

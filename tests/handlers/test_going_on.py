@@ -163,3 +163,24 @@ async def test_a_recogniser_that_exits_ends_its_session() -> None:
         await asyncio.sleep(1)
         assert peer.session.close_reason is CloseReason.ERROR
         assert len(peer.of_type("error")) == 1
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("heard", [True, False])
+async def test_an_answer_is_asked_for_in_the_midst_of_the_one_before(heard: bool) -> None:
+    """What was said beside the bot was meant: it does not stay silent, and answers it."""
+    turns: list[int] = []
+
+    async def reply(audio: AudioFrame) -> AudioFrame:
+        turns.append(int(np.count_nonzero(audio.data)))
+        await asyncio.sleep(0 if heard else 2)
+        return tone(500, 3, 24000)
+
+    async with connect(agent(reply)) as peer:
+        await speak(peer, 1, 0.8)
+        await speak(peer, 0.2 if heard else 0.06, 0.1)
+        peer.send({"command": "respond"})
+        await asyncio.sleep(6)
+        assert turns == [RATE, RATE // 5 if heard else RATE + RATE * 6 // 100]
+        assert len(peer.heard) == pytest.approx(150, abs=20)
+        assert handler_of(peer).speech is None
