@@ -17,7 +17,9 @@ const MUTE = {
   video: ["Turn camera off", "Turn camera on"],
   speaker: ["Mute speaker", "Unmute speaker"],
 };
-const TOAST_TIME = 9000; // ms
+// ms; longer than the ten seconds in which the server counts what repeats, so that its count takes
+// the place of the first.
+const TOAST_TIME = 12000;
 const GRADIO_ACCENT = "#f97316"; // of Gradio's own theme
 const FLOOR = -60; // dB; what is quieter shows as nothing
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import inspect
 import logging
@@ -79,7 +80,7 @@ class ReplyOnPause(StreamHandlerBase):
         turn_detector: How long to wait in a pause; by default as long as the options say, adapted
             to the speaker.
         tts: The voice of what is said as text; see `StreamHandlerBase.say`.
-        stt: What recognises the words of somebody who speaks while the bot does: "stop"
+        stt: What recognises the words of somebody who speaks while the bot is heard: "stop"
             interrupts, "yeah" does not.
 
     Raises:
@@ -144,6 +145,8 @@ class ReplyOnPause(StreamHandlerBase):
         self._lock = threading.Lock()  # `receive` has a thread, and so may whoever steers
         self._reply: Speech | None = None
         self._text = ""
+        self._answered_text = ""
+        """What was typed in the turn that `_reply` answers."""
         self._recognition = ThreadPoolExecutor(1, "recognition")
         self._frames = 0
         self._in_turn = asyncio.Event()
@@ -226,8 +229,13 @@ class ReplyOnPause(StreamHandlerBase):
     # What an application may call, from any thread
 
     def trigger_response(self) -> None:
-        """Answer what was said so far, without waiting for a pause."""
+        """Answer what was said so far, without waiting for a pause.
+
+        If it was said beside a reply, it interrupts that.
+        """
         with self._lock:
+            if self.turns.in_turn and not self.turns.has_floor:
+                self._go_on()
             self._respond()
 
     def add_text(self, text: str, *, respond: bool = True) -> None:
@@ -235,12 +243,13 @@ class ReplyOnPause(StreamHandlerBase):
 
         Args:
             text: It goes to `fn` as its keyword argument `text`, with what was spoken.
-            respond: Whether the turn is over; the reply before it is interrupted.
+            respond: Whether the turn is over; the reply before it is interrupted. If nothing of
+                that was heard, the turn before is part of this one.
         """
         with self._lock:
             self._text = f"{self._text} {text}".strip()
             if respond:
-                self.interrupt()
+                self._go_on()
                 self._respond()
 
     def push_to_talk(self, on: bool) -> None:
@@ -259,7 +268,7 @@ class ReplyOnPause(StreamHandlerBase):
     def forget(self) -> None:
         """Forget what was said so far; a turn that a key holds goes on from here."""
         with self._lock:
-            self._text = ""
+            self._text = self._answered_text = ""
             self._do(self.turns.forget())
 
     def mute(self, on: bool) -> None:
@@ -314,9 +323,9 @@ class ReplyOnPause(StreamHandlerBase):
             elif action.kind == "resume":
                 self.resume_speech()
             elif action.kind == "interrupt":
-                self.interrupt()
+                self._cut_short()
             elif action.kind == "confirm" and action.audio is not None:
-                self._recognition.submit(self._confirm, action.audio)
+                self.loop.call_soon_threadsafe(self._begin_to_confirm, action.audio)
             elif action.audio is not None and self.determine_reply(action.audio):
                 self._answer(action.audio)
 
@@ -330,12 +339,33 @@ class ReplyOnPause(StreamHandlerBase):
 
     def _answer(self, audio: AudioFrame) -> None:
         self._log("pause_detected")
-        text, self._text = self._text, ""
+        text, self._text, self._answered_text = self._text, "", self._text
         reply = functools.partial(self._call, audio, text)
         self._reply = self.say(reply, interruptible=self.can_interrupt)
 
+    def _go_on(self) -> None:
+        """Interrupt; a turn is taken back if nothing of the reply to it was heard."""
+        self.turns.go_on(self._bot())
+        self._cut_short()
+
+    def _cut_short(self) -> None:
+        """Interrupt; what was typed is part of the next turn if nothing of the reply was heard."""
+        reply = self._reply
+        if reply is not None and not reply.done and not reply.heard and reply.interruptible:
+            self._text = f"{self._answered_text} {self._text}".strip()
+        self._answered_text = ""
+        self.interrupt()
+
+    def _begin_to_confirm(self, audio: AudioFrame) -> None:
+        """Recognise what was said so far, in a task: it tells the session what `stt` raises."""
+        with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
+            self.create_task(self._recognise(audio))
+
+    async def _recognise(self, audio: AudioFrame) -> None:
+        await self.loop.run_in_executor(self._recognition, self._confirm, audio)
+
     def _confirm(self, audio: AudioFrame) -> None:
-        """Recognise what was said so far, on a thread of its own."""
+        """Ask the recogniser; it has a thread of its own."""
         assert self.stt is not None
         try:
             words = words_of(self.stt.stt(audio))

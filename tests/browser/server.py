@@ -36,6 +36,7 @@ from fastrtc_core.channel import (
     TextStreamReader,
     Transcript,
 )
+from fastrtc_core.session import reports
 from fastrtc_core.testing import tone
 from fastrtc_handlers import AudioVideoEcho, Echo
 
@@ -75,6 +76,8 @@ class ReportingEcho(AudioVideoEcho):
     async def emit(self) -> Any:
         frame = await super().emit()
         self.count += 1
+        if self.args[0] == 2:
+            raise HandlerError("Two is too few.")
         if self.args != self.seen:
             self.seen = self.args
             self.lines.append(f"changed to {self.args[0]:g} and {self.args[1]}")
@@ -188,6 +191,7 @@ def serve_ui(port: int) -> None:
     """The Gradio UI: audio and video, inputs, outputs."""
     import gradio as gr
 
+    reports.INTERVAL = 1.0  # no test waits for ten seconds
     stream = Stream(
         ReportingEcho(),
         modality="audio-video",

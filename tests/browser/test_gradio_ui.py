@@ -134,6 +134,23 @@ def test_messages_of_the_server_become_toasts(ui_server: Server, open_page: Open
     stop(page)
 
 
+def test_an_error_on_every_frame_is_one_toast(ui_server: Server, open_page: OpenPage) -> None:
+    """It says how often it came, and what follows takes its place."""
+    page = open_page(ui_server.url)
+    start(page)
+    amount = page.get_by_role("spinbutton").nth(0)
+    amount.fill("2")
+    amount.press("Tab")
+    alerts = page.get_by_role("alert")
+    expect(alerts).to_have_text([re.compile(r"^Two is too few\.")])
+    expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
+    first = alerts.element_handle()
+    page.wait_for_function("(toast) => !toast.isConnected", arg=first)  # the next count has come
+    expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
+    expect(page.get_by_role("status").first).to_have_text("Connected")
+    stop(page)
+
+
 def test_a_full_server_says_so(ui_server: Server, open_page: OpenPage) -> None:
     """One session too many is refused in words; a place that was given up is free at once."""
     first, second = open_page(ui_server.url), open_page(ui_server.url)

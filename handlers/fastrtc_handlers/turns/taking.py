@@ -6,6 +6,9 @@ the bot is doing, and does what comes back.
 While the bot is silent, a turn begins with speech and ends with enough silence. While it speaks,
 the first moment of speech makes it pause. If the speech lasts, the bot is interrupted and the turn
 goes on as any other; if not, it was a cough or a "mhm", and the bot goes on where it was.
+
+While it is answering and nothing of the answer is heard yet, nobody talks over anything: the
+speaker was not done. Whatever is enough for a turn then belongs to the one that is being answered.
 """
 
 from __future__ import annotations
@@ -122,8 +125,7 @@ class TurnTaking:
     def push(self, frame: AudioFrame, bot: Bot) -> list[Action]:
         """Listen to a frame; returns what is to be done, in order."""
         self._tape.push(frame.data)
-        if not bot.busy or bot.heard > 0:
-            self._answered = None
+        self._note(bot)
         actions: list[Action] = []
         if self._held:
             actions = self._decide_while_held()
@@ -138,8 +140,8 @@ class TurnTaking:
 
     def confirm(self, meant: bool) -> list[Action]:
         """Answer a `confirm`: whether the words that were said are meant to interrupt."""
-        if not self._asked or self._start is None:
-            return []
+        if not self._asked or self._start is None or self._has_floor:
+            return []  # too late: the bot is done, or was interrupted without it
         self._asked = False
         if meant:
             return [self._interrupt()]
@@ -148,6 +150,15 @@ class TurnTaking:
         # Asked again when as much has been said once more.
         self._voiced, self._speech = 0, self._tape.end
         return []
+
+    def go_on(self, bot: Bot) -> None:
+        """Take back the turn that is being answered, unless something of the answer was heard.
+
+        What was said is then part of what follows. The bot is to be interrupted.
+        """
+        self._note(bot)
+        if bot.interruptible:
+            self._take_back()
 
     def hold(self) -> None:
         """Begin a turn now, and let nothing but `finish` end it: a key is pressed to talk.
@@ -161,12 +172,13 @@ class TurnTaking:
     def finish(self) -> AudioFrame | None:
         """End the turn now; returns what was said, or `None` if there is no turn."""
         if self._start is None:
+            self._answered = None  # what is answered next, if anything, was not said
             return None
         return self._end_turn().audio
 
     def forget(self) -> list[Action]:
         """Forget what was said; a turn that is held begins again here."""
-        held = self._held
+        held, self._answered = self._held, None
         actions = self.drop()
         if held:
             self.hold()
@@ -182,6 +194,10 @@ class TurnTaking:
         return actions
 
     # One frame
+
+    def _note(self, bot: Bot) -> None:
+        if not bot.busy or bot.heard > 0:
+            self._answered = None
 
     def _follow(self, frame: AudioFrame, bot: Bot) -> None:
         """Where speech began and ended."""
@@ -256,9 +272,11 @@ class TurnTaking:
         said = self._voiced
         if self._speech is not None:
             said += max(0, now - self._speech - round(self._vad.end_delay * self._rate))
-        if sounds and said >= options.interrupt_after * self._rate:
+        if bot.heard == 0 and said >= options.min_speech * self._rate:
+            actions.append(self._interrupt())
+        elif sounds and said >= options.interrupt_after * self._rate:
             if options.min_words == 0:
-                actions.append(self._interrupt(nothing_heard=bot.heard == 0))
+                actions.append(self._interrupt())
             elif not self._asked:
                 actions.append(self._ask())
         elif self._speech is None and now - self._silence >= options.resume_after * self._rate:
@@ -278,17 +296,21 @@ class TurnTaking:
         self._start = None
         return [Action("resume")]
 
-    def _interrupt(self, *, nothing_heard: bool = False) -> Action:
-        if nothing_heard and self._answered is not None:
-            # The speaker was not done after all: both parts are one turn.
-            self._start, self._answered = self._answered[0], None
+    def _interrupt(self) -> Action:
+        self._take_back()
         self._paused, self._has_floor = False, True
         return Action("interrupt")
+
+    def _take_back(self) -> None:
+        """Both parts are one turn, where the speaker was not done after all."""
+        if self._answered is not None:
+            self._start, self._answered = self._answered[0], None
 
     def _end_turn(self) -> Action:
         assert self._start is not None
         audio = self._since(self._start)
-        self._answered = (self._start, self._silence)
+        cut = self._held or self._speech is not None
+        self._answered = (self._start, self._tape.end if cut else self._silence)
         if self._held:
             self.drop()
         self._start = self._speech = None

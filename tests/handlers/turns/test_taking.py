@@ -430,3 +430,62 @@ def test_a_tape_is_exact() -> None:
     assert (tape.start, tape.end) == (35, 70)
     assert tape.since(40).data.shape == (2, 30)
     assert tape.since(0).data[0].tolist() == [n for n in range(5, 10) for _ in range(7)]
+
+
+@pytest.mark.parametrize("recognises", [False, True])
+@pytest.mark.parametrize("options", [{}, {"min_words": 2}])
+def test_a_short_word_while_the_bot_thinks_is_part_of_the_turn(
+    recognises: bool, options: dict[str, Any]
+) -> None:
+    """Nobody talks over anything: no length, no words and no recogniser are asked for."""
+    table = Table(TurnOptions(silence=0.5, **options), recognises=recognises)
+    table.speech(1).silence(0.5)
+    table.bot = THINKING
+    table.silence(0.3).speech(0.45).silence(1)
+    assert table.done == [(1.5, "reply"), (1.82, "pause"), (1.9, "interrupt"), (2.74, "reply")]
+    assert set(table.replies[1].data[0]) == set(range(50 + 22 + 1))
+
+
+def test_a_click_while_the_bot_thinks_is_no_speech() -> None:
+    """It costs a pause."""
+    table = Table().speech(1).silence(0.5)
+    table.bot = THINKING
+    table.silence(0.3).speech(0.06).silence(1)
+    assert table.kinds == ["reply", "pause", "resume"]
+
+
+def test_words_that_are_recognised_too_late() -> None:
+    """Who was long enough to interrupt, or goes on when the bot is done, keeps the turn."""
+    for then in ("goes on", "bot is done"):
+        table = Table(recognises=True)
+        table.bot = TALKING
+        table.speech(0.3).silence(0.3)
+        assert table.kinds == ["pause", "confirm"]
+        if then == "goes on":
+            table.speech(0.7)
+        else:
+            table.bot = Bot()
+            table.silence(0.02)
+        assert table.turns.confirm(False) == []
+        table.silence(1)
+        assert table.kinds[-1] == "reply", then
+        assert 1 in table.replies[0].data
+
+
+def test_a_turn_is_taken_back_by_other_means_than_speech() -> None:
+    """Only while it is being answered, nothing of the answer was heard, and nobody forgot it."""
+    for bot, forgotten, again in (
+        (THINKING, False, True),
+        (THINKING, True, False),
+        (TALKING, False, False),
+        (Bot(), False, False),
+        (THINKING._replace(interruptible=False), False, False),
+    ):
+        table = Table().speech(1).silence(0.5)
+        if forgotten:
+            table.do(table.turns.forget())
+        table.turns.go_on(bot)
+        audio = table.turns.finish()
+        assert (audio is not None and set(audio.data[0]) == set(range(51))) == again
+        table.turns.go_on(THINKING)
+        assert (table.turns.finish() is not None) == again, "another answer takes nothing back"
