@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame
 from .codecs import ALaw, Codec, MuLaw
-from .dialect import BACKLOG, Event, Key, Mark, Media, Stop, load, payload_of
+from .dialect import BACKLOG, MAX_MESSAGE, Event, Key, Mark, Media, Stop, load, payload_of
 
 SAMPLE_RATE = 8000
 """Rate of a telephone call in Hz."""
@@ -129,6 +129,7 @@ class CallDialect:
     pause: float | None = None
     asks = False
     backlog = BACKLOG
+    max_message = MAX_MESSAGE
 
     def __init__(self, call: Call) -> None:
         self._words = _SERVICES[call.service]
