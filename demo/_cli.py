@@ -25,7 +25,7 @@ def serve(app: FastAPI, options: argparse.Namespace | None = None) -> None:
         app,
         host=options.host,
         port=options.port,
-        ws_max_size=1 << 20,  # what this package takes
+        ws_max_size=21 << 20,  # the largest message that this package takes
         ws_per_message_deflate=False,  # a small message could become a huge one
     )
 

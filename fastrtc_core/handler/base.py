@@ -139,6 +139,27 @@ class StreamHandlerBase(Arguments, Settings, ABC):
     def on_dtmf(self, digit: str) -> Any:
         """Called with each key (`0` to `9`, `*`, `#`) that a caller presses; may be a coroutine."""
 
+    def tune_turns(self, **changes: float) -> dict[str, float]:
+        """Set how turns are detected in this session; called on the event loop, and does not wait.
+
+        Clients of the Realtime API set it with `turn_detection`. What detects no turns, as here by
+        default, has nothing to set.
+
+        Args:
+            changes: `silence` (in s, after which a turn is over), `pre_roll` (in s, what is kept of
+                the time before it) and `threshold` (of the speech detector, 0 to 1); they hold from
+                the next frame on.
+
+        Returns:
+            What holds, of those that can be set.
+
+        Raises:
+            ConfigurationError: If something cannot be set, or not to this.
+        """
+        if changes:
+            raise ConfigurationError(f"{type(self).__name__} does not detect turns")
+        return {}
+
     def on_interrupted(self, playback: Playback) -> Any:
         """Called when what `say` was given was interrupted, with what was heard of it.
 

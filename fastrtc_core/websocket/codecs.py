@@ -23,6 +23,10 @@ class Codec(Protocol):
         """The samples of some bytes, of shape `(channels, n)`; what is cut off waits for more."""
         ...
 
+    def drop_rest(self) -> None:
+        """Forget what waits: the next bytes begin a sample."""
+        ...
+
 
 class _Interleaved:
     """Joins the bytes of a stream, and takes whole samples of all channels out of them."""
@@ -30,6 +34,10 @@ class _Interleaved:
     def __init__(self, num_channels: int, width: int) -> None:
         self.num_channels = num_channels
         self._unit = num_channels * width
+        self._rest = b""
+
+    def drop_rest(self) -> None:
+        """Forget what waits: the next bytes begin a sample."""
         self._rest = b""
 
     def _whole(self, data: bytes) -> bytes:

@@ -30,8 +30,8 @@ def warn_of_compression(headers: Mapping[str, str]) -> None:
         _warned = True
         logger.warning(
             "A client sends compressed messages, which uvicorn unpacks before their size is known. "
-            "Run uvicorn with ws_per_message_deflate=False and ws_max_size=1048576 "
-            "(--ws-per-message-deflate false --ws-max-size 1048576)."
+            "Run uvicorn with ws_per_message_deflate=False and ws_max_size=22020096 "
+            "(--ws-per-message-deflate false --ws-max-size 22020096)."
         )
 
 

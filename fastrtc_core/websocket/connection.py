@@ -10,7 +10,6 @@ from ..frames import AudioFrame
 from ..session import CloseReason, Session
 from ..tracks import LocalAudioTrack
 from .dialect import (
-    MAX_MESSAGE,
     Dialect,
     Discard,
     Event,
@@ -208,7 +207,7 @@ class Connection:
             self._postpone(event.event)
         elif isinstance(event, Discard):
             if self._intake is not None:
-                self._intake.discard()
+                event.told(self._intake.discard())
         elif isinstance(event, Interrupt):
             self._interrupt()
 
@@ -235,8 +234,9 @@ class Connection:
             self._do(event)
 
     def _admit(self, data: str | bytes) -> None:
-        if len(data) > MAX_MESSAGE:
-            raise _AbuseError(Close.TOO_BIG, f"a message is larger than {MAX_MESSAGE} characters")
+        limit = self._dialect.max_message
+        if len(data) > limit:
+            raise _AbuseError(Close.TOO_BIG, f"a message is larger than {limit} characters")
         now = self._session.loop.time()
         self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE) - 1
         self._counted = now

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -68,7 +68,13 @@ class Interrupt(NamedTuple):
 
 
 class Discard(NamedTuple):
-    """Audio that the handler has not got yet is not meant for it."""
+    """Audio that the handler has not got yet is not meant for it.
+
+    Attributes:
+        told: Called with how much in s that was.
+    """
+
+    told: Callable[[float], None]
 
 
 class Later(NamedTuple):
@@ -97,6 +103,7 @@ class Dialect(Protocol):
         pause: Time in s without audio after which `paused` is called; never if `None`.
         asks: Whether clients can be asked for their additional inputs.
         backlog: Audio in s from the client that may wait for the handler.
+        max_message: Length of the largest message from the client.
     """
 
     @property
@@ -109,6 +116,7 @@ class Dialect(Protocol):
     pause: float | None
     asks: bool
     backlog: float
+    max_message: int
 
     def started(self, id: str) -> str | None:
         """Tell the client that its session has begun; `None` where it does not wait for that."""
@@ -226,6 +234,7 @@ class JsonDialect:
     pause: float | None = None
     asks = True
     backlog = BACKLOG
+    max_message = MAX_MESSAGE
 
     def __init__(self, start: Start, handler: StreamHandlerBase) -> None:
         self._start = start
@@ -299,16 +308,16 @@ class JsonDialect:
         return Media(AudioFrame(self.input_sample_rate, self._decoder.decode(data)))
 
 
-def load(data: str | bytes) -> dict[str, Any]:
-    """Read a JSON object.
+def load(data: str | bytes, limit: int = MAX_MESSAGE) -> dict[str, Any]:
+    """Read a JSON object of at most so many characters.
 
     Raises:
         MessageError: If it is none.
     """
     if isinstance(data, bytes):
         raise MessageError("the message must be text")
-    if len(data) > MAX_MESSAGE:
-        raise MessageError(f"the message is larger than {MAX_MESSAGE} characters")
+    if len(data) > limit:
+        raise MessageError(f"the message is larger than {limit} characters")
     try:
         message = strict_json.load(data)
     except ValueError:

@@ -87,10 +87,11 @@ class Intake:
             self._full = True
             self._on_full()
 
-    def discard(self) -> None:
-        """Forget what waits."""
+    def discard(self) -> float:
+        """Forget what waits; returns how much in s that was."""
+        discarded, self._queued = self._queued, 0.0
         self._waiting.clear()
-        self._queued = 0.0
+        return discarded
 
     async def wait_until_empty(self) -> None:
         """Wait until everything was handed on."""

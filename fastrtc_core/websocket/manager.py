@@ -108,7 +108,7 @@ class RealtimeVisit(_Visit):
 
     def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
         """The events of the API."""
-        return RealtimeDialect(id, self._params)
+        return RealtimeDialect(id, self._params, handler)
 
     def refusal(self, error: OfferError) -> str:
         """An `error` event."""

@@ -21,7 +21,18 @@ from ..frames import AudioFrame
 from .call_parameters import parameters_in
 from .chunks import Chunks
 from .codecs import ALaw, Codec, MuLaw
-from .dialect import BACKLOG, Event, Key, Mark, Media, Several, Stop, load, payload_of
+from .dialect import (
+    BACKLOG,
+    MAX_MESSAGE,
+    Event,
+    Key,
+    Mark,
+    Media,
+    Several,
+    Stop,
+    load,
+    payload_of,
+)
 
 SAMPLE_RATE = 8000
 """Rate of a telephone call in Hz."""
@@ -143,6 +154,7 @@ class CallDialect:
     pause: float | None = None
     asks = False
     backlog = BACKLOG
+    max_message = MAX_MESSAGE
 
     def __init__(self, call: Call) -> None:
         self._words = _SERVICES[call.service]

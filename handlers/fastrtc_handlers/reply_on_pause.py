@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import functools
 import inspect
+import json
 import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -34,7 +36,7 @@ from .turns import (
     TurnOptions,
     TurnTaking,
 )
-from .vad import VAD, LegacyVAD, SileroVAD, VADOptions
+from .vad import VAD, LegacyVAD, SileroVAD, VADOptions, WindowedVAD
 from .words import words_of
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,9 @@ _LATE = 2.0
 
 _LOSSLESS = frozenset({"telephone", "websocket", "realtime"})
 """Transports over TCP, whose clients send silence as well."""
+
+_OF_OPTIONS = ("silence", "pre_roll")
+"""The turn options that a client can set."""
 
 
 class ReplyOnPause(StreamHandlerBase):
@@ -151,6 +156,11 @@ class ReplyOnPause(StreamHandlerBase):
         self._frames = 0
         self._in_turn = asyncio.Event()
         self._talking = False
+        self._heard = 0.0
+        """Audio in s of the client, without the silence that bridges gaps."""
+        self._tuning: dict[str, Any] = {}
+        """How the client sets turn detection, of `silence`, `pre_roll` and `threshold`."""
+        self._tuned = True
 
     def copy(self) -> Self:
         """Another one with the same arguments; a subclass need not override it."""
@@ -216,7 +226,8 @@ class ReplyOnPause(StreamHandlerBase):
         elif command == "mute":
             self.mute(bool(message.get("on")))
         elif command == "respond":
-            self.trigger_response()
+            if not self.trigger_response():
+                self._log("nothing_to_answer", event_id=message.get("event_id"))
         elif command == "forget":
             self.forget()
         elif command == "interrupt":
@@ -228,15 +239,18 @@ class ReplyOnPause(StreamHandlerBase):
 
     # What an application may call, from any thread
 
-    def trigger_response(self) -> None:
+    def trigger_response(self) -> bool:
         """Answer what was said so far, without waiting for a pause.
 
         If it was said beside a reply, it interrupts that.
+
+        Returns:
+            Whether there was anything, spoken or typed.
         """
         with self._lock:
             if self.turns.in_turn and not self.turns.has_floor:
                 self._go_on()
-            self._respond()
+            return self._respond()
 
     def add_text(self, text: str, *, respond: bool = True) -> None:
         """Add what was typed to the turn.
@@ -276,18 +290,57 @@ class ReplyOnPause(StreamHandlerBase):
         with self._lock:
             self.turns.listening = not on
 
+    def tune_turns(self, **changes: float) -> dict[str, float]:
+        """Set `silence`, `pre_roll` or `threshold`, see `StreamHandlerBase.tune_turns`.
+
+        A silence that is set is the same for every speaker. It cannot be set with a `turn_detector`
+        of your own, nor the threshold of a `model` that is no `WindowedVAD`.
+        """
+        holds = {"pre_roll": self.options.pre_roll}
+        if self.turn_detector is None or isinstance(self.turn_detector, SilenceTurnDetector):
+            holds["silence"] = getattr(self.turn_detector, "silence", self.options.silence)
+        if isinstance(self._vad, WindowedVAD):
+            holds["threshold"] = self._vad.options.threshold
+        for name in changes:
+            if name not in holds:
+                raise ConfigurationError(f"{name} cannot be set: {', '.join(sorted(holds))} can")
+        tuning: dict[str, Any] = {**self._tuning, **changes}
+        if changes:
+            TurnOptions(**{name: tuning[name] for name in _OF_OPTIONS if name in tuning})
+            if "threshold" in tuning:
+                VADOptions(threshold=tuning["threshold"])
+            # Taken up by the thread that listens, with the next frame.
+            self._tuning, self._tuned = tuning, False
+        return {**holds, **tuning}
+
     def determine_reply(self, audio: AudioFrame) -> bool:
         """Whether a turn is to be answered; for subclasses. It runs where frames arrive."""
         return True
 
     # Turns
 
-    def _listen(self, frame: AudioFrame) -> None:
+    def _listen(self, frame: AudioFrame, *, bridges: bool = False) -> None:
         with self._lock:
+            if not self._tuned:
+                self._tune()
+            if not bridges:
+                self._heard += frame.duration
             self._do(self.turns.push(frame, self._bot()))
             if self.turns.has_floor and not self._talking:
-                self._log("started_talking")
+                began = max(0.0, self._heard - self.turns.began)
+                self._log("started_talking", audio_seconds=round(began, 3))
             self._talking = self.turns.has_floor
+
+    def _tune(self) -> None:
+        """Take up how the client sets turn detection."""
+        self._tuned, tuning = True, self._tuning
+        own = {name: tuning[name] for name in _OF_OPTIONS if name in tuning}
+        detector = None
+        if "silence" in tuning:
+            detector = SilenceTurnDetector(tuning["silence"], adaptive=False)
+        self.turns.tune(replace(self.options, **own), detector)
+        if "threshold" in tuning and isinstance(self._vad, WindowedVAD):
+            self._vad.set_threshold(tuning["threshold"])
 
     async def _bridge_gaps(self) -> None:
         """Hear silence where a client sends nothing in the midst of a turn, or it would not end."""
@@ -302,7 +355,8 @@ class ReplyOnPause(StreamHandlerBase):
             frames = self._frames
             if gaps >= round(patience / _GAP):
                 frame = AudioFrame(self.input_sample_rate, silence)
-                await self.loop.run_in_executor(self._recognition, self._listen, frame)
+                listen = functools.partial(self._listen, frame, bridges=True)
+                await self.loop.run_in_executor(self._recognition, listen)
                 if not self.turns.in_turn:
                     self._in_turn.clear()
 
@@ -329,16 +383,18 @@ class ReplyOnPause(StreamHandlerBase):
             elif action.audio is not None and self.determine_reply(action.audio):
                 self._answer(action.audio)
 
-    def _respond(self) -> None:
+    def _respond(self) -> bool:
         audio = self.turns.finish()
         if audio is None and self._text:
             channels = channels_of(self.expected_layout)
             audio = AudioFrame(self.input_sample_rate, np.zeros((channels, 0), np.int16))
         if audio is not None:
             self._answer(audio)
+        return audio is not None
 
     def _answer(self, audio: AudioFrame) -> None:
-        self._log("pause_detected")
+        self._log("pause_detected", audio_seconds=round(self._heard, 3))
+        self._talking = False
         text, self._text, self._answered_text = self._text, "", self._text
         reply = functools.partial(self._call, audio, text)
         self._reply = self.say(reply, interruptible=self.can_interrupt)
@@ -378,9 +434,9 @@ class ReplyOnPause(StreamHandlerBase):
         with self._lock:
             self._do(self.turns.confirm(meant))
 
-    def _log(self, event: str) -> None:
-        """Tell the client how the turn goes, in the words of FastRTC."""
-        self.post_message({"type": "log", "data": event})
+    def _log(self, event: str, **more: Any) -> None:
+        """Tell the client how the turn goes, in the words of FastRTC; and where in its audio."""
+        self.post_message(json.dumps({"type": "log", "data": event, **more}))
 
     async def _greet(self) -> Any:
         """What `startup_fn` is going to say."""

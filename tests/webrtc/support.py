@@ -55,9 +55,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[str]:
-    """Serve an app with uvicorn on the loop of the test; yields its URL."""
-    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="on")
+async def serving(app: FastAPI, **options: Any) -> AsyncIterator[str]:
+    """Serve an app with uvicorn, with these options, on the loop of the test; yields its URL."""
+    config = uvicorn.Config(app, "127.0.0.1", 0, log_level="warning", lifespan="on", **options)
     server = _Server(config)
     task = asyncio.create_task(server.serve())
     try:

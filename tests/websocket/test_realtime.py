@@ -90,12 +90,14 @@ class Agent:
 
 
 @asynccontextmanager
-async def realtime(handler: StreamHandlerBase, **options: Any) -> AsyncIterator[tuple[Agent, str]]:
-    """A server with a handler, and a client in a session with it."""
+async def realtime(
+    handler: StreamHandlerBase, *, server: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[tuple[Agent, str]]:
+    """A server (with options of uvicorn) with a handler, and a client in a session with it."""
     stream = Stream(handler, **options)
     app = FastAPI()
     stream.mount(app, path="/v1")
-    async with serving(app) as url:
+    async with serving(app, **(server or {})) as url:
         async with meeting(url) as agent:
             yield agent, url
         await gone(stream)
@@ -302,15 +304,11 @@ async def test_text_and_items() -> None:
         await agent.connection.conversation.item.retrieve(item_id=added.item.id)
         retrieved = await agent.wait_for("conversation.item.retrieved")
         assert retrieved.item.content[0].text == "What is the time?"
-        await agent.connection.conversation.item.truncate(
-            item_id=added.item.id, content_index=0, audio_end_ms=100
-        )
-        await agent.wait_for("conversation.item.truncated")
         await agent.connection.conversation.item.delete(item_id=added.item.id)
         await agent.wait_for("conversation.item.deleted")
         await agent.connection.conversation.item.retrieve(item_id=added.item.id)
         error = await agent.wait_for("error")
-        assert "there is no item" in error.error.message
+        assert error.error.code == "item_retrieve_invalid_item_id"
 
 
 class Model(AsyncStreamHandler):
@@ -360,8 +358,8 @@ async def test_a_handler_that_speaks_the_api() -> None:
 @pytest.mark.parametrize(
     ("event", "code", "message"),
     [
-        ({"type": "nonsense"}, "invalid_value", "unknown event"),
-        ({"type": "session.update"}, "invalid_value", "session must be an object"),
+        ({"type": "nonsense"}, "invalid_value", "Invalid value: 'nonsense'"),
+        ({"type": "session.update"}, "missing_required_parameter", "'session'"),
         (
             {
                 "type": "session.update",
@@ -372,13 +370,13 @@ async def test_a_handler_that_speaks_the_api() -> None:
         ),
         (
             {"type": "session.update", "session": {"output_modalities": ["text"]}},
-            "invalid_value",
+            "unsupported_value",
             "output_modalities",
         ),
         ({"type": "input_audio_buffer.append", "audio": "§"}, "invalid_value", "base64"),
-        ({"type": "input_audio_buffer.append"}, "invalid_value", "base64"),
-        ({"type": "response.cancel"}, "response_cancel_not_active", "no response"),
-        ({"type": "conversation.item.delete", "item_id": 5}, "invalid_value", "no item '5'"),
+        ({"type": "input_audio_buffer.append"}, "missing_required_parameter", "'audio'"),
+        ({"type": "response.cancel"}, "response_cancel_not_active", "no active response"),
+        ({"type": "conversation.item.delete", "item_id": 5}, "invalid_type", "item_id"),
     ],
 )
 async def test_what_is_wrong_is_answered(event: Any, code: str, message: str) -> None:

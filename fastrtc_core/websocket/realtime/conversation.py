@@ -13,6 +13,9 @@ ITEMS = 100
 ITEM_BYTES = 1 << 21
 """Characters of their JSON, all together."""
 
+ROOT = "root"
+"""What an item follows that is to come first."""
+
 
 class _Response(NamedTuple):
     """What is being said.
@@ -22,12 +25,14 @@ class _Response(NamedTuple):
         item_id: Of the item that it is.
         said: Its sentences so far.
         is_speech: Whether it is a speech, whose end is told; the end of what `emit` made is found.
+        metadata: What the client attached to it.
     """
 
     id: str
     item_id: str
     said: list[str]
     is_speech: bool
+    metadata: Any
 
     def place(self) -> dict[str, Any]:
         """Where its only part stands."""
@@ -48,7 +53,8 @@ class Conversation:
         self._items: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, int] = {}
         """Characters of each of them."""
-        self._last_item: str | None = None
+        self._lengths: dict[str, float] = {}
+        """Length in s of the audio of those that the assistant says."""
         self._heard_item: str | None = None
         """The item for what the user is saying."""
 
@@ -61,11 +67,17 @@ class Conversation:
         return json.dumps({"event_id": self._id("event"), **fields})
 
     def error(
-        self, message: str, *, kind: str = "invalid_request_error", code: str, asked: Any = None
+        self,
+        message: str,
+        *,
+        kind: str = "invalid_request_error",
+        code: str,
+        param: str | None = None,
+        asked: Any = None,
     ) -> str:
-        """Write an error; `asked` is the `event_id` of what it answers."""
+        """Write an error; `param` is the field, and `asked` the `event_id`, that it is about."""
         asked = asked if isinstance(asked, str) else None
-        error = {"type": kind, "code": code, "message": message, "param": None, "event_id": asked}
+        error = {"type": kind, "code": code, "message": message, "param": param, "event_id": asked}
         return self.event("error", error=error)
 
     # The user
@@ -80,12 +92,12 @@ class Conversation:
         """The turn of the user is over."""
         item_id = self._heard_item = self._heard_item or self._id("item")
         name = "input_audio_buffer.speech_stopped"
-        return [self.event(name, audio_end_ms=milliseconds, item_id=item_id), *self.commit()]
+        return [self.event(name, audio_end_ms=milliseconds, item_id=item_id)]
 
     def commit(self) -> list[str]:
         """What was said so far becomes an item."""
         item_id, self._heard_item = self._heard_item or self._id("item"), None
-        previous = self._last_item
+        previous = self._last()
         content = {"type": "input_audio", "transcript": None}
         return [
             self.event("input_audio_buffer.committed", item_id=item_id, previous_item_id=previous),
@@ -114,10 +126,16 @@ class Conversation:
 
     # Items
 
-    def add_item(self, item: dict[str, Any]) -> list[str]:
-        """An item that is complete."""
-        previous = self._last_item
+    def is_last(self, previous: str | None) -> bool:
+        """Whether what follows an item comes last."""
+        return previous is None or previous == (self._last() or ROOT)
+
+    def add_item(self, item: dict[str, Any], after: str | None = None) -> list[str]:
+        """An item that is complete; `after` is the id before it, `ROOT`, or the last."""
+        before = self._last() if after is None else after
+        previous = None if before == ROOT else before
         item = self._remember(item, "completed")
+        self._move(item["id"], previous)
         return [
             self.event("conversation.item.added", item=item, previous_item_id=previous),
             self.event("conversation.item.done", item=item, previous_item_id=previous),
@@ -131,6 +149,21 @@ class Conversation:
         """Forget an item."""
         self._items.pop(id, None)
         self._sizes.pop(id, None)
+        self._lengths.pop(id, None)
+
+    def length(self, id: str) -> float | None:
+        """Length in s of the audio of an item that the assistant says; `None` of any other."""
+        return self._lengths.get(id)
+
+    def truncate_item(self, id: str, milliseconds: int) -> str:
+        """Nothing after so many ms of an item was heard; its words go, as in the API."""
+        self._lengths[id] = milliseconds / 1000
+        item = self._items[id]
+        if item["status"] != "in_progress":
+            self._items[id] = {**item, "content": [{"type": "output_audio", "transcript": ""}]}
+        return self.event(
+            "conversation.item.truncated", item_id=id, content_index=0, audio_end_ms=milliseconds
+        )
 
     # The reply
 
@@ -140,16 +173,22 @@ class Conversation:
         return self._response is not None
 
     @property
+    def response_id(self) -> str | None:
+        """Of that response."""
+        return self._response.id if self._response is not None else None
+
+    @property
     def responding_with_speech(self) -> bool:
         """Whether the end of that response is told."""
         return self._response is not None and self._response.is_speech
 
-    def begin_response(self, *, is_speech: bool) -> list[str]:
+    def begin_response(self, *, is_speech: bool, metadata: Any = None) -> list[str]:
         """Something is being said."""
         events = self.end_response()
-        response = _Response(self._id("resp"), self._id("item"), [], is_speech)
+        response = _Response(self._id("resp"), self._id("item"), [], is_speech, metadata)
         self._response = response
-        previous = self._last_item
+        previous = self._last()
+        self._lengths[response.item_id] = 0.0
         item = self._remember(
             {"id": response.item_id, "type": "message", "role": "assistant", "content": []},
             "in_progress",
@@ -168,10 +207,12 @@ class Conversation:
             ),
         ]
 
-    def audio(self, data: bytes) -> list[str]:
+    def audio(self, data: bytes, seconds: float) -> list[str]:
         """So much of it."""
         events = [] if self._response else self.begin_response(is_speech=False)
         assert self._response is not None
+        if self._response.item_id in self._lengths:
+            self._lengths[self._response.item_id] += seconds
         delta = base64.b64encode(data).decode()
         place = self._response.place()
         events.append(self.event("response.output_audio.delta", delta=delta, **place))
@@ -225,10 +266,20 @@ class Conversation:
         item = {**item, "id": id, "object": "realtime.item", "status": status}
         self._items[id] = item
         self._sizes[id] = len(json.dumps(item))
-        self._last_item = id
         while len(self._items) > ITEMS or sum(self._sizes.values()) > ITEM_BYTES:
             self.delete_item(next(iter(self._items)))
         return item
+
+    def _last(self) -> str | None:
+        return next(reversed(self._items), None)
+
+    def _move(self, id: str, previous: str | None) -> None:
+        """Put an item, which is the last, behind another, or before all."""
+        if id not in self._items or (previous is not None and previous not in self._items):
+            return  # what is too large, or too long ago, is forgotten
+        others = list(self._items)[:-1]
+        for other in others[0 if previous is None else others.index(previous) + 1 :]:
+            self._items[other] = self._items.pop(other)
 
     def _last_heard(self) -> str | None:
         heard = (id for id, item in reversed(self._items.items()) if item.get("role") == "user")
@@ -249,4 +300,5 @@ def _described(
         "output": output,
         "output_modalities": ["audio"],
         "usage": None,
+        "metadata": response.metadata,
     }

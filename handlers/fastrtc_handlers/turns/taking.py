@@ -122,6 +122,19 @@ class TurnTaking:
         """Whether a turn has begun that is no mere sound beside what the bot says."""
         return self._start is not None and self._has_floor
 
+    @property
+    def began(self) -> float:
+        """How long ago in s the turn began, with what is kept of the time before."""
+        if self._start is None:
+            return 0.0
+        start = self._start - round(self._options.pre_roll * self._rate)
+        return (self._tape.end - max(self._tape.start, start)) / self._rate
+
+    def tune(self, options: TurnOptions, detector: TurnDetector | None = None) -> None:
+        """Go on with other options, and with another detector if there is one."""
+        self._options = options
+        self._detector = detector or self._detector
+
     def push(self, frame: AudioFrame, bot: Bot) -> list[Action]:
         """Listen to a frame; returns what is to be done, in order."""
         self._tape.push(frame.data)

@@ -5,6 +5,7 @@ detectors that were written for FastRTC. All are a `VAD`, and so is any object o
 its methods.
 """
 
+from .detector import WindowedVAD
 from .energy import EnergyVAD
 from .legacy import LegacyVAD
 from .segmenter import VADOptions
@@ -19,4 +20,5 @@ __all__ = [
     "VADError",
     "VADEvent",
     "VADOptions",
+    "WindowedVAD",
 ]

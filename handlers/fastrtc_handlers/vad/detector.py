@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -58,6 +59,15 @@ class WindowedVAD(ABC):
             if event := self._segmenter.push(self._probability):
                 events.append(self._at_pushed_rate(event))
         return events
+
+    def set_threshold(self, threshold: float) -> None:
+        """Take another probability for speech from now on; the lower one follows.
+
+        Raises:
+            ConfigurationError: If it is out of range.
+        """
+        self.options = replace(self.options, threshold=threshold, lower_threshold=None)
+        self._segmenter.options = self.options
 
     def reset(self) -> None:
         """Forget the stream so far: the next frame is the first of another."""
