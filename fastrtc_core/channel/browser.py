@@ -31,7 +31,7 @@ from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .allowance import Allowance
-from .assembler import WHOLE, MessageAssembler, split_message
+from .assembler import WHOLE, MessageAssembler, is_unicode, split_message
 from .chat import ChatMessage
 from .encoding import MixEncoder
 from .mixing import SAMPLE_RATE, Mix
@@ -205,8 +205,8 @@ class BrowserMember(Member):
         room, event, text = self._room, data.get("event"), data.get("data")
         if room is None:
             raise MessageError("wait until you have joined")
-        if not isinstance(text, str):
-            raise MessageError("the data of a message must be a text")
+        if not is_unicode(text):
+            raise MessageError("the data of a message must be Unicode text")
         if event == "chat_message":
             room.write(self, room.chat.compose(text, msg_id=data.get("id")))
         elif event == "data_stream":

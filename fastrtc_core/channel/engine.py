@@ -38,6 +38,7 @@ from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
+from .assembler import is_unicode
 from .browser import BrowserMember
 from .bus import Bus
 from .callbacks import Callbacks
@@ -234,11 +235,13 @@ class RtcEngine:
         if not isinstance(envelope, Envelope):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
         asked = {**envelope.params, **params}
+        name = str(asked.get("name", ""))[:MAX_NAME]
+        if not is_unicode(name):
+            raise MalformedOfferError("the name of a user must be Unicode text")
         grant = self._admit(asked)
         self._check(grant)  # a full channel reads no SDP
         offer = parse_offer(envelope)
         flows = negotiate(offer, "audio-video", "send-receive")
-        name = str(asked.get("name", ""))[:MAX_NAME]
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.own(self._serve(offer, flows, grant, name, address, answer))
         return await answer

@@ -9,6 +9,7 @@ from ..errors import ConfigurationError, InvalidFrameError
 from ..frames import samples_per_frame
 from ..handler import MIN_SAMPLE_RATE
 from . import tokens
+from .assembler import is_unicode
 
 MAX_SAMPLE_RATE = 192_000
 """Highest rate in Hz of the audio that a channel is given and gives."""
@@ -58,8 +59,8 @@ class RtcOptions:
         if self.channels not in (1, 2):
             raise ConfigurationError("channels must be 1 (mono) or 2 (stereo)")
         name: Any = self.name
-        if not isinstance(name, str) or len(name) > MAX_NAME:
-            raise ConfigurationError(f"name must be a text of {MAX_NAME} characters at most")
+        if not is_unicode(name) or len(name) > MAX_NAME:
+            raise ConfigurationError(f"name must be Unicode text of {MAX_NAME} characters at most")
 
     def build_token(self, appid: str, appcert: str, *, ttl: float = DEFAULT_TTL) -> str:
         """Issue a token with all permissions for this channel and uid; see `tokens.build_token`.

@@ -22,6 +22,7 @@ from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_uni
 from .chat import ChatLog
 from .encoding import MixEncoder
 from .mixing import RoomMixer
+from .rpc import MAX_TEXT as MAX_CALL
 from .rpc import RpcErrorCode
 from .streams.answering import Answering
 from .streams.packets import MAX_PACKET
@@ -242,6 +243,8 @@ class Room:
             raise RpcError(RpcErrorCode.SEND_FAILED, "the token does not allow to send messages")
         if to not in self.members:
             raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
+        if len(text) > MAX_CALL:
+            raise RpcError(RpcErrorCode.SEND_FAILED, f"a call has up to {MAX_CALL} characters")
         self.tell(self.members[to], "rpc", sender.uid, text)
 
     def carry_stream(self, sender: Member, text: str, to: int) -> None:

@@ -239,7 +239,13 @@ export class Channel extends EventTarget {
     const uids = to === null ? [...this.users.keys()] : [...new Set([to].flat())];
     const unknown = uids.find((uid) => !this.users.has(uid));
     if (unknown !== undefined) throw new StreamError(`there is no other user ${unknown}`);
-    return this.#streams.begin(info, uids, options);
+    const texts = [info.topic, info.name, info.mimeType, ...Object.values(info.attributes)];
+    if (!texts.every((one) => typeof one === "string")) throw new TypeError("Topic, name and attributes are texts.");
+    const said = JSON.parse(JSON.stringify(info), (_, one) => (typeof one === "string" ? wellFormed(one) : one));
+    if (sizeInside(JSON.stringify(said)) > PACKET_BYTES - 256) {
+      throw new StreamError("topic, name and attributes of a stream have up to 14 KiB");
+    }
+    return this.#streams.begin(said, uids, options);
   }
 
   // --- what the server says --------------------------------------------------------------------
