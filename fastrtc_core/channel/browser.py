@@ -213,6 +213,8 @@ class BrowserMember(Member):
             self._carry(room, data.get("to"), text)
         elif event == "rpc":
             self._call(room, data.get("to"), text)
+        elif event in ("mute", "unmute"):
+            room.mute(self, text, event == "mute")
         elif event == "choose_video":
             self._choose_video(room, text)
         elif event in ("stream_message", "stream_message_part"):
@@ -307,6 +309,8 @@ _DETAILS = {
     "user_left": ("uid", "reason"),
     "track_published": ("uid", "source"),
     "track_unpublished": ("uid", "source"),
+    "track_muted": ("uid", "source"),
+    "track_unmuted": ("uid", "source"),
     "active_speaker": ("uid",),
     "video_source": ("uid",),
 }

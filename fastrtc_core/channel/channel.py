@@ -33,7 +33,7 @@ from .attachment import Attachment
 from .chat import Chat
 from .emitter import Emitter
 from .options import DEFAULT_TTL, RtcOptions
-from .room import Member, Room
+from .room import Member, MutedSource, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
 from .streams.channel import StreamMethods
 from .streams.service import Streams
@@ -53,6 +53,10 @@ EVENTS = frozenset(
         "active_speaker",
         "track_published",
         "track_unpublished",
+        "track_muted",
+        "track_unmuted",
+        "user_mute_audio",
+        "user_mute_video",
         "transcript",
     }
 )
@@ -69,11 +73,13 @@ class RemoteUser(NamedTuple):
         uid: Who it is.
         name: What it is called.
         tracks: What it publishes.
+        muted: What of it nobody hears or sees now.
     """
 
     uid: int
     name: str
     tracks: list[str]
+    muted: list[str]
 
 
 class Channel(StreamMethods, Member):
@@ -88,6 +94,8 @@ class Channel(StreamMethods, Member):
     | `user_joined`, `user_left` | uid; what is known of the user, or why it left |
     | `audio_subscribe_state_changed` | uid; whether it is subscribed now |
     | `track_published`, `track_unpublished` | uid; the source of the track |
+    | `track_muted`, `track_unmuted` | uid, also the own one; the source: `microphone` or `camera` |
+    | `user_mute_audio`, `user_mute_video` | uid of somebody else; whether it is muted now |
     | `stream_message` | uid; text; its id |
     | `chat_message` | the `ChatMessage` |
     | `active_speaker` | uid, or `None` while nobody speaks |
@@ -161,7 +169,7 @@ class Channel(StreamMethods, Member):
         """Everybody else, by uid."""
         members = {} if self._room is None else self._room.members
         return {
-            uid: RemoteUser(uid, member.name, sorted(member.participant.tracks))
+            uid: RemoteUser(uid, member.name, sorted(member.participant.tracks), member.muted)
             for uid, member in members.items()
             if member is not self
         }
@@ -191,6 +199,9 @@ class Channel(StreamMethods, Member):
         if self.options.auto_subscribe_audio and self.may("subscribe"):
             for uid in self.remote_users:
                 self._subscribe(uid)
+        for user in self.remote_users.values():
+            for source in user.muted:
+                self.tell("track_muted", user.uid, source)
 
     async def disconnect(self) -> None:
         """Leave the channel and end all streams; idempotent."""
@@ -289,6 +300,22 @@ class Channel(StreamMethods, Member):
         """Discard what was pushed and has not been heard."""
         self._converter.flush()
         self.source.clear_queue()
+
+    def mute(self, source: MutedSource = "microphone") -> None:
+        """Have nobody hear, or see, what is pushed from now on; the others are told. Idempotent.
+
+        Raises:
+            ConfigurationError: If there is no such source, or it is not connected.
+        """
+        self._connected().mute(self, source, True)
+
+    def unmute(self, source: MutedSource = "microphone") -> None:
+        """Have it heard, or seen, again; idempotent. What the server has muted stays muted.
+
+        Raises:
+            ConfigurationError: If there is no such source, or it is not connected.
+        """
+        self._connected().mute(self, source, False)
 
     def push_video_frame(self, frame: av.VideoFrame) -> None:
         """Show a picture.
@@ -445,6 +472,9 @@ class Channel(StreamMethods, Member):
             self._rpc.forget(details[0])
             self._data_streams.forget(details[0])
         self._emitter.emit(event, *details)
+        if event in ("track_muted", "track_unmuted") and details[0] != self.uid:
+            agoras = "user_mute_audio" if details[1] == "microphone" else "user_mute_video"
+            self._emitter.emit(agoras, details[0], event == "track_muted")
         hears = self._room is not None and self.may("subscribe")
         if event == "user_joined" and self.options.auto_subscribe_audio and hears:
             self._subscribe(details[0])
@@ -490,12 +520,16 @@ class Channel(StreamMethods, Member):
             self._emitter.emit("audio_subscribe_state_changed", uid, True)
         return self._streams[uid]
 
-    def _check(self, permission: Any) -> Room:
+    def _connected(self) -> Room:
         if self._room is None:
             raise ConfigurationError("the channel is not connected")
+        return self._room
+
+    def _check(self, permission: Any) -> Room:
+        room = self._connected()
         if not self.may(permission):
             raise ConfigurationError(f"the token does not allow to {permission.replace('_', ' ')}")
-        return self._room
+        return room
 
     def _other(self, uid: int) -> Member:
         if self._room is None or uid not in self._room.members or uid == self.uid:

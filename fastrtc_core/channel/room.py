@@ -8,7 +8,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from ..errors import (
     ConfigurationError,
@@ -32,6 +32,9 @@ from .video import RoomVideo
 
 logger = logging.getLogger(__name__)
 
+MutedSource = Literal["microphone", "camera"]
+"""What can be muted."""
+
 MAX_USERS = 64
 """Members of a room, unless the engine says otherwise."""
 
@@ -49,6 +52,8 @@ class Member(ABC):
         participant: The tracks that it publishes.
         since: When it joined, as Unix time in s: of two of one uid, the first one stays.
         answering: The streams that it was sent.
+        own_mutes: The sources that it has muted itself.
+        held: Those that the server has muted.
     """
 
     is_here: ClassVar[bool] = True
@@ -66,6 +71,13 @@ class Member(ABC):
         self.participant = Participant(str(uid), self.name)
         self.since = time.time()
         self.answering = Answering()
+        self.own_mutes: set[str] = set()
+        self.held: set[str] = set()
+
+    @property
+    def muted(self) -> list[str]:
+        """What nobody hears or sees of it: it has muted that itself, or the server has."""
+        return sorted(self.own_mutes | self.held)
 
     def may(self, permission: Permission) -> bool:
         """Whether it may do that."""
@@ -73,7 +85,8 @@ class Member(ABC):
 
     def describe(self) -> dict[str, Any]:
         """What others learn of it."""
-        return {"uid": self.uid, "name": self.name, "tracks": sorted(self.participant.tracks)}
+        tracks = sorted(self.participant.tracks)
+        return {"uid": self.uid, "name": self.name, "tracks": tracks, "muted": self.muted}
 
     @abstractmethod
     def tell(self, event: str, *details: Any) -> None:
@@ -196,14 +209,42 @@ class Room:
 
     def note_track(self, member: Member, source: str, *, published: bool) -> None:
         """Tell the others that somebody publishes a track, or does no longer."""
-        if source == "camera" and published:
-            self.video.add_camera(member.uid, member.participant)
-        elif source == "camera":
-            self.video.remove_camera(member.uid)
+        if source == "camera":
+            self._show_camera(member)
         event = "track_published" if published else "track_unpublished"
         self._tell_others(member.uid, event, member.uid, source)
         if self.link is not None and member.is_here:
             self.link.changed()
+
+    def mute(self, member: Member, source: Any, muted: bool, *, by_server: bool = False) -> None:
+        """Have nobody hear or see something of a member, or everybody again; all are told.
+
+        What the server has muted stays so until the server unmutes it, and what the member has
+        muted until the member does.
+
+        Raises:
+            ConfigurationError: If there is no such source.
+        """
+        if source not in get_args(MutedSource):
+            raise ConfigurationError(f"mute 'microphone' or 'camera', not {str(source)[:40]!r}")
+        publication = member.participant.publication(source)
+        mutes = member.held if by_server else member.own_mutes
+        (mutes.add if muted else mutes.discard)(source)
+        now = source in member.muted
+        if now == publication.muted:
+            return
+        publication.muted = now
+        if source == "camera":
+            self._show_camera(member)
+        self._tell_all("track_muted" if now else "track_unmuted", member.uid, source)
+        if self.link is not None and member.is_here:
+            self.link.changed()
+
+    def _show_camera(self, member: Member) -> None:
+        if "camera" in member.participant.tracks and "camera" not in member.muted:
+            self.video.add_camera(member.uid, member.participant)
+        else:
+            self.video.remove_camera(member.uid)
 
     def note_reach(self) -> None:
         """Tell that other servers can be reached again, or no longer."""

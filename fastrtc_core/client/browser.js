@@ -198,6 +198,7 @@ export class Connection extends EventTarget {
   mute(kind, muted = true) {
     this.#muted[kind] = muted;
     this.#applyMute();
+    this.#emit("mute", { kind, muted });
   }
 
   /**

@@ -19,13 +19,14 @@ import logging
 import math
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from ...errors import FastRTCError, MessageError
 from ...media.rtp import RtpPacket
 from ...media.video_frames import EncodedVideoFrame
+from ...tracks.participant import Publication
 from ..bus import Bus
-from ..room import Member, Room
+from ..room import Member, MutedSource, Room
 from .encoding import encode_voice
 from .member import RemoteMember
 from .notes import State, Told, User, is_uid, read_state, read_told
@@ -101,7 +102,8 @@ class RoomLink:
 
     def joined(self, member: Member) -> None:
         """Somebody has joined here."""
-        send = partial(self._send_voice, member.uid)
+        publication = member.participant.publication("microphone")
+        send = partial(self._send_voice, member.uid, publication)
         if not member.may("publish_audio"):
             pass
         elif member.remote_audio is not None:
@@ -203,8 +205,8 @@ class RoomLink:
             watches=sorted(self._room.video.watched - {member.uid for member in here}),
         )
 
-    def _send_voice(self, uid: int, packet: RtpPacket) -> None:
-        if self._listened and not self._closed:
+    def _send_voice(self, uid: int, publication: Publication, packet: RtpPacket) -> None:
+        if self._listened and not publication.muted and not self._closed:
             self._bus.publish(self._topic, pack_voice(self._server, Voice(uid, packet)))
 
     def _send_picture(self, uid: int, number: int, frame: EncodedVideoFrame) -> None:
@@ -295,6 +297,8 @@ class RoomLink:
             if isinstance(member, RemoteMember) and member.server == server:
                 for source, published in member.follow(user.tracks):
                     self._room.note_track(member, source, published=published)
+                for source in get_args(MutedSource):
+                    self._room.mute(member, source, source in user.muted)
                 if user.codec is not None:
                     self._room.video.router.announce(user.uid, user.codec)
 

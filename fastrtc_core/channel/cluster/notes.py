@@ -37,6 +37,7 @@ class User(NamedTuple):
         tracks: The sources of what it publishes.
         since: When it joined, as Unix time in s.
         codec: Of its camera; `None` if there is none.
+        muted: The sources of what is muted.
     """
 
     uid: int
@@ -44,6 +45,7 @@ class User(NamedTuple):
     tracks: tuple[str, ...]
     since: float
     codec: Any
+    muted: tuple[str, ...] = ()
 
 
 class State(NamedTuple):
@@ -147,10 +149,13 @@ def _read_user(user: Any) -> User:
         raise MessageError(f"a uid must be 1 to {MAX_UID}")
     if not is_unicode(name) or len(name) > MAX_NAME:
         raise MessageError(f"the name of a user must have {MAX_NAME} characters at most")
-    if not isinstance(tracks, list) or len(tracks) > MAX_TRACKS:
-        raise MessageError(f"tracks must be a list of at most {MAX_TRACKS}")
-    if not all(isinstance(track, str) for track in tracks):
-        raise MessageError("each of the tracks must be named by its source")
+    muted = user.get("muted", [])
+    for sources in (tracks, muted):
+        if not isinstance(sources, list) or len(sources) > MAX_TRACKS:
+            raise MessageError(f"tracks must be a list of at most {MAX_TRACKS}")
+        if not all(isinstance(source, str) for source in sources):
+            raise MessageError("each of the tracks must be named by its source")
     if not is_number(since, 0, MAX_TIME):
         raise MessageError("since must be a Unix time in s")
-    return User(uid, name, tuple(tracks), float(since), codec if codec in CODECS else None)
+    known = codec if codec in CODECS else None
+    return User(uid, name, tuple(tracks), float(since), known, tuple(muted))
