@@ -58,6 +58,8 @@ EVENTS = frozenset(
         "user_mute_audio",
         "user_mute_video",
         "transcript",
+        "token_privilege_will_expire",
+        "token_privilege_did_expire",
     }
 )
 """What a channel tells of."""
@@ -90,7 +92,7 @@ class Channel(StreamMethods, Member):
 
     | event | |
     |---|---|
-    | `connection_state_changed` | the new state, see `state` |
+    | `connection_state_changed` | the new state, see `state`; why it has left, if it has |
     | `user_joined`, `user_left` | uid; what is known of the user, or why it left |
     | `audio_subscribe_state_changed` | uid; whether it is subscribed now |
     | `track_published`, `track_unpublished` | uid; the source of the track |
@@ -99,6 +101,8 @@ class Channel(StreamMethods, Member):
     | `stream_message` | uid; text; its id |
     | `chat_message` | the `ChatMessage` |
     | `active_speaker` | uid, or `None` while nobody speaks |
+    | `token_privilege_will_expire` | in how many s the token ends: see `renew_token` |
+    | `token_privilege_did_expire` | nothing; it leaves the channel now |
     | `transcript` | uid of who spoke, or `None`; the `Transcript`; uid of who wrote it down |
 
     Args:
@@ -113,8 +117,9 @@ class Channel(StreamMethods, Member):
     """
 
     def __init__(self, rtc: RtcEngine, options: RtcOptions, grant: Grant | None = None) -> None:
-        engine, grant = rtc, grant or rtc.grant(options)
-        super().__init__(grant.uid, options.name, grant.permissions)
+        engine, given = rtc, grant
+        grant = grant or rtc.grant(options)
+        super().__init__(grant.uid, grant.name or options.name, grant.permissions, given)
         self.rtc = rtc
         self.options = options
         self.channelId = options.channel_name  # the name that Agora's users know
@@ -155,6 +160,7 @@ class Channel(StreamMethods, Member):
             uid=self.uid,
             ttl=DEFAULT_TTL,
             permissions=self.permissions,
+            name=self.name if self.name != str(self.uid) else "",
         )
 
     @property
@@ -205,15 +211,29 @@ class Channel(StreamMethods, Member):
 
     async def disconnect(self) -> None:
         """Leave the channel and end all streams; idempotent."""
+        await self._leave("left")
+
+    async def renew_token(self, token: str) -> None:
+        """Stay until another token ends, for the same channel, uid, name and permissions.
+
+        Raises:
+            TokenError: If it does not allow that; the one before counts on.
+            DuplicateSessionError: If it was used already.
+            UnavailableError: If whether it was used is not known, as the bus is away.
+            ConfigurationError: If the channel is not connected.
+        """
+        await self._engine.renew(self, self._connected(), token)
+
+    async def _leave(self, reason: str) -> None:
         room, self._room = self._room, None
         if room is None:
             return
         # All that others see of it happens at once, whatever becomes of what is waited for.
-        room.leave(self.uid, "left")
+        room.leave(self.uid, reason)
         self._engine.note(self, connected=False)
         self._rpc.close()
         self._data_streams.close()
-        self._emitter.emit("connection_state_changed", self.state)
+        self._emitter.emit("connection_state_changed", self.state, reason)
         self._emitter.end_waits(ChannelClosedError("the channel was left"))
         try:
             if self._attachment is not None:
@@ -492,9 +512,9 @@ class Channel(StreamMethods, Member):
         self._attachment = None
         self.publish_source()
 
-    def expel(self) -> None:
-        """Somebody of its uid was there before, on another server."""
-        self._engine.own(self.disconnect())
+    def expel(self, reason: str = "left") -> None:
+        """It has to leave."""
+        self._engine.own(self._leave(reason))
 
     def _send_rpc(self, uid: int, text: str) -> None:
         if self._room is None:

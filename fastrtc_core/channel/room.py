@@ -21,12 +21,13 @@ from ..tracks import Participant, RemoteAudioTrack
 from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
 from .chat import ChatLog
 from .encoding import MixEncoder
+from .expiry import Expiry
 from .mixing import RoomMixer
 from .rpc import MAX_TEXT as MAX_CALL
 from .rpc import RpcErrorCode
 from .streams.answering import Answering
 from .streams.packets import MAX_PACKET
-from .tokens import ALL_PERMISSIONS, Permission
+from .tokens import ALL_PERMISSIONS, Grant, Permission
 from .transcripts import Transcript
 from .video import RoomVideo
 
@@ -46,9 +47,10 @@ class Member(ABC):
         uid: Who it is.
         name: What it is called.
         permissions: What it may do.
+        grant: What its token says, if it has one.
 
     Attributes:
-        uid, name, permissions: As above.
+        uid, name, permissions, grant: As above.
         participant: The tracks that it publishes.
         since: When it joined, as Unix time in s: of two of one uid, the first one stays.
         answering: The streams that it was sent.
@@ -63,8 +65,13 @@ class Member(ABC):
     """What it says, where that comes over a network."""
 
     def __init__(
-        self, uid: int, name: str = "", permissions: frozenset[Permission] = ALL_PERMISSIONS
+        self,
+        uid: int,
+        name: str = "",
+        permissions: frozenset[Permission] = ALL_PERMISSIONS,
+        grant: Grant | None = None,
     ) -> None:
+        self.grant = grant
         self.uid = uid
         self.name = name or str(uid)
         self.permissions = permissions
@@ -93,8 +100,8 @@ class Member(ABC):
         """Tell it of something that has happened; it must not raise."""
 
     @abstractmethod
-    def expel(self) -> None:
-        """Have it leave: somebody of its uid was there before, on another server."""
+    def expel(self, reason: str = "left") -> None:
+        """Have it leave, soon; the others are told the reason."""
 
 
 class Link(Protocol):
@@ -106,6 +113,9 @@ class Link(Protocol):
 
     def joined(self, member: Member) -> None:
         """Somebody has joined here."""
+
+    def left(self, uid: int, reason: str) -> None:
+        """Somebody has left here."""
 
     def changed(self) -> None:
         """Who is here, or what they publish, has changed."""
@@ -146,6 +156,7 @@ class Room:
         self.encoder = MixEncoder()
         self.chat = ChatLog()
         self.link: Link | None = None
+        self._expiries: dict[int, Expiry] = {}
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._emptied = emptied
@@ -188,12 +199,30 @@ class Room:
         if self.link is not None and member.is_here:
             self.link.joined(member)
         self._tell_others(member.uid, "user_joined", member.uid, member.describe())
+        if member.grant is not None and member.is_here:
+            self.renew(member, member.grant)
+
+    def renew(self, member: Member, grant: Grant) -> None:
+        """A member may stay until this token ends; it is warned before, and must leave then."""
+        member.grant = grant
+        if member.uid not in self._expiries:
+            self._expiries[member.uid] = Expiry(
+                lambda left: self.tell(member, "token_privilege_will_expire", round(left)),
+                lambda: self._expire(member),
+            )
+        self._expiries[member.uid].watch(grant.expires)
+
+    def _expire(self, member: Member) -> None:
+        self.tell(member, "token_privilege_did_expire")
+        member.expel("expired")
 
     def leave(self, uid: int, reason: str) -> None:
         """Let somebody go; idempotent."""
         member = self.members.pop(uid, None)
         if member is None:
             return
+        if (expiry := self._expiries.pop(uid, None)) is not None:
+            expiry.close()
         self.mixer.remove(uid)
         self.video.remove(uid)
         self.chat.forget(uid)
@@ -201,11 +230,11 @@ class Room:
         self._tell_all("user_left", uid, reason)
         if not member.is_here:
             return
+        if self.link is not None:
+            self.link.left(uid, reason)
         if not self.here:
             self.mixer.close()
             self._emptied(self)
-        elif self.link is not None:
-            self.link.changed()
 
     def note_track(self, member: Member, source: str, *, published: bool) -> None:
         """Tell the others that somebody publishes a track, or does no longer."""

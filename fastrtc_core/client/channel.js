@@ -21,6 +21,8 @@
  * - `track_muted`, `track_unmuted` `{uid, source}`: nobody hears the "microphone", or sees the "camera", of `uid`,
  *   which may be this page itself: the server mutes, too; also told of those who are muted already when it joins;
  * - `user_mute_audio`, `user_mute_video` `{uid, muted}`: the same of the others, in Agora's words;
+ * - `token_privilege_will_expire` `{seconds}`: call `renewToken` with a new token, or the page must leave then;
+ *   `token_renewed`: it counts; `token_privilege_did_expire`: the page leaves;
  * - `stream_message` `{uid, data, msg_id}`: a text that somebody sent;
  * - `chat_message`: a `ChatMessage`; one with an id that its writer has used before replaces it;
  * - `active_speaker` `{uid}`: who speaks, or `null`;
@@ -128,6 +130,15 @@ export class Channel extends EventTarget {
    */
   mute(kind = "audio", muted = true) {
     this.connection.mute(kind, muted);
+  }
+
+  /**
+   * Stay until another token ends, for the same channel, uid, name and permissions: `token_renewed` follows, or `error`.
+   *
+   * @param {string} token  @returns {boolean} false if not connected
+   */
+  renewToken(token) {
+    return this.connection.send({ event: "renew_token", data: token });
   }
 
   // --- video -----------------------------------------------------------------------------------

@@ -25,8 +25,15 @@ EVENTS = ("track_muted", "track_unmuted", "user_mute_audio", "user_mute_video")
 def listening(channel: Channel) -> list[tuple[Any, ...]]:
     """What a member is told of muting, from now on."""
     told: list[tuple[Any, ...]] = []
+
+    def noting(event: str) -> Any:
+        async def note(*details: Any) -> None:  # sync ones have a thread each, in no order
+            told.append((event, *details))
+
+        return note
+
     for event in EVENTS:
-        channel.on(event, lambda *details, event=event: told.append((event, *details)))
+        channel.on(event, noting(event))
     return told
 
 
