@@ -11,6 +11,7 @@ import pytest
 
 from fastrtc_core import AudioStream, ConfigurationError
 from fastrtc_core.channel import Channel, RtcEngine, RtcOptions
+from fastrtc_core.channel.cluster.member import RemoteMember
 from fastrtc_core.testing import tone
 
 from ..webrtc.support import eventually
@@ -116,6 +117,9 @@ async def test_a_browser_mutes() -> None:
         assert page.audio_source is not None
         await page.audio_source.capture_frame(tone(500, 0.3, 48000))
         assert await heard(far.get_audio_frames(1), 0.6) == []
+        member = two[1]._rooms["room"].members[1]
+        assert isinstance(member, RemoteMember)
+        assert member._incoming is None  # no packet has come
         far.mute()
         await eventually(lambda: len(events(page, "track_muted")) == 2, "its own and the other")
         assert events(page, "track_muted")[1] == {
