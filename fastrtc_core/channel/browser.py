@@ -31,7 +31,7 @@ from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .allowance import Allowance
-from .assembler import WHOLE, MessageAssembler, split_message
+from .assembler import WHOLE, MessageAssembler, is_unicode, split_message
 from .chat import ChatMessage
 from .encoding import MixEncoder
 from .mixing import SAMPLE_RATE, Mix
@@ -70,12 +70,18 @@ class BrowserMember(Member):
         name: What it is called.
         find_room: Finds the room of a channel, or makes it.
         flows: Which media its offer has room for.
+        renew: Takes a new token, and tells the member what became of it.
     """
 
     def __init__(
-        self, grant: Grant, name: str, find_room: Callable[[str], Room], flows: Flows
+        self,
+        grant: Grant,
+        name: str,
+        find_room: Callable[[str], Room],
+        flows: Flows,
+        renew: Callable[[BrowserMember, Room, str], None],
     ) -> None:
-        super().__init__(grant.uid, name, grant.permissions)
+        super().__init__(grant.uid, grant.name or name, grant.permissions, grant)
         speaks = self.may("publish_audio") and "audio" in flows.receives
         shows = self.may("publish_video") and "video" in flows.receives
         sends = flows.sends if self.may("subscribe") else frozenset()
@@ -85,6 +91,8 @@ class BrowserMember(Member):
         self.local_video = EncodedVideo() if "video" in sends else None
         self._channel_name = grant.channel
         self._find_room = find_room
+        self._renew = renew
+        self._expelled = ""
         self._room: Room | None = None
         self._loop = asyncio.get_running_loop()
         self._encoder = MixEncoder()
@@ -135,7 +143,7 @@ class BrowserMember(Member):
             raise
         finally:
             self._room = None
-            room.leave(self.uid, self._reason)
+            room.leave(self.uid, self._expelled or self._reason)
             for track in (self.remote_audio, self.remote_video, self.local_audio, self.local_video):
                 if track is not None:
                     track.end()
@@ -197,22 +205,36 @@ class BrowserMember(Member):
             self._reason = reason
         self._stopped.set()
 
-    def expel(self) -> None:
-        """Somebody of its uid was there before, on another server."""
+    def expel(self, reason: str = "closed") -> None:
+        """It has to leave."""
+        if not self._stopped.is_set():
+            self._expelled = reason
+            self._post(build_message("closing", reason))
         self.stop(CloseReason.CLOSED)
+
+    def note_renewal(self, error: FastRTCError | None) -> None:
+        """Its new token counts, or was refused."""
+        if error is None:
+            self._tell("token_renewed")
+        else:
+            self._post(build_message("error", str(error)))
 
     def _do(self, data: dict[str, Any]) -> None:
         room, event, text = self._room, data.get("event"), data.get("data")
         if room is None:
             raise MessageError("wait until you have joined")
-        if not isinstance(text, str):
-            raise MessageError("the data of a message must be a text")
+        if not is_unicode(text):
+            raise MessageError("the data of a message must be Unicode text")
         if event == "chat_message":
             room.write(self, room.chat.compose(text, msg_id=data.get("id")))
         elif event == "data_stream":
             self._carry(room, data.get("to"), text)
         elif event == "rpc":
             self._call(room, data.get("to"), text)
+        elif event == "renew_token":
+            self._renew(self, room, text)
+        elif event in ("mute", "unmute"):
+            room.mute(self, text, event == "mute")
         elif event == "choose_video":
             self._choose_video(room, text)
         elif event in ("stream_message", "stream_message_part"):
@@ -307,6 +329,10 @@ _DETAILS = {
     "user_left": ("uid", "reason"),
     "track_published": ("uid", "source"),
     "track_unpublished": ("uid", "source"),
+    "track_muted": ("uid", "source"),
+    "track_unmuted": ("uid", "source"),
+    "token_privilege_will_expire": ("seconds",),
+    "token_privilege_did_expire": (),
     "active_speaker": ("uid",),
     "video_source": ("uid",),
 }

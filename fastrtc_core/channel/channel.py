@@ -33,7 +33,7 @@ from .attachment import Attachment
 from .chat import Chat
 from .emitter import Emitter
 from .options import DEFAULT_TTL, RtcOptions
-from .room import Member, Room
+from .room import Member, MutedSource, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
 from .streams.channel import StreamMethods
 from .streams.service import Streams
@@ -53,7 +53,13 @@ EVENTS = frozenset(
         "active_speaker",
         "track_published",
         "track_unpublished",
+        "track_muted",
+        "track_unmuted",
+        "user_mute_audio",
+        "user_mute_video",
         "transcript",
+        "token_privilege_will_expire",
+        "token_privilege_did_expire",
     }
 )
 """What a channel tells of."""
@@ -69,11 +75,13 @@ class RemoteUser(NamedTuple):
         uid: Who it is.
         name: What it is called.
         tracks: What it publishes.
+        muted: What of it nobody hears or sees now.
     """
 
     uid: int
     name: str
     tracks: list[str]
+    muted: list[str]
 
 
 class Channel(StreamMethods, Member):
@@ -84,13 +92,17 @@ class Channel(StreamMethods, Member):
 
     | event | |
     |---|---|
-    | `connection_state_changed` | the new state, see `state` |
+    | `connection_state_changed` | the new state, see `state`; why it has left, if it has |
     | `user_joined`, `user_left` | uid; what is known of the user, or why it left |
     | `audio_subscribe_state_changed` | uid; whether it is subscribed now |
     | `track_published`, `track_unpublished` | uid; the source of the track |
+    | `track_muted`, `track_unmuted` | uid, also the own one; the source: `microphone` or `camera` |
+    | `user_mute_audio`, `user_mute_video` | uid of somebody else; whether it is muted now |
     | `stream_message` | uid; text; its id |
     | `chat_message` | the `ChatMessage` |
     | `active_speaker` | uid, or `None` while nobody speaks |
+    | `token_privilege_will_expire` | in how many s the token ends: see `renew_token` |
+    | `token_privilege_did_expire` | nothing; it leaves the channel now |
     | `transcript` | uid of who spoke, or `None`; the `Transcript`; uid of who wrote it down |
 
     Args:
@@ -105,8 +117,9 @@ class Channel(StreamMethods, Member):
     """
 
     def __init__(self, rtc: RtcEngine, options: RtcOptions, grant: Grant | None = None) -> None:
-        engine, grant = rtc, grant or rtc.grant(options)
-        super().__init__(grant.uid, options.name, grant.permissions)
+        engine, given = rtc, grant
+        grant = grant or rtc.grant(options)
+        super().__init__(grant.uid, grant.name or options.name, grant.permissions, given)
         self.rtc = rtc
         self.options = options
         self.channelId = options.channel_name  # the name that Agora's users know
@@ -147,6 +160,7 @@ class Channel(StreamMethods, Member):
             uid=self.uid,
             ttl=DEFAULT_TTL,
             permissions=self.permissions,
+            name=self.name if self.name != str(self.uid) else "",
         )
 
     @property
@@ -161,7 +175,7 @@ class Channel(StreamMethods, Member):
         """Everybody else, by uid."""
         members = {} if self._room is None else self._room.members
         return {
-            uid: RemoteUser(uid, member.name, sorted(member.participant.tracks))
+            uid: RemoteUser(uid, member.name, sorted(member.participant.tracks), member.muted)
             for uid, member in members.items()
             if member is not self
         }
@@ -191,18 +205,35 @@ class Channel(StreamMethods, Member):
         if self.options.auto_subscribe_audio and self.may("subscribe"):
             for uid in self.remote_users:
                 self._subscribe(uid)
+        for user in self.remote_users.values():
+            for source in user.muted:
+                self.tell("track_muted", user.uid, source)
 
     async def disconnect(self) -> None:
         """Leave the channel and end all streams; idempotent."""
+        await self._leave("left")
+
+    async def renew_token(self, token: str) -> None:
+        """Stay until another token ends, for the same channel, uid, name and permissions.
+
+        Raises:
+            TokenError: If it does not allow that; the one before counts on.
+            DuplicateSessionError: If it was used already.
+            UnavailableError: If whether it was used is not known, as the bus is away.
+            ConfigurationError: If the channel is not connected.
+        """
+        await self._engine.renew(self, self._connected(), token)
+
+    async def _leave(self, reason: str) -> None:
         room, self._room = self._room, None
         if room is None:
             return
         # All that others see of it happens at once, whatever becomes of what is waited for.
-        room.leave(self.uid, "left")
+        room.leave(self.uid, reason)
         self._engine.note(self, connected=False)
         self._rpc.close()
         self._data_streams.close()
-        self._emitter.emit("connection_state_changed", self.state)
+        self._emitter.emit("connection_state_changed", self.state, reason)
         self._emitter.end_waits(ChannelClosedError("the channel was left"))
         try:
             if self._attachment is not None:
@@ -289,6 +320,22 @@ class Channel(StreamMethods, Member):
         """Discard what was pushed and has not been heard."""
         self._converter.flush()
         self.source.clear_queue()
+
+    def mute(self, source: MutedSource = "microphone") -> None:
+        """Have nobody hear, or see, what is pushed from now on; the others are told. Idempotent.
+
+        Raises:
+            ConfigurationError: If there is no such source, or it is not connected.
+        """
+        self._connected().mute(self, source, True)
+
+    def unmute(self, source: MutedSource = "microphone") -> None:
+        """Have it heard, or seen, again; idempotent. What the server has muted stays muted.
+
+        Raises:
+            ConfigurationError: If there is no such source, or it is not connected.
+        """
+        self._connected().mute(self, source, False)
 
     def push_video_frame(self, frame: av.VideoFrame) -> None:
         """Show a picture.
@@ -445,6 +492,9 @@ class Channel(StreamMethods, Member):
             self._rpc.forget(details[0])
             self._data_streams.forget(details[0])
         self._emitter.emit(event, *details)
+        if event in ("track_muted", "track_unmuted") and details[0] != self.uid:
+            agoras = "user_mute_audio" if details[1] == "microphone" else "user_mute_video"
+            self._emitter.emit(agoras, details[0], event == "track_muted")
         hears = self._room is not None and self.may("subscribe")
         if event == "user_joined" and self.options.auto_subscribe_audio and hears:
             self._subscribe(details[0])
@@ -462,9 +512,9 @@ class Channel(StreamMethods, Member):
         self._attachment = None
         self.publish_source()
 
-    def expel(self) -> None:
-        """Somebody of its uid was there before, on another server."""
-        self._engine.own(self.disconnect())
+    def expel(self, reason: str = "left") -> None:
+        """It has to leave."""
+        self._engine.own(self._leave(reason))
 
     def _send_rpc(self, uid: int, text: str) -> None:
         if self._room is None:
@@ -490,12 +540,16 @@ class Channel(StreamMethods, Member):
             self._emitter.emit("audio_subscribe_state_changed", uid, True)
         return self._streams[uid]
 
-    def _check(self, permission: Any) -> Room:
+    def _connected(self) -> Room:
         if self._room is None:
             raise ConfigurationError("the channel is not connected")
+        return self._room
+
+    def _check(self, permission: Any) -> Room:
+        room = self._connected()
         if not self.may(permission):
             raise ConfigurationError(f"the token does not allow to {permission.replace('_', ' ')}")
-        return self._room
+        return room
 
     def _other(self, uid: int) -> Member:
         if self._room is None or uid not in self._room.members or uid == self.uid:

@@ -18,7 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
 from ..context import Caller
 from ..errors import (
@@ -26,9 +26,11 @@ from ..errors import (
     ConcurrencyLimitError,
     ConfigurationError,
     DuplicateSessionError,
+    FastRTCError,
     MalformedCandidateError,
     MalformedOfferError,
     OfferError,
+    TokenError,
     UnavailableError,
 )
 from ..origins import OriginRule
@@ -38,14 +40,25 @@ from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
+from .assembler import is_unicode
 from .browser import BrowserMember
 from .bus import Bus
 from .callbacks import Callbacks
 from .channel import Channel
 from .cluster import Cluster
-from .options import MAX_NAME, RtcOptions
-from .room import Room
-from .tokens import ALL_PERMISSIONS, Grant, ReplayGuard, check_token
+from .options import RtcOptions
+from .orders import Order, obey
+from .room import Member, MutedSource, Room
+from .tokens import (
+    ALL_PERMISSIONS,
+    MAX_NAME,
+    Grant,
+    ReplayGuard,
+    check_channel_name,
+    check_token,
+    check_user,
+    identify_token,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -102,6 +115,7 @@ class RtcEngine:
         self._max_channels = max_channels
         self._rooms: dict[str, Room] = {}
         self._replays = ReplayGuard()
+        self._revoked = ReplayGuard()
         self._channels: set[Channel] = set()
         self._entering: Counter[str] = Counter()
         """Who connects, by channel."""
@@ -111,7 +125,7 @@ class RtcEngine:
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._callbacks = Callbacks(self.own)
-        self._cluster = None if bus is None else Cluster(appid, bus, self.own)
+        self._cluster = None if bus is None else Cluster(appid, bus, self.own, self._obey)
 
     def __repr__(self) -> str:
         return f"<RtcEngine {self.appid!r}>"  # and never its secret
@@ -234,11 +248,13 @@ class RtcEngine:
         if not isinstance(envelope, Envelope):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
         asked = {**envelope.params, **params}
+        name = str(asked.get("name", ""))[:MAX_NAME]
+        if not is_unicode(name):
+            raise MalformedOfferError("the name of a user must be Unicode text")
         grant = self._admit(asked)
         self._check(grant)  # a full channel reads no SDP
         offer = parse_offer(envelope)
         flows = negotiate(offer, "audio-video", "send-receive")
-        name = str(asked.get("name", ""))[:MAX_NAME]
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.own(self._serve(offer, flows, grant, name, address, answer))
         return await answer
@@ -300,6 +316,94 @@ class RtcEngine:
             self._channels.add(channel)
         else:
             self._channels.discard(channel)
+
+    # Order
+
+    async def remove_user(self, channel: str, uid: int) -> None:
+        """Have a user leave, on whichever server it is; the others are told `removed`.
+
+        It may come back with another token: issue none, and revoke those that you have issued.
+
+        Raises:
+            BusError: If other servers cannot be told.
+            ConfigurationError: If there cannot be such a channel or user.
+        """
+        check_user(channel, uid)
+        self._order(Order("remove", channel, uid))
+
+    async def mute_user(
+        self, channel: str, uid: int, source: MutedSource = "microphone", muted: bool = True
+    ) -> None:
+        """Have nobody hear, or see, a user until you unmute it or it leaves; all are told.
+
+        Raises:
+            BusError: If other servers cannot be told.
+            ConfigurationError: If there cannot be such a channel, user or source.
+        """
+        check_user(channel, uid)
+        if source not in get_args(MutedSource):
+            raise ConfigurationError(f"mute 'microphone' or 'camera', not {source!r}")
+        self._order(Order("mute" if muted else "unmute", channel, uid, source))
+
+    async def end_channel(self, channel: str) -> None:
+        """Have everybody leave a channel, on all servers; whoever comes then finds it empty.
+
+        Raises:
+            BusError: If other servers cannot be told.
+            ConfigurationError: If there cannot be such a channel.
+        """
+        check_channel_name(channel)
+        self._order(Order("end", channel))
+
+    async def revoke_token(self, token: str) -> None:
+        """Let nobody in with a token from now on; whoever it has let in must leave.
+
+        Raises:
+            TokenError: If it is none of this app.
+            BusError: If other servers cannot be told.
+        """
+        id, expires = identify_token(token, self.appid, self._appcert)
+        grant = Grant("", 0, frozenset(), expires, id)
+        # A token is used once: one that counts as used is good for nothing.
+        self._replays.admit(grant, time.time())
+        self._order(Order("revoke", detail=id))
+        if self._cluster is not None:
+            await self._cluster.claim(grant)
+
+    async def renew(self, member: Member, room: Room, token: str) -> None:
+        """See `Channel.renew_token`."""
+        if not self._appcert:
+            raise TokenError("there are no tokens without an appcert")
+        grant = check_token(token, self.appid, self._appcert, channel=room.name, uid=member.uid)
+        if grant.permissions != member.permissions:
+            raise TokenError("the token has other permissions: join again with it")
+        if grant.name not in ("", member.name):
+            raise TokenError("the token has another name: join again with it")
+        await self._check_use(grant)
+        if room.members.get(member.uid) is member:
+            room.renew(member, grant)
+
+    def _renew_soon(self, member: BrowserMember, room: Room, token: str) -> None:
+        async def renew() -> None:
+            try:
+                await self.renew(member, room, token)
+            except FastRTCError as error:
+                member.note_renewal(error)
+            else:
+                member.note_renewal(None)
+
+        self.own(renew())
+
+    def _order(self, order: Order) -> None:
+        self._obey(order)
+        if self._cluster is not None:
+            self._cluster.order(order)
+
+    def _obey(self, order: Order) -> None:
+        if order.kind == "revoke":  # whoever is connecting with it does not come in, either
+            forever = Grant("", 0, frozenset(), float("inf"), order.detail)
+            self._revoked.admit(forever, time.time())
+        obey(order, self._rooms)
 
     # Tasks
 
@@ -369,7 +473,7 @@ class RtcEngine:
             with self._addresses.count(address), self._at_the_door(grant):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
                     await self._check_use(grant)
-                    member = BrowserMember(grant, name, self.room, flows)
+                    member = BrowserMember(grant, name, self.room, flows, self._renew_soon)
                     configuration = await ice.resolve(self._rtc_configuration)
                     peer = Peer(member, ice.for_aiortc(configuration), may_check=self._may_check)
                     sdp = await _answer(peer, offer)
@@ -377,7 +481,7 @@ class RtcEngine:
                     return
                 answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": str(grant.uid)})
                 connected = await peer.connected()
-            if connected:
+            if connected and not (grant.id and grant.id in self._revoked):
                 reason = await member.run(peer)
                 logger.info("user %d has left %r: %s", grant.uid, grant.channel, reason)
         except OfferError as error:

@@ -9,12 +9,11 @@ from ..errors import ConfigurationError, InvalidFrameError
 from ..frames import samples_per_frame
 from ..handler import MIN_SAMPLE_RATE
 from . import tokens
+from .assembler import is_unicode
+from .tokens import MAX_NAME
 
 MAX_SAMPLE_RATE = 192_000
 """Highest rate in Hz of the audio that a channel is given and gives."""
-
-MAX_NAME = 128
-"""Longest name of a participant, in characters."""
 
 DEFAULT_TTL = 3600.0
 """How long in s a token is good for unless another time is asked for."""
@@ -58,11 +57,11 @@ class RtcOptions:
         if self.channels not in (1, 2):
             raise ConfigurationError("channels must be 1 (mono) or 2 (stereo)")
         name: Any = self.name
-        if not isinstance(name, str) or len(name) > MAX_NAME:
-            raise ConfigurationError(f"name must be a text of {MAX_NAME} characters at most")
+        if not is_unicode(name) or len(name) > MAX_NAME:
+            raise ConfigurationError(f"name must be Unicode text of {MAX_NAME} characters at most")
 
     def build_token(self, appid: str, appcert: str, *, ttl: float = DEFAULT_TTL) -> str:
-        """Issue a token with all permissions for this channel and uid; see `tokens.build_token`.
+        """Issue a token with all permissions for this channel, uid and name.
 
         Args:
             appid: Id of the app.
@@ -72,4 +71,6 @@ class RtcOptions:
         Raises:
             ConfigurationError: If an argument cannot be meant, or the extra `channel` is missing.
         """
-        return tokens.build_token(appid, appcert, channel=self.channel_name, uid=self.uid, ttl=ttl)
+        return tokens.build_token(
+            appid, appcert, channel=self.channel_name, uid=self.uid, ttl=ttl, name=self.name
+        )

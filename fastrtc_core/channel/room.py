@@ -8,7 +8,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from ..errors import (
     ConfigurationError,
@@ -21,15 +21,20 @@ from ..tracks import Participant, RemoteAudioTrack
 from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
 from .chat import ChatLog
 from .encoding import MixEncoder
+from .expiry import Expiry
 from .mixing import RoomMixer
+from .rpc import MAX_TEXT as MAX_CALL
 from .rpc import RpcErrorCode
 from .streams.answering import Answering
 from .streams.packets import MAX_PACKET
-from .tokens import ALL_PERMISSIONS, Permission
+from .tokens import ALL_PERMISSIONS, Grant, Permission
 from .transcripts import Transcript
 from .video import RoomVideo
 
 logger = logging.getLogger(__name__)
+
+MutedSource = Literal["microphone", "camera"]
+"""What can be muted."""
 
 MAX_USERS = 64
 """Members of a room, unless the engine says otherwise."""
@@ -42,12 +47,15 @@ class Member(ABC):
         uid: Who it is.
         name: What it is called.
         permissions: What it may do.
+        grant: What its token says, if it has one.
 
     Attributes:
-        uid, name, permissions: As above.
+        uid, name, permissions, grant: As above.
         participant: The tracks that it publishes.
         since: When it joined, as Unix time in s: of two of one uid, the first one stays.
         answering: The streams that it was sent.
+        own_mutes: The sources that it has muted itself.
+        held: Those that the server has muted.
     """
 
     is_here: ClassVar[bool] = True
@@ -57,14 +65,26 @@ class Member(ABC):
     """What it says, where that comes over a network."""
 
     def __init__(
-        self, uid: int, name: str = "", permissions: frozenset[Permission] = ALL_PERMISSIONS
+        self,
+        uid: int,
+        name: str = "",
+        permissions: frozenset[Permission] = ALL_PERMISSIONS,
+        grant: Grant | None = None,
     ) -> None:
+        self.grant = grant
         self.uid = uid
         self.name = name or str(uid)
         self.permissions = permissions
         self.participant = Participant(str(uid), self.name)
         self.since = time.time()
         self.answering = Answering()
+        self.own_mutes: set[str] = set()
+        self.held: set[str] = set()
+
+    @property
+    def muted(self) -> list[str]:
+        """What nobody hears or sees of it: it has muted that itself, or the server has."""
+        return sorted(self.own_mutes | self.held)
 
     def may(self, permission: Permission) -> bool:
         """Whether it may do that."""
@@ -72,15 +92,16 @@ class Member(ABC):
 
     def describe(self) -> dict[str, Any]:
         """What others learn of it."""
-        return {"uid": self.uid, "name": self.name, "tracks": sorted(self.participant.tracks)}
+        tracks = sorted(self.participant.tracks)
+        return {"uid": self.uid, "name": self.name, "tracks": tracks, "muted": self.muted}
 
     @abstractmethod
     def tell(self, event: str, *details: Any) -> None:
         """Tell it of something that has happened; it must not raise."""
 
     @abstractmethod
-    def expel(self) -> None:
-        """Have it leave: somebody of its uid was there before, on another server."""
+    def expel(self, reason: str = "left") -> None:
+        """Have it leave, soon; the others are told the reason."""
 
 
 class Link(Protocol):
@@ -92,6 +113,9 @@ class Link(Protocol):
 
     def joined(self, member: Member) -> None:
         """Somebody has joined here."""
+
+    def left(self, uid: int, reason: str) -> None:
+        """Somebody has left here."""
 
     def changed(self) -> None:
         """Who is here, or what they publish, has changed."""
@@ -132,6 +156,7 @@ class Room:
         self.encoder = MixEncoder()
         self.chat = ChatLog()
         self.link: Link | None = None
+        self._expiries: dict[int, Expiry] = {}
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
         self._emptied = emptied
@@ -174,12 +199,30 @@ class Room:
         if self.link is not None and member.is_here:
             self.link.joined(member)
         self._tell_others(member.uid, "user_joined", member.uid, member.describe())
+        if member.grant is not None and member.is_here:
+            self.renew(member, member.grant)
+
+    def renew(self, member: Member, grant: Grant) -> None:
+        """A member may stay until this token ends; it is warned before, and must leave then."""
+        member.grant = grant
+        if member.uid not in self._expiries:
+            self._expiries[member.uid] = Expiry(
+                lambda left: self.tell(member, "token_privilege_will_expire", round(left)),
+                lambda: self._expire(member),
+            )
+        self._expiries[member.uid].watch(grant.expires)
+
+    def _expire(self, member: Member) -> None:
+        self.tell(member, "token_privilege_did_expire")
+        member.expel("expired")
 
     def leave(self, uid: int, reason: str) -> None:
         """Let somebody go; idempotent."""
         member = self.members.pop(uid, None)
         if member is None:
             return
+        if (expiry := self._expiries.pop(uid, None)) is not None:
+            expiry.close()
         self.mixer.remove(uid)
         self.video.remove(uid)
         self.chat.forget(uid)
@@ -187,22 +230,50 @@ class Room:
         self._tell_all("user_left", uid, reason)
         if not member.is_here:
             return
+        if self.link is not None:
+            self.link.left(uid, reason)
         if not self.here:
             self.mixer.close()
             self._emptied(self)
-        elif self.link is not None:
-            self.link.changed()
 
     def note_track(self, member: Member, source: str, *, published: bool) -> None:
         """Tell the others that somebody publishes a track, or does no longer."""
-        if source == "camera" and published:
-            self.video.add_camera(member.uid, member.participant)
-        elif source == "camera":
-            self.video.remove_camera(member.uid)
+        if source == "camera":
+            self._show_camera(member)
         event = "track_published" if published else "track_unpublished"
         self._tell_others(member.uid, event, member.uid, source)
         if self.link is not None and member.is_here:
             self.link.changed()
+
+    def mute(self, member: Member, source: Any, muted: bool, *, by_server: bool = False) -> None:
+        """Have nobody hear or see something of a member, or everybody again; all are told.
+
+        What the server has muted stays so until the server unmutes it, and what the member has
+        muted until the member does.
+
+        Raises:
+            ConfigurationError: If there is no such source.
+        """
+        if source not in get_args(MutedSource):
+            raise ConfigurationError(f"mute 'microphone' or 'camera', not {str(source)[:40]!r}")
+        publication = member.participant.publication(source)
+        mutes = member.held if by_server else member.own_mutes
+        (mutes.add if muted else mutes.discard)(source)
+        now = source in member.muted
+        if now == publication.muted:
+            return
+        publication.muted = now
+        if source == "camera":
+            self._show_camera(member)
+        self._tell_all("track_muted" if now else "track_unmuted", member.uid, source)
+        if self.link is not None and member.is_here:
+            self.link.changed()
+
+    def _show_camera(self, member: Member) -> None:
+        if "camera" in member.participant.tracks and "camera" not in member.muted:
+            self.video.add_camera(member.uid, member.participant)
+        else:
+            self.video.remove_camera(member.uid)
 
     def note_reach(self) -> None:
         """Tell that other servers can be reached again, or no longer."""
@@ -242,6 +313,8 @@ class Room:
             raise RpcError(RpcErrorCode.SEND_FAILED, "the token does not allow to send messages")
         if to not in self.members:
             raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
+        if len(text) > MAX_CALL:
+            raise RpcError(RpcErrorCode.SEND_FAILED, f"a call has up to {MAX_CALL} characters")
         self.tell(self.members[to], "rpc", sender.uid, text)
 
     def carry_stream(self, sender: Member, text: str, to: int) -> None:

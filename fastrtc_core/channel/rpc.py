@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeGuard
 from .. import strict_json
 from ..errors import ConfigurationError, RpcError
 from ..session.calls import call_once
+from .assembler import is_unicode
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ MAX_RUNNING = 64
 
 PER_CALLER = 16
 """Of them, those of one caller."""
+
+
+_METHOD_RULE = f"the name of a method is Unicode text of 1 to {MAX_METHOD} bytes"
+_TEXT_RULE = "must be Unicode text: it holds half of a surrogate pair, or is no text"
 
 
 class RpcErrorCode(enum.IntEnum):
@@ -105,8 +110,8 @@ class Rpc:
 
     def register(self, method: str, handler: RpcHandler) -> None:
         """See `Channel.register_rpc_method`."""
-        if not method or len(method.encode()) > MAX_METHOD:
-            raise ConfigurationError(f"the name of a method has 1 to {MAX_METHOD} bytes")
+        if not _is_method(method):
+            raise ConfigurationError(_METHOD_RULE)
         if method in self._methods:
             raise ConfigurationError(f"there is a method {method!r} already")
         self._methods[method] = handler
@@ -117,6 +122,14 @@ class Rpc:
 
     async def call(self, uid: int, method: str, payload: str, timeout: float) -> str:
         """See `Channel.perform_rpc`."""
+        if not _is_method(method):
+            raise RpcError(RpcErrorCode.SEND_FAILED, _METHOD_RULE)
+        if not _is_time(timeout):
+            raise RpcError(
+                RpcErrorCode.SEND_FAILED, f"response_timeout is above 0 and up to {MAX_TIMEOUT:g} s"
+            )
+        if not is_unicode(payload):
+            raise RpcError(RpcErrorCode.SEND_FAILED, f"a payload {_TEXT_RULE}")
         if len(payload.encode()) > MAX_PAYLOAD:
             raise RpcError(
                 RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, f"a payload has up to {MAX_PAYLOAD} bytes"
@@ -165,7 +178,9 @@ class Rpc:
         timeout = message.get("timeout", 10.0)
         if not (isinstance(method, str) and isinstance(payload, str) and _is_time(timeout)):
             failure = RpcError(RpcErrorCode.APPLICATION_ERROR, "the request cannot be read")
-        elif len(payload.encode(errors="replace")) > MAX_PAYLOAD:
+        elif not is_unicode(payload):
+            failure = RpcError(RpcErrorCode.APPLICATION_ERROR, f"a payload {_TEXT_RULE}")
+        elif len(payload.encode()) > MAX_PAYLOAD:
             failure = RpcError(RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE, "the payload is too large")
         elif method not in self._methods:
             failure = RpcError(RpcErrorCode.UNSUPPORTED_METHOD, f"no method {method[:64]!r}")
@@ -203,6 +218,8 @@ class Rpc:
                     self._note_end(invocation.caller, asyncio.current_task())
             if not isinstance(payload, str):
                 raise TypeError(f"a method returns a text, not {type(payload).__name__}")
+            if not is_unicode(payload):
+                raise RpcError(RpcErrorCode.APPLICATION_ERROR, f"the answer {_TEXT_RULE}")
             if len(payload.encode()) > MAX_PAYLOAD:
                 code = RpcErrorCode.RESPONSE_PAYLOAD_TOO_LARGE
                 raise RpcError(code, f"a payload has up to {MAX_PAYLOAD} bytes")
@@ -257,7 +274,10 @@ def failure_of(text: str, error: RpcError) -> str | None:
 
 def _described(error: RpcError) -> dict[str, Any]:
     # Beyond what a payload may have it is cut: an error is to arrive whatever it says.
-    message, data = error.message[: MAX_PAYLOAD // 4], error.data[: MAX_PAYLOAD // 4]
+    message, data = (
+        str(text)[: MAX_PAYLOAD // 4].encode(errors="replace").decode()
+        for text in (error.message, error.data)
+    )
     return {"code": error.code, "message": message, "data": data}
 
 
@@ -269,6 +289,10 @@ def _load(text: str) -> dict[str, Any] | None:
     if not isinstance(message, dict) or not isinstance(message.get("id"), str):
         return None
     return message if len(message["id"]) <= MAX_ID else None
+
+
+def _is_method(value: Any) -> TypeGuard[str]:
+    return is_unicode(value) and 0 < len(value.encode()) <= MAX_METHOD
 
 
 def _is_code(value: Any) -> TypeGuard[int]:

@@ -2,7 +2,8 @@
 
 A token is a JSON Web Token (RFC 7519) that is signed with the certificate of the app (HS256), so a
 backend in any language can issue one. Its claims are `iss` (the id of the app), `channel`, `uid`
-(0: any), `permissions` (a list), and `iat`, `exp` and `jti` as in the RFC.
+(0: any), `permissions` (a list), `name` (if others are to see that one), and `iat`, `exp` and
+`jti` as in the RFC.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 from ..errors import ConfigurationError, TokenError
+from .assembler import is_unicode
 
 Permission = Literal["publish_audio", "publish_video", "publish_messages", "subscribe"]
 
@@ -26,6 +28,9 @@ MAX_UID = 2**32 - 1
 
 MAX_TOKEN = 4096
 """Longest token that is looked at, in characters."""
+
+MAX_NAME = 128
+"""Longest name of a participant, in characters."""
 
 MAX_TOKEN_ID = 128
 """Longest id (`jti`) of a token, in characters."""
@@ -53,6 +58,7 @@ class Grant(NamedTuple):
         permissions: What that user may do.
         expires: When it ends, as Unix time in s.
         id: What tells it from every other token.
+        name: What the user is called; empty if it may choose.
     """
 
     channel: str
@@ -60,6 +66,7 @@ class Grant(NamedTuple):
     permissions: frozenset[Permission]
     expires: float
     id: str
+    name: str = ""
 
 
 def build_token(
@@ -70,6 +77,7 @@ def build_token(
     uid: int,
     ttl: float,
     permissions: Iterable[Permission] = ALL_PERMISSIONS,
+    name: str = "",
     now: float | None = None,
 ) -> str:
     """Issue a token.
@@ -79,8 +87,9 @@ def build_token(
         appcert: Its certificate, which only the servers of the app may know.
         channel: The channel that it is for.
         uid: The user that it is for; 0 for any.
-        ttl: How long it is good for, in s.
+        ttl: How long it is good for, in s. Whoever it has let in must leave then, or renew it.
         permissions: What that user may do.
+        name: What the others see, whatever the user calls itself; by default as it likes.
         now: The time, as Unix time in s; by default that of the clock.
 
     Raises:
@@ -99,7 +108,7 @@ def build_token(
             + ", ".join(sorted(ALL_PERMISSIONS))
         )
     issued = time.time() if now is None else now
-    claims = {
+    claims: dict[str, Any] = {
         "iss": appid,
         "channel": channel,
         "uid": uid,
@@ -108,6 +117,10 @@ def build_token(
         "exp": issued + ttl,
         "jti": secrets.token_urlsafe(16),
     }
+    if not _is_name(name):
+        raise ConfigurationError(f"name must be Unicode text of {MAX_NAME} characters at most")
+    if name:
+        claims["name"] = name
     try:
         return str(jwt.encode(claims, key, algorithm=_ALGORITHM))
     except jwt.InvalidKeyError:
@@ -137,6 +150,7 @@ def check_token(
     claims = _verified_claims(token, _key(appid, appcert))
     issuer, granted_channel, granted_uid = (claims.get(k) for k in ("iss", "channel", "uid"))
     permissions, identity, expires = (claims.get(k) for k in ("permissions", "jti", "exp"))
+    name = claims.get("name", "")
     # Times of which the RFC says: not before.
     beginnings = [claims["iat"], claims.get("nbf", 0)]
     if not (
@@ -151,6 +165,7 @@ def check_token(
         and 0 < len(identity) <= MAX_TOKEN_ID
         and _is_number(expires)
         and all(map(_is_number, beginnings))
+        and _is_name(name)
     ):
         raise TokenError("the token is malformed: its claims are not those of a channel token")
     now = time.time() if now is None else now
@@ -164,7 +179,26 @@ def check_token(
         raise TokenError("the token is for another channel")
     if granted_uid not in (0, uid):
         raise TokenError("the token is for another uid")
-    return Grant(granted_channel, granted_uid, frozenset(permissions), float(expires), identity)
+    return Grant(
+        granted_channel, granted_uid, frozenset(permissions), float(expires), identity, name
+    )
+
+
+def identify_token(token: str, appid: str, appcert: str) -> tuple[str, float]:
+    """The id of a token, and when it expires as Unix time in s; whatever it allows.
+
+    Raises:
+        TokenError: If it is none of this app.
+    """
+    claims = _verified_claims(token, _key(appid, appcert))
+    identity, expires = claims["jti"], claims["exp"]
+    if claims.get("iss") != appid:
+        raise TokenError("the token is for another app")
+    if not (isinstance(identity, str) and 0 < len(identity) <= MAX_TOKEN_ID):
+        raise TokenError("the token is malformed: its id is none")
+    if not _is_number(expires):
+        raise TokenError("the token is malformed: its claims are not those of a channel token")
+    return identity, float(expires)
 
 
 class ReplayGuard:
@@ -185,6 +219,10 @@ class ReplayGuard:
         self._capacity = capacity
         self._used: dict[str, float] = {}
         self._next_sweep = 0.0
+
+    def __contains__(self, id: str) -> bool:
+        """Whether a token of this id was used."""
+        return id in self._used
 
     def __len__(self) -> int:
         """How many tokens it remembers."""
@@ -230,6 +268,18 @@ def check_uid(uid: Any) -> None:
     """
     if type(uid) is not int or not 0 <= uid <= MAX_UID:
         raise ConfigurationError(f"a uid must be a whole number from 0 to {MAX_UID}")
+
+
+def check_user(channel: Any, uid: Any) -> None:
+    """Refuse what cannot be a channel and one user in it.
+
+    Raises:
+        ConfigurationError: If it cannot; 0 is the uid of nobody.
+    """
+    check_channel_name(channel)
+    check_uid(uid)
+    if uid == 0:
+        raise ConfigurationError("name a user: a uid from 1 on")
 
 
 def _verified_claims(token: Any, key: bytes) -> dict[str, Any]:
@@ -279,6 +329,10 @@ def _wrong_key() -> ConfigurationError:
     return ConfigurationError(
         "appcert is a key pair, an X.509 certificate or a JSON Web Key; it must be a random text"
     )
+
+
+def _is_name(value: Any) -> TypeGuard[str]:
+    return is_unicode(value) and len(value) <= MAX_NAME
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

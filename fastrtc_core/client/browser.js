@@ -70,6 +70,10 @@ const CLOSINGS = {
   time_limit: "The session has reached its time limit.",
   drain: "The server is shutting down.",
   refused: "The server has refused the session.",
+  removed: "You have been removed from the channel.",
+  ended: "The channel has been ended.",
+  expired: "Your access to the channel has expired.",
+  revoked: "Your access to the channel has been withdrawn.",
   error: "The session has ended: the server failed.",
 };
 
@@ -198,6 +202,7 @@ export class Connection extends EventTarget {
   mute(kind, muted = true) {
     this.#muted[kind] = muted;
     this.#applyMute();
+    this.#emit("mute", { kind, muted });
   }
 
   /**

@@ -8,7 +8,7 @@
  *     channel.addEventListener("chat_message", ({ detail }) => console.log(detail.text));
  *     joinButton.onclick = () => channel.connect();
  *
- * @typedef {{name: string, tracks: string[]}} User
+ * @typedef {{name: string, tracks: string[], muted: string[]}} User
  * @typedef {{id: string, uid: number, text: string, time: number, final: boolean}} ChatMessage
  * @typedef {number | number[] | null} Receivers  a uid, several, or everybody who is there
  * @typedef {(sent: number, total: number | null) => void} OnProgress  in bytes that all of them have read
@@ -18,6 +18,11 @@
  * - `joined` `{uid, channel, users, chat}`: this page is in the channel;
  * - `user_joined` `{uid, user}`, `user_left` `{uid, user, reason}`;
  * - `track_published`, `track_unpublished` `{uid, source}`;
+ * - `track_muted`, `track_unmuted` `{uid, source}`: nobody hears the "microphone", or sees the "camera", of `uid`,
+ *   which may be this page itself: the server mutes, too; also told of those who are muted already when it joins;
+ * - `user_mute_audio`, `user_mute_video` `{uid, muted}`: the same of the others, in Agora's words;
+ * - `token_privilege_will_expire` `{seconds}`: call `renewToken` with a new token, or the page must leave then;
+ *   `token_renewed`: it counts; `token_privilege_did_expire`: the page leaves;
  * - `stream_message` `{uid, data, msg_id}`: a text that somebody sent;
  * - `chat_message`: a `ChatMessage`; one with an id that its writer has used before replaces it;
  * - `active_speaker` `{uid}`: who speaks, or `null`;
@@ -60,6 +65,7 @@ export class Channel extends EventTarget {
       this.connection.addEventListener(type, ({ detail }) => this.#emit(type, detail));
     }
     this.connection.addEventListener("state", ({ detail }) => this.#changed(detail));
+    this.connection.addEventListener("mute", ({ detail }) => this.#tellMute(detail.kind, detail.muted));
     this.connection.addEventListener("message", ({ detail }) => this.#take(detail));
   }
 
@@ -115,6 +121,24 @@ export class Channel extends EventTarget {
    */
   sendChatMessage(text, { id } = {}) {
     return this.connection.send({ event: "chat_message", data: wellFormed(text), id });
+  }
+
+  /**
+   * Stop or go on sending the `audio` or the `video`; the others are told.
+   *
+   * @param {"audio" | "video"} [kind]  @param {boolean} [muted]
+   */
+  mute(kind = "audio", muted = true) {
+    this.connection.mute(kind, muted);
+  }
+
+  /**
+   * Stay until another token ends, for the same channel, uid, name and permissions: `token_renewed` follows, or `error`.
+   *
+   * @param {string} token  @returns {boolean} false if not connected
+   */
+  renewToken(token) {
+    return this.connection.send({ event: "renew_token", data: token });
   }
 
   // --- video -----------------------------------------------------------------------------------
@@ -239,7 +263,13 @@ export class Channel extends EventTarget {
     const uids = to === null ? [...this.users.keys()] : [...new Set([to].flat())];
     const unknown = uids.find((uid) => !this.users.has(uid));
     if (unknown !== undefined) throw new StreamError(`there is no other user ${unknown}`);
-    return this.#streams.begin(info, uids, options);
+    const texts = [info.topic, info.name, info.mimeType, ...Object.values(info.attributes)];
+    if (!texts.every((one) => typeof one === "string")) throw new TypeError("Topic, name and attributes are texts.");
+    const said = JSON.parse(JSON.stringify(info), (_, one) => (typeof one === "string" ? wellFormed(one) : one));
+    if (sizeInside(JSON.stringify(said)) > PACKET_BYTES - 256) {
+      throw new StreamError("topic, name and attributes of a stream have up to 14 KiB");
+    }
+    return this.#streams.begin(said, uids, options);
   }
 
   // --- what the server says --------------------------------------------------------------------
@@ -269,8 +299,30 @@ export class Channel extends EventTarget {
     } else {
       this.#follow(event, detail);
       this.#emit(event, detail);
-      if (event === "joined") this.#entered(true);
+      if (event === "track_muted" || event === "track_unmuted") this.#emitMute(uid, detail.source, event === "track_muted");
+      if (event === "joined") this.#greet();
     }
+  }
+
+  /** This page is in the channel: say what is muted, and tell who is. */
+  #greet() {
+    for (const [kind, muted] of Object.entries(this.connection.muted)) if (muted) this.#tellMute(kind, muted);
+    for (const [uid, { muted }] of this.users) {
+      for (const source of muted) {
+        this.#emit("track_muted", { uid, source });
+        this.#emitMute(uid, source, true);
+      }
+    }
+    this.#entered(true);
+  }
+
+  #tellMute(kind, muted) {
+    const source = { audio: "microphone", video: "camera" }[kind];
+    if (source && this.uid) this.connection.send({ event: muted ? "mute" : "unmute", data: source });
+  }
+
+  #emitMute(uid, source, muted) {
+    if (uid !== this.uid) this.#emit(source === "microphone" ? "user_mute_audio" : "user_mute_video", { uid, muted });
   }
 
   /** Keep `uid`, `users` and `chat` as they are. */
@@ -280,12 +332,12 @@ export class Channel extends EventTarget {
     if (event === "joined") {
       this.uid = uid;
       this.#reach = detail.state;
-      this.users = new Map(detail.users.map(({ uid: one, name, tracks }) => [one, { name, tracks }]));
+      this.users = new Map(detail.users.map(({ uid: one, ...user }) => [one, asUser(user)]));
       this.chat = detail.chat;
     } else if (event === "connection_state_changed") {
       this.#reach = detail.state;
     } else if (event === "user_joined") {
-      this.users.set(uid, { name: detail.user.name, tracks: detail.user.tracks });
+      this.users.set(uid, asUser(detail.user));
     } else if (event === "user_left") {
       detail.user = user;
       this.users.delete(uid);
@@ -296,6 +348,9 @@ export class Channel extends EventTarget {
       user.tracks = [...new Set([...user.tracks, source])].sort();
     } else if (event === "track_unpublished" && user) {
       user.tracks = user.tracks.filter((one) => one !== source);
+    } else if ((event === "track_muted" || event === "track_unmuted") && user) {
+      const others = user.muted.filter((one) => one !== source);
+      user.muted = event === "track_muted" ? [...others, source].sort() : others;
     } else if (event === "chat_message") {
       const index = this.chat.findIndex((one) => one.id === detail.id && one.uid === uid);
       if (index >= 0) this.chat[index] = detail;
@@ -306,6 +361,10 @@ export class Channel extends EventTarget {
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
+}
+
+function asUser({ name, tracks, muted = [] }) {
+  return { name, tracks, muted };
 }
 
 function newId() {

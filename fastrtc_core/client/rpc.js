@@ -52,7 +52,14 @@ class Calls {
     this.#methods.delete(method);
   }
 
-  async call(uid, method, payload, timeout) {
+  async call(uid, method, text, timeout) {
+    const payload = wellFormed(text);
+    if (!method || utf8Size(method) > 64) {
+      throw new RpcError(RpcErrorCode.SEND_FAILED, "The name of a method has 1 to 64 bytes.");
+    }
+    if (!(timeout > 0 && timeout <= 3600)) {
+      throw new RpcError(RpcErrorCode.SEND_FAILED, "A responseTimeout is above 0 and up to 3600 s.");
+    }
     if (utf8Size(payload) > RPC_BYTES) {
       const code = RpcErrorCode.REQUEST_PAYLOAD_TOO_LARGE;
       throw new RpcError(code, `A payload has up to ${RPC_BYTES} bytes.`);
@@ -127,7 +134,7 @@ class Calls {
       const code = RpcErrorCode.RESPONSE_PAYLOAD_TOO_LARGE;
       throw new RpcError(code, `a payload has up to ${RPC_BYTES} bytes`);
     }
-    return result;
+    return wellFormed(result);
   }
 
   /** Runs a method until the caller waits no longer; what goes on after that is its own affair. */

@@ -60,7 +60,7 @@ export class StreamWriter {
     if (this.#closed) return;
     this.#closed = true;
     this.#error = `the stream was ended: ${reason}`;
-    this.#tell({ packet: "trailer", reason: reason.slice(0, 200) });
+    this.#tell({ packet: "trailer", reason: wellFormed(reason.slice(0, 200)) });
     this.#news.tell();
     this.#done();
   }

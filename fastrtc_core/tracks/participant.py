@@ -67,10 +67,12 @@ class Publication:
 
     Attributes:
         track: What is there now.
+        muted: Whether nothing of it is let through, whichever track is there.
     """
 
     def __init__(self) -> None:
         self.track: Track[Any] | None = None
+        self.muted = False
         self._ended = False
         self._readers: dict[Reader[Any], None] = {}
 
@@ -115,6 +117,8 @@ class Publication:
     # The side of the track
 
     def _push(self, frame: Any) -> None:
+        if self.muted:
+            return
         for reader in tuple(self._readers):
             reader._push(frame)
 

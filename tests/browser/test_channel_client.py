@@ -15,7 +15,7 @@ JOIN = """async ([uid, name]) => {
   window.told = [];
   window.channel = new Channel({ channel: "room", uid, name });
   for (const type of ["user_joined", "user_left", "stream_message", "chat_message", "transcript",
-                      "error"])
+                      "track_muted", "user_mute_audio", "error"])
     channel.addEventListener(type, ({ detail }) => told.push({ type, ...detail }));
   return await channel.connect();
 }"""
@@ -62,7 +62,8 @@ def test_who_is_there_and_what_is_written(server: Server, open_page: OpenPage) -
     """Users by uid, the chat so far, updates in their place, and who leaves."""
     ada = join(open_page, server, 1, "Ada")
     assert ada.evaluate("channel.uid") == 1
-    assert ada.evaluate("[...channel.users]") == [[9, {"name": "Bot", "tracks": ["microphone"]}]]
+    bot = {"name": "Bot", "tracks": ["microphone"], "muted": []}
+    assert ada.evaluate("[...channel.users]") == [[9, bot]]
     assert ada.evaluate("channel.sendChatMessage('Hello', { id: 'a' })")
     ada.wait_for_function("channel.chat.length === 1")
     bob = join(open_page, server, 2, "Bob")
@@ -323,3 +324,22 @@ def test_sixteen_files_at_once(server: Server, open_page: OpenPage) -> None:
     )
     assert sorted(bob.evaluate("sizes")) == [100_000 + number for number in range(20)]
     assert told(ada, "error") == told(bob, "error") == []
+
+
+def test_pages_are_told_who_mutes(server: Server, open_page: OpenPage) -> None:
+    """Whichever way it was muted, before or after it joined; and late joiners, too."""
+    ada = join(open_page, server, 1, "Ada")
+    bob = join(open_page, server, 2, "Bob")
+    ada.evaluate("channel.mute()")
+    bob.wait_for_function("channel.users.get(1).muted.includes('microphone')")
+    bob.wait_for_function("told.some(({ type, muted }) => type === 'user_mute_audio' && muted)")
+    late = join(open_page, server, 3, "Eve")
+    assert late.evaluate("channel.users.get(1).muted") == ["microphone"]
+    assert [one["uid"] for one in told(late, "track_muted")] == [1]
+    ada.evaluate("channel.connection.mute('audio', false)")
+    bob.wait_for_function("channel.users.get(1).muted.length === 0")
+    ada.evaluate("channel.disconnect(); channel.mute()")
+    bob.wait_for_function("!channel.users.has(1)")
+    assert ada.evaluate("channel.connect()")
+    bob.wait_for_function("channel.users.get(1)?.muted.includes('microphone')")
+    assert not told(ada, "error")

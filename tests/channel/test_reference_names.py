@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fastrtc_core import AudioStream, ConfigurationError, InvalidFrameError
+from fastrtc_core import (
+    AsyncAudioVideoStreamHandler,
+    AsyncStreamHandler,
+    AudioStream,
+    AudioVideoStreamHandler,
+    ConfigurationError,
+    InvalidFrameError,
+    StreamHandler,
+)
 from fastrtc_core.channel import Channel, Chat, ChatMessage, RtcEngine, RtcOptions, check_token
 from fastrtc_core.sources import Source, SourceInterface
 from fastrtc_core.sources.block import Block
@@ -182,3 +191,40 @@ async def test_a_stream_over_a_participant() -> None:
         await stream.aclose()
         with pytest.raises(ConfigurationError, match="either"):
             AudioStream()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        StreamHandler,
+        AsyncStreamHandler,
+        AudioVideoStreamHandler,
+        AsyncAudioVideoStreamHandler,
+    ],
+)
+def test_the_names_of_a_handler(kind: Any) -> None:
+    """Arguments by place, what a handler has before it is connected, and what may be left out."""
+
+    class Own(kind):  # type: ignore[misc]
+        def copy(self) -> Own:
+            return Own()
+
+    with pytest.raises(TypeError, match="abstract"):
+        kind()
+    with pytest.warns(DeprecationWarning, match="output_frame_size"):
+        handler = Own("stereo", 16000, 320, 8000)
+    assert (handler.expected_layout, handler.output_sample_rate) == ("stereo", 16000)
+    assert (handler.output_frame_size, handler.input_sample_rate) == (320, 8000)
+    assert (handler.channel, handler.phone_mode) == (None, False)
+    assert handler.latest_args == "not_set"
+    assert not handler.channel_set.is_set()
+    handler.args_set.set()
+    handler.reset()
+    assert not handler.args_set.is_set()
+    is_async = issubclass(kind, AsyncStreamHandler)
+    for name in ("receive", "emit", "start_up"):
+        assert inspect.iscoroutinefunction(getattr(handler, name)) == is_async
+    assert inspect.iscoroutinefunction(handler.send_message)
+    assert not inspect.iscoroutinefunction(handler.send_message_sync)
+    for name in ("clear_queue", "send_message_sync", "shutdown"):
+        assert callable(getattr(handler, name))

@@ -10,11 +10,13 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from ...errors import BusError, FastRTCError
 from ..bus import Bus
+from ..orders import Order, read_order
 from ..room import Room
 from ..tokens import Grant
 from .link import RoomLink
-from .wire import ID_SIZE
+from .wire import ID_SIZE, pack_note, unpack
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class Cluster:
         appid: Whose channels.
         bus: What carries it.
         own: Runs a coroutine in a task that somebody owns.
+        obey: Carries out what was ordered on another server.
     """
 
     def __init__(
@@ -39,7 +42,9 @@ class Cluster:
         appid: str,
         bus: Bus,
         own: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+        obey: Callable[[Order], None],
     ) -> None:
+        self._obey = obey
         self._appid = appid
         self._bus = bus
         self._own = own
@@ -52,6 +57,7 @@ class Cluster:
     async def start(self) -> None:
         """Connect to the bus, and say every second that this server is there."""
         await self._bus.start(self._note_state)
+        await self._bus.subscribe(f"{self._appid}/orders", self._take_order)
         self._own(self._beat())
 
     async def aclose(self) -> None:
@@ -66,6 +72,26 @@ class Cluster:
         """
         ttl = min(max(1.0, grant.expires - time.time()), LONGEST_CLAIM)
         return await self._bus.claim(f"{self._appid}/token/{grant.id}", ttl)
+
+    def order(self, order: Order) -> None:
+        """Have all other servers carry this out.
+
+        Raises:
+            BusError: If they cannot be told now.
+        """
+        note = pack_note(self._id, {"type": "order", **order._asdict()})
+        if not (self._bus.connected and self._bus.publish(f"{self._appid}/orders", note)):
+            raise BusError("it was done here, but the other servers cannot be told: try again")
+
+    def _take_order(self, data: bytes) -> None:
+        try:
+            server, note = unpack(data)
+            if server != self._id and isinstance(note, dict):
+                self._obey(read_order(note))
+        except FastRTCError as error:
+            logger.warning("an order of another server was dropped: %s", error)
+        except Exception:
+            logger.exception("an order of another server could not be carried out")
 
     def link(self, room: Room) -> RoomLink:
         """Link a room that is new here."""

@@ -4,7 +4,7 @@ The notes, by `type`:
 
 - `state`: who is here, all of it, every second and at each change; so nothing that is lost matters
   for long. `age` is that of the room, `listens` whether anybody here would hear others, `watches`
-  whose cameras somebody here looks at.
+  whose cameras somebody here looks at, `departed` who has left since the latest one, and why.
 - `who`: asks the others for theirs. One of them answers with the chat so far, too: `history`.
 - `keyframe`: asks for a keyframe of a camera.
 - `gone`: nobody is here any longer.
@@ -17,18 +17,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args
 
 from ...errors import FastRTCError, MessageError
 from ...media.rtp import RtpPacket
 from ...media.video_frames import EncodedVideoFrame
+from ...tracks.participant import Publication
 from ..bus import Bus
-from ..room import Member, Room
+from ..room import Member, MutedSource, Room
 from .encoding import encode_voice
 from .member import RemoteMember
-from .notes import State, Told, User, is_uid, read_state, read_told
+from .notes import State, Told, User, is_uid, read_departed, read_state, read_told
 from .video import Showing
 from .wire import Picture, Voice, pack_note, pack_picture, pack_voice, unpack
 
@@ -86,6 +88,8 @@ class RoomLink:
         room.video.watched_changed = self.changed
         self._listened = False
         """Whether anybody on another server would hear what is said here."""
+        self._departed: dict[int, str] = {}
+        """Who has left since the latest state, and why."""
         self._due = False
         self._closed = False
         self._history_at = -math.inf
@@ -101,13 +105,19 @@ class RoomLink:
 
     def joined(self, member: Member) -> None:
         """Somebody has joined here."""
-        send = partial(self._send_voice, member.uid)
+        publication = member.participant.publication("microphone")
+        send = partial(self._send_voice, member.uid, publication)
         if not member.may("publish_audio"):
             pass
         elif member.remote_audio is not None:
             member.remote_audio.forward = send
         else:
             self._own(encode_voice(member.participant, lambda: self._listened, send))
+        self.changed()
+
+    def left(self, uid: int, reason: str) -> None:
+        """Somebody has left here."""
+        self._departed[uid] = reason
         self.changed()
 
     def changed(self) -> None:
@@ -173,7 +183,7 @@ class RoomLink:
         """Nobody is here any longer; idempotent."""
         if self._closed:
             return
-        self._note("gone")
+        self._note("gone", departed=list(self._departed.items()))
         self._closed = True
         if self._history is not None:
             self._history.cancel()
@@ -189,7 +199,8 @@ class RoomLink:
         self._due = False
         if self._closed:
             return
-        here = self._room.here
+        here, departed = self._room.here, list(self._departed.items())
+        self._departed.clear()
         codec_of = self._room.video.router.codec_of
         users = [
             {**member.describe(), "since": member.since, "codec": codec_of(member.uid)}
@@ -199,12 +210,13 @@ class RoomLink:
             "state",
             age=self._room.time,
             users=users,
+            departed=departed,
             listens=any(member.may("subscribe") for member in here),
             watches=sorted(self._room.video.watched - {member.uid for member in here}),
         )
 
-    def _send_voice(self, uid: int, packet: RtpPacket) -> None:
-        if self._listened and not self._closed:
+    def _send_voice(self, uid: int, publication: Publication, packet: RtpPacket) -> None:
+        if self._listened and not publication.muted and not self._closed:
             self._bus.publish(self._topic, pack_voice(self._server, Voice(uid, packet)))
 
     def _send_picture(self, uid: int, number: int, frame: EncodedVideoFrame) -> None:
@@ -251,7 +263,7 @@ class RoomLink:
             case {"type": "keyframe", "uid": uid} if is_uid(uid):
                 self._showing.request_keyframe(uid)
             case {"type": "gone"}:
-                self._drop(server, "left")
+                self._drop(server, "left", read_departed(note))
             case {"type": "tell"}:
                 self._tell(read_told(note))
             case {"type": "chat", "sender": sender, "text": str() as text} if is_uid(sender):
@@ -267,7 +279,7 @@ class RoomLink:
         self._room.begin_earlier(state.age)
         self._others[server] = _Server(self._loop.time(), state.listens, state.watches)
         self._note_others()
-        self._follow(server, state.users)
+        self._follow(server, state.users, state.departed)
 
     def _tell(self, told: Told) -> None:
         if told.event == "transcript":
@@ -279,12 +291,12 @@ class RoomLink:
 
     # Who is elsewhere
 
-    def _follow(self, server: bytes, users: tuple[User, ...]) -> None:
+    def _follow(self, server: bytes, users: tuple[User, ...], departed: Mapping[int, str]) -> None:
         """Have those there in the room whom the server has named, and no others."""
         named = {user.uid for user in users}
         for there in self._members_of(server):
             if there.uid not in named:
-                self._remove(there, "left")
+                self._remove(there, departed.get(there.uid, "left"))
         for user in users:
             member = self._room.members.get(user.uid)
             if member is None and self._room.full:
@@ -295,6 +307,8 @@ class RoomLink:
             if isinstance(member, RemoteMember) and member.server == server:
                 for source, published in member.follow(user.tracks):
                     self._room.note_track(member, source, published=published)
+                for source in get_args(MutedSource):
+                    self._room.mute(member, source, source in user.muted)
                 if user.codec is not None:
                     self._room.video.router.announce(user.uid, user.codec)
 
@@ -316,11 +330,13 @@ class RoomLink:
     def _forward(self, to: int, event: str, details: tuple[Any, ...]) -> None:
         self._note("tell", to=to, event=event, details=details)
 
-    def _drop(self, server: bytes, reason: str) -> None:
+    def _drop(
+        self, server: bytes, reason: str, departed: Mapping[int, str] = MappingProxyType({})
+    ) -> None:
         self._others.pop(server, None)
         self._note_others()
         for member in self._members_of(server):
-            self._remove(member, reason)
+            self._remove(member, departed.get(member.uid, reason))
 
     def _remove(self, member: RemoteMember, reason: str) -> None:
         self._room.leave(member.uid, reason)

@@ -48,7 +48,7 @@ class RemoteMember(Member):
         """Have it told there."""
         self._forward(event, details)
 
-    def expel(self) -> None:
+    def expel(self, reason: str = "left") -> None:
         """That is for its own server to do."""
 
     def take(self, packet: RtpPacket) -> None:

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple, TypeGuard
 from ...errors import MessageError
 from ..assembler import MAX_MESSAGE, is_message_id, is_unicode
 from ..chat import MAX_AGE
-from ..options import MAX_NAME
 from ..rpc import MAX_TEXT as MAX_CALL
 from ..streams.packets import MAX_PACKET
-from ..tokens import MAX_UID
+from ..tokens import MAX_NAME, MAX_UID
 from ..transcripts import Transcript, read_transcript
 from ..video_router import CODECS
 
@@ -23,6 +22,9 @@ MAX_TIME = 1e12
 
 MAX_TRACKS = 16
 """Tracks of one user."""
+
+MAX_REASON = 40
+"""Characters of why somebody has left."""
 
 _TEXTS = {"stream_message": MAX_MESSAGE, "rpc": MAX_CALL, "data_stream": MAX_PACKET}
 """What members on other servers are told, and how long its text may be."""
@@ -37,6 +39,7 @@ class User(NamedTuple):
         tracks: The sources of what it publishes.
         since: When it joined, as Unix time in s.
         codec: Of its camera; `None` if there is none.
+        muted: The sources of what is muted.
     """
 
     uid: int
@@ -44,6 +47,7 @@ class User(NamedTuple):
     tracks: tuple[str, ...]
     since: float
     codec: Any
+    muted: tuple[str, ...] = ()
 
 
 class State(NamedTuple):
@@ -54,12 +58,14 @@ class State(NamedTuple):
         users: All of them.
         listens: Whether any of them would hear others.
         watches: Whose cameras they look at.
+        departed: Who has left since the latest state, and why.
     """
 
     age: float
     users: tuple[User, ...]
     listens: bool
     watches: frozenset[int]
+    departed: dict[int, str]
 
 
 class Told(NamedTuple):
@@ -91,7 +97,23 @@ def read_state(note: dict[str, Any], max_users: int) -> State:
         raise MessageError(f"watches must be a list of at most {max_users} uids")
     if not all(map(is_uid, watches)):
         raise MessageError(f"watches must be uids, 1 to {MAX_UID}")
-    return State(age, tuple(map(_read_user, users)), bool(note.get("listens")), frozenset(watches))
+    return State(
+        age,
+        tuple(map(_read_user, users)),
+        bool(note.get("listens")),
+        frozenset(watches),
+        read_departed(note),
+    )
+
+
+def read_departed(note: dict[str, Any]) -> dict[int, str]:
+    """Why whom has left; what cannot be read is left out, as it is for people to read only."""
+    listed = note.get("departed")
+    return {
+        uid: reason
+        for uid, reason in (one for one in _list(listed) if isinstance(one, list) and len(one) == 2)
+        if is_uid(uid) and is_unicode(reason) and len(reason) <= MAX_REASON
+    }
 
 
 def read_told(note: dict[str, Any]) -> Told:
@@ -129,6 +151,10 @@ def is_number(value: Any, least: float, most: float) -> TypeGuard[float]:
     return type(value) in (int, float) and least <= value <= most
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _read_transcript(details: Any) -> tuple[int, int | None, Transcript]:
     if not isinstance(details, list) or len(details) != 3 or not is_uid(details[0]):
         raise MessageError("the details of transcript must be 3, a uid first")
@@ -141,16 +167,22 @@ def _read_transcript(details: Any) -> tuple[int, int | None, Transcript]:
 def _read_user(user: Any) -> User:
     if not isinstance(user, dict):
         raise MessageError("a user must be an object")
-    uid, name, tracks = user.get("uid"), user.get("name"), user.get("tracks")
+    uid, name = user.get("uid"), user.get("name")
     since, codec = user.get("since"), user.get("codec")
     if not is_uid(uid):
         raise MessageError(f"a uid must be 1 to {MAX_UID}")
     if not is_unicode(name) or len(name) > MAX_NAME:
         raise MessageError(f"the name of a user must have {MAX_NAME} characters at most")
-    if not isinstance(tracks, list) or len(tracks) > MAX_TRACKS:
-        raise MessageError(f"tracks must be a list of at most {MAX_TRACKS}")
-    if not all(isinstance(track, str) for track in tracks):
-        raise MessageError("each of the tracks must be named by its source")
+    tracks, muted = _read_sources(user.get("tracks")), _read_sources(user.get("muted", []))
     if not is_number(since, 0, MAX_TIME):
         raise MessageError("since must be a Unix time in s")
-    return User(uid, name, tuple(tracks), float(since), codec if codec in CODECS else None)
+    known = codec if codec in CODECS else None
+    return User(uid, name, tracks, float(since), known, muted)
+
+
+def _read_sources(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or len(value) > MAX_TRACKS:
+        raise MessageError(f"tracks must be a list of at most {MAX_TRACKS}")
+    if not all(isinstance(source, str) for source in value):
+        raise MessageError("each of the tracks must be named by its source")
+    return tuple(value)

@@ -74,7 +74,8 @@ def encode(packet: Packet) -> str:
     """The text of a packet.
 
     Raises:
-        ConfigurationError: If it is too large: a header with long attributes.
+        ConfigurationError: If no receiver could read it: a header that is too large, or whose
+            topic, name or attributes are no Unicode texts.
     """
     fields: dict[str, Any]
     if isinstance(packet, Header):
@@ -85,14 +86,22 @@ def encode(packet: Packet) -> str:
         kind, fields = "ack", {"chunks": packet.chunks}
     else:
         kind = "trailer" if isinstance(packet, Trailer) else "refusal"
-        fields = {"reason": packet.reason[:MAX_REASON]}
-    text = json.dumps(
-        {"stream": packet.stream, "packet": kind, **fields},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
-    if isinstance(packet, Header) and _size_inside(text) > MAX_PACKET:
-        raise ConfigurationError("topic, name and attributes of a stream have up to 15000 bytes")
+        reason = packet.reason[:MAX_REASON].encode(errors="replace").decode()
+        fields = {"reason": reason}
+    message = {"stream": packet.stream, "packet": kind, **fields}
+    try:
+        text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"a stream cannot be announced so: {error}") from None
+    if isinstance(packet, Header):
+        if _size_inside(text) > MAX_PACKET:
+            raise ConfigurationError(
+                "topic, name and attributes of a stream have up to 15000 bytes"
+            )
+        try:
+            decode(text)
+        except MessageError as error:
+            raise ConfigurationError(f"a stream cannot be announced so: {error}") from None
     return text
 
 
@@ -231,7 +240,7 @@ def _read_info(stream: str, fields: dict[str, Any]) -> StreamInfo:
 def _text(fields: dict[str, Any], key: str, most: int) -> str:
     value = fields.get(key)
     if not is_unicode(value) or len(value) > most:
-        raise MessageError(f"{key!r} is a text of up to {most} characters")
+        raise MessageError(f"{key!r} is a Unicode text of up to {most} characters")
     return str(value)
 
 
