@@ -127,6 +127,7 @@ class Peer:
         self._audio_options = audio_options or AudioOptions()
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
+        internals.accept_rsa(self._pc)
         self._connecting = internals.watch_connecting(self._pc, self._note_failure)
         self._incoming: list[IncomingAudio | IncomingVideo] = []
         self._senders: dict[str, RTCRtpSender] = {}

@@ -16,8 +16,10 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import vpx
+from aiortc.rtcdtlstransport import SRTP_PROFILES
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
+from OpenSSL import SSL
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
@@ -283,3 +285,16 @@ async def test_a_peer_that_answers_checks_is_known() -> None:
         await pc.setLocalDescription(await pc.createOffer())
         assert not internals.was_reached(pc)
     await gone(stream)
+
+
+async def test_names_of_the_certificate_and_its_ciphers() -> None:
+    """A connection makes the context of its handshake through its one certificate."""
+    async with raw_peer() as pc:
+        private: Any = pc
+        (certificate,) = private._RTCPeerConnection__certificates
+        profiles = list(inspect.signature(certificate._create_ssl_context).parameters)
+        assert profiles == ["srtp_profiles"]
+        internals.accept_rsa(pc)
+        names = SSL.Connection(certificate._create_ssl_context(SRTP_PROFILES)).get_cipher_list()
+        signatures = ["ECDSA" if "ECDSA" in name else "RSA" for name in names if "ECDHE" in name]
+        assert signatures == ["ECDSA", "RSA"] * 4

@@ -3,6 +3,7 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
+from .ciphers import accept_rsa
 from .connection import close, probe, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
@@ -28,6 +29,7 @@ __all__ = [
     "TimedPicture",
     "VideoPacket",
     "VideoTap",
+    "accept_rsa",
     "bound_receiver",
     "close",
     "count_usable_cores",

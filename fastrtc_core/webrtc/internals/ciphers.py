@@ -1,0 +1,38 @@
+"""Which DTLS cipher suites a connection agrees to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiortc import RTCPeerConnection
+
+CIPHERS = ":".join(
+    f"ECDHE-{signature}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "CHACHA20-POLY1305", "AES128-SHA", "AES256-SHA")
+    for signature in ("ECDSA", "RSA")
+)
+"""aiortc's suites for ECDSA certificates, and the same ones for RSA certificates. GStreamer,
+Asterisk, FreeSWITCH, Kurento and many devices have RSA certificates. All are of the kind that
+RFC 8827 section 6.5 asks for: with forward secrecy."""
+
+
+def accept_rsa(pc: RTCPeerConnection) -> None:
+    """Let a new connection speak with a peer that has an RSA certificate.
+
+    The certificate of this side stays an ECDSA one. Where this side is the DTLS server, the peer
+    must take that; every implementation of WebRTC does (RFC 8827 section 6.5).
+    """
+    private: Any = pc
+    for certificate in private._RTCPeerConnection__certificates:
+        _widen(certificate)
+
+
+def _widen(certificate: Any) -> None:
+    original = certificate._create_ssl_context
+
+    def create(srtp_profiles: Any) -> Any:
+        context = original(srtp_profiles)
+        context.set_cipher_list(CIPHERS.encode())
+        return context
+
+    certificate._create_ssl_context = create
