@@ -295,6 +295,26 @@ async def test_names_of_the_certificate_and_its_ciphers() -> None:
         profiles = list(inspect.signature(certificate._create_ssl_context).parameters)
         assert profiles == ["srtp_profiles"]
         internals.accept_rsa(pc)
+        (certificate,) = private._RTCPeerConnection__certificates
         names = SSL.Connection(certificate._create_ssl_context(SRTP_PROFILES)).get_cipher_list()
         signatures = ["ECDSA" if "ECDSA" in name else "RSA" for name in names if "ECDHE" in name]
         assert signatures == ["ECDSA", "RSA"] * 4
+
+
+async def test_names_of_the_place_of_a_section() -> None:
+    """The number of a section, for media and for the data channel, and the codecs of an offer."""
+    async with raw_peer() as one, raw_peer() as other:
+        one.addTransceiver("audio")
+        one.createDataChannel("text")
+        await one.setLocalDescription()
+        await other.setRemoteDescription(one.localDescription)
+        (transceiver,) = other.getTransceivers()
+        private: Any = transceiver
+        assert private._get_mline_index() == 0
+        assert other.__dict__["_RTCPeerConnection__sctp_mline_index"] == 1
+        internals.number_sections(other, ["1", "0"])
+        assert private._get_mline_index() == 1
+        assert other.__dict__["_RTCPeerConnection__sctp_mline_index"] == 0
+        codec = private._codecs[0]
+        internals.take_parameters(transceiver, {codec.payloadType: "stereo=1"})
+        assert codec.parameters == {"stereo": 1}

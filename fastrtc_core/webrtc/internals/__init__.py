@@ -7,6 +7,7 @@ from .ciphers import accept_rsa
 from .connection import close, probe, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
+from .numbering import number_sections, take_parameters
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
@@ -36,6 +37,7 @@ __all__ = [
     "dropped",
     "guard",
     "negotiated_codecs",
+    "number_sections",
     "packets_heard",
     "probe",
     "receive_directly",
@@ -44,6 +46,7 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "take_parameters",
     "undo_offer",
     "was_reached",
     "watch_connecting",

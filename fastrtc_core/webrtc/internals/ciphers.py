@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiortc import RTCPeerConnection
+from aiortc.rtcdtlstransport import RTCCertificate
 
 CIPHERS = ":".join(
     f"ECDHE-{signature}-{cipher}"
@@ -23,16 +24,14 @@ def accept_rsa(pc: RTCPeerConnection) -> None:
     must take that; every implementation of WebRTC does (RFC 8827 section 6.5).
     """
     private: Any = pc
-    for certificate in private._RTCPeerConnection__certificates:
-        _widen(certificate)
+    private._RTCPeerConnection__certificates = [
+        _Certificate(certificate._key, certificate._cert)
+        for certificate in private._RTCPeerConnection__certificates
+    ]
 
 
-def _widen(certificate: Any) -> None:
-    original = certificate._create_ssl_context
-
-    def create(srtp_profiles: Any) -> Any:
-        context = original(srtp_profiles)
+class _Certificate(RTCCertificate):
+    def _create_ssl_context(self, srtp_profiles: Any) -> Any:
+        context = super()._create_ssl_context(srtp_profiles)
         context.set_cipher_list(CIPHERS.encode())
         return context
-
-    certificate._create_ssl_context = create
