@@ -178,6 +178,8 @@ class Peer:
                 )
                 _prefer_codecs(transceiver, forwarded=forwarded)
         reduced = await self._show(sdp, keep)
+        if self._pc.sctp is not None:
+            internals.take_negotiated(self._pc.sctp, self._take_channel)
         self._attach_local_tracks()
         for transceiver in self._pc.getTransceivers():
             remote = self._remote(transceiver.kind)
@@ -457,11 +459,19 @@ class Peer:
         if self._channel is None:
             self._adopt(channel)
         else:  # further channels of the other side may bring messages too
-            channel.on("message", self._endpoint.take_message)
+            self._channel.add(channel)
+            self._listen(channel, self._channel)
+
+    def _listen(self, channel: RTCDataChannel, wrapped: DataChannel) -> None:
+        def take(message: str | bytes) -> None:
+            wrapped.use(channel)  # what is answered is answered where it was asked
+            self._endpoint.take_message(message)
+
+        channel.on("message", take)
 
     def _adopt(self, channel: RTCDataChannel) -> None:
         self._channel = wrapped = DataChannel(channel)
-        channel.on("message", self._endpoint.take_message)
+        self._listen(channel, wrapped)
         if channel.readyState == "open":
             self._endpoint.open_channel(wrapped)
         else:

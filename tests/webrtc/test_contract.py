@@ -318,3 +318,13 @@ async def test_names_of_the_place_of_a_section() -> None:
         codec = private._codecs[0]
         internals.take_parameters(transceiver, {codec.payloadType: "stereo=1"})
         assert codec.parameters == {"stereo": 1}
+
+
+async def test_names_of_a_data_channel_that_nobody_opened() -> None:
+    """What a message comes through, and the table of the channels."""
+    async with raw_peer() as pc:
+        pc.createDataChannel("text")
+        private: Any = pc.sctp
+        assert private._data_channels == {}
+        parameters = list(inspect.signature(private._data_channel_receive).parameters)
+        assert parameters == ["stream_id", "pp_id", "data"]

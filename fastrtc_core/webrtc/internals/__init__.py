@@ -7,6 +7,7 @@ from .ciphers import accept_rsa
 from .connection import close, probe, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
+from .negotiated import take_negotiated
 from .numbering import number_sections, take_parameters
 from .ports import restrict_ports
 from .receiving import receive_directly
@@ -46,6 +47,7 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "take_negotiated",
     "take_parameters",
     "undo_offer",
     "was_reached",
