@@ -67,14 +67,20 @@ class DataChannel:
             QueueFullError: If too much is on its way.
             MessageError: If it is too large to be sent.
         """
-        size = len(text.encode())
+        self._post(text, len(text.encode()))
+
+    def post_bytes(self, data: bytes) -> None:
+        """Send bytes, as a binary message; raises as `post` does."""
+        self._post(data, len(data))
+
+    def _post(self, message: str | bytes, size: int) -> None:
         if size > MAX_BYTES:
             raise MessageError(f"a message of {size} bytes is larger than {MAX_BYTES}")
         if self.raw.readyState != "open":
             raise ChannelClosedError(f"the data channel is {self.raw.readyState}")
         if self.raw.bufferedAmount > HIGH_WATER:
             raise QueueFullError(f"{self.raw.bufferedAmount} bytes are on their way already")
-        self.raw.send(text)
+        self.raw.send(message)
 
     async def drain(self) -> None:
         """Wait until less than `LOW_WATER` bytes are on their way, or the channel is closed."""

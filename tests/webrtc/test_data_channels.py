@@ -66,3 +66,16 @@ async def test_a_channel_that_the_client_negotiated_is_answered() -> None:
         texts = heard(channel)
         await pc.connect()  # type: ignore[attr-defined]
         await answered(channel, "one", texts)
+
+
+async def test_bytes_go_both_ways_and_json_in_bytes_is_json() -> None:
+    """A client that sends its JSON as bytes is understood; other bytes are bytes for both sides."""
+    async with client() as pc:
+        channel = pc.createDataChannel("text")
+        texts: list[Any] = heard(channel)
+        await pc.connect()  # type: ignore[attr-defined]
+        await eventually(lambda: channel.readyState == "open", "the channel")
+        channel.send(b'{"type": "message", "data": "as bytes"}')
+        channel.send(b"\x00\xff{ no JSON")
+        await eventually(lambda: b"\x00\xff{ no JSON" in texts, "the bytes")
+        assert any("as bytes" in text for text in texts if isinstance(text, str))
