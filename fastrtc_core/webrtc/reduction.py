@@ -24,8 +24,8 @@ _BUNDLED = ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:", "a=setup:", "a=rtcp-
 """What a section that is sent in a bundle alone leaves to the first one (RFC 9143 section 6)."""
 
 _SPOKEN = {
-    "audio": re.compile(r"opus/48000/2\b", re.I),
-    "video": re.compile("(VP8|H264)/90000", re.I),
+    "audio": re.compile(r"a=rtpmap:\d+ opus/48000/2\b", re.I),
+    "video": re.compile(r"a=rtpmap:\d+ VP8/90000", re.I),
 }
 
 _KNOWN_H264 = ("42001f", "42e01f")
@@ -212,9 +212,9 @@ def _value(section: list[str], name: str) -> str:
 def _read(section: list[str]) -> MediaSection:
     kind = section[0][2:].split(" ", 1)[0]
     direction = next((line[2:] for line in section if line[2:] in DIRECTIONS), "sendrecv")
-    codecs = (line.split(" ", 1)[-1] for line in section if line.startswith("a=rtpmap:"))
     pattern = _SPOKEN.get(kind)
-    spoken = pattern is None or any(pattern.match(codec) for codec in codecs)
+    spoken = pattern is None or any(pattern.match(line) for line in section)
+    spoken = spoken or (kind == "video" and bool(_h264(section)))
     return MediaSection(kind, direction, _value(section, "mid"), spoken)
 
 
@@ -232,15 +232,17 @@ def _understood(section: list[str]) -> Iterator[str]:
         yield line
 
 
-def _in_known_profiles(section: list[str]) -> tuple[list[str], dict[int, str]]:
-    """A section in which what FFmpeg decodes has a profile that aiortc knows.
+def _h264(section: list[str]) -> dict[int, tuple[str, bool]]:
+    """The forms of H.264 in a section that are taken, by payload type.
+
+    FFmpeg decodes them, and packets in mode 1 are what this side sends (RFC 6184 section 6.3).
 
     Returns:
-        The section, and the parameters that were put in other words, by payload type.
+        The parameters of each, and whether aiortc knows them.
     """
     matches = (re.match(r"a=fmtp:(\d+) (.*)", line) for line in section)
     described = {match[1]: match[2] for match in matches if match}
-    offered: dict[int, str] = {}
+    taken: dict[int, tuple[str, bool]] = {}
     for line in section:
         match = re.match(r"a=rtpmap:(\d+) H264/90000", line, re.I)
         if match is None:
@@ -248,10 +250,18 @@ def _in_known_profiles(section: list[str]) -> tuple[list[str], dict[int, str]]:
         text = described.get(match[1], "")
         values = dict(part.strip().partition("=")[::2] for part in text.split(";"))
         profile = values.get("profile-level-id", "42e01f").lower()
-        mode = values.get("packetization-mode", "0")
-        known = profile in _KNOWN_H264 and mode == "1"
-        if not known and profile[:2] in _DECODED_PROFILES and mode in ("0", "1"):
-            offered[int(match[1])] = text
+        if values.get("packetization-mode") == "1" and profile[:2] in _DECODED_PROFILES:
+            taken[int(match[1])] = text, profile in _KNOWN_H264
+    return taken
+
+
+def _in_known_profiles(section: list[str]) -> tuple[list[str], dict[int, str]]:
+    """A section in which what FFmpeg decodes has a profile that aiortc knows.
+
+    Returns:
+        The section, and the parameters that were put in other words, by payload type.
+    """
+    offered = {number: text for number, (text, known) in _h264(section).items() if not known}
     shown: list[str] = []
     for line in section:
         match = re.match(r"a=(rtpmap|fmtp):(\d+) ", line)

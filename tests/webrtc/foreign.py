@@ -304,4 +304,9 @@ OFFERS: dict[str, tuple[str, str, list[str]]] = {
         offer(audio(), data("1"), data("2")),
         ["audio", "application", "-"],
     ),
+    "device: H.264 in single packets": (
+        "audio-video",
+        offer(audio(), video(body=h264("profile-level-id=42e01f"), formats="102")),
+        ["audio", "-"],
+    ),
 }
