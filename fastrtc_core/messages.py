@@ -77,8 +77,8 @@ def build_message(type: str, data: Any = None, **more: Any) -> str:
         raise MessageError(f"the data of a {type!r} message is not JSON: {error}") from None
 
 
-def as_message_text(message: Any) -> str:
-    """The text to send for what a handler passed to `send_message`.
+def as_message_text(message: Any) -> str | bytes:
+    """What to send for what a handler passed to `send_message`: a text, or bytes as they are.
 
     A whole message is sent as it is: a `str` that is a JSON object with a known `type`, or a `dict`
     of such a `type` and its `data`. Anything else that JSON can express becomes the data of a
@@ -87,6 +87,8 @@ def as_message_text(message: Any) -> str:
     Raises:
         MessageError: If the value cannot be written as JSON.
     """
+    if isinstance(message, bytes):
+        return message
     if isinstance(message, str):
         try:
             parsed = strict_json.load(message)
@@ -105,7 +107,8 @@ def parse_client_message(text: str | bytes) -> Message:
     """Read a message from a client.
 
     Raises:
-        MessageError: If it is too large, not a JSON object, or of a type that clients do not send.
+        MessageError: If it is too large, a text that is no JSON object, or of a type that clients
+            do not send. Bytes that are no JSON object are the data of a `message`.
     """
     message = _parse(text, MAX_MESSAGE_BYTES, CLIENT_TYPES)
     if message.type == "send_input" and not isinstance(message.data, list):
@@ -124,7 +127,11 @@ def parse_server_message(text: str | bytes) -> Message:
 
 def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Message:
     if isinstance(text, bytes):
-        raise MessageError("binary messages are not understood; send JSON text")
+        if limit is not None and len(text) > limit:
+            raise MessageError(f"the message is larger than {limit} bytes")
+        if not _is_json_object(text):
+            return Message("message", text)
+        text = text.decode()
     # A character is one to four bytes of UTF-8: count the bytes only where the length is near.
     if limit is not None and len(text) * 4 > limit and len(text.encode(errors="replace")) > limit:
         raise MessageError(f"the message is larger than {limit} bytes")
@@ -139,6 +146,16 @@ def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Messa
         known = ", ".join(sorted(types))
         raise MessageError(f"unknown message type {type[:40]!r}; known are {known}")
     return Message(type, parsed.get("data"))
+
+
+def _is_json_object(data: bytes) -> bool:
+    """Whether a binary message is JSON that some client sends as bytes."""
+    if not data.lstrip().startswith(b"{"):
+        return False
+    try:
+        return isinstance(strict_json.load(data), dict)
+    except ValueError:
+        return False
 
 
 def _type_of(message: dict[Any, Any]) -> str | None:

@@ -121,8 +121,6 @@ def test_messages_are_values() -> None:
         ('{"type": "dance"}', "unknown message type 'dance'"),
         ('{"type": "Message"}', "unknown message type 'Message'"),
         ('{"type": ""}', "unknown message type ''"),
-        (b'{"type": "message"}', "binary"),
-        (b"", "binary"),
     ],
 )
 def test_a_malformed_message_is_refused_with_the_reason(text: str | bytes, reason: str) -> None:
@@ -233,7 +231,6 @@ def cyclic() -> list[Any]:
         math.nan,
         math.inf,
         {1, 2},
-        b"bytes",
         object(),
         np.float32(1),
         np.zeros(2),

@@ -14,7 +14,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ChannelClosedError, ConfigurationError, InvalidFrameError, QueueFullError
+from ..errors import (
+    ChannelClosedError,
+    ConfigurationError,
+    InvalidFrameError,
+    MessageError,
+    QueueFullError,
+)
 from ..frames import Layout, channels_of, samples_per_frame
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
@@ -339,10 +345,11 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         Args:
             msg: A whole protocol message, as its text or as a `dict` of `type` and `data`, is sent
                 as it is; any other value that JSON can express reaches the client as the data of a
-                `message`.
+                `message`. `bytes` go out as they are, as a binary message, where the transport has
+                such: WebRTC does.
 
         Raises:
-            MessageError: If JSON cannot express the value.
+            MessageError: If JSON cannot express the value, or the transport carries no bytes.
             ChannelClosedError: If the channel is closed.
         """
         await self._session.send_message(msg)
@@ -381,7 +388,7 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         link, text = self._session, as_message_text(msg)
 
         def post() -> None:
-            with contextlib.suppress(ChannelClosedError, QueueFullError):
+            with contextlib.suppress(ChannelClosedError, MessageError, QueueFullError):
                 link.post_message(text)
 
         on_loop(link.loop, post)

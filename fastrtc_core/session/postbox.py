@@ -7,9 +7,9 @@ import logging
 from collections import deque
 from typing import Any
 
-from ..errors import ChannelClosedError, FastRTCError
+from ..errors import ChannelClosedError, FastRTCError, MessageError
 from ..messages import as_message_text
-from .types import MessageChannel
+from .types import BinaryChannel, MessageChannel
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -32,7 +32,7 @@ class Postbox:
         self.channel: MessageChannel | None = None
         self._session_id = session_id
         self.opened = asyncio.Event()
-        self._early: deque[str] = deque(maxlen=EARLY_MESSAGES)
+        self._early: deque[str | bytes] = deque(maxlen=EARLY_MESSAGES)
         self._closed = False
 
     def open(self, channel: MessageChannel) -> None:
@@ -41,7 +41,7 @@ class Postbox:
         self.opened.set()
         while self._early:
             try:
-                channel.post(self._early.popleft())
+                _post(channel, self._early.popleft())
             except FastRTCError as error:
                 logger.warning(
                     "session %s: an early message was not sent: %s", self._session_id, error
@@ -51,19 +51,20 @@ class Postbox:
         """Take nothing more."""
         self._closed = True
 
-    def post(self, text: str) -> None:
-        """Send the text of a message, or keep it until the channel is open.
+    def post(self, text: str | bytes) -> None:
+        """Send a message, or keep it until the channel is open.
 
         Raises:
             ChannelClosedError: If the session has ended.
             QueueFullError: If too much is on its way.
+            MessageError: If it is binary, and the transport carries text alone.
         """
         if self._closed:
             raise ChannelClosedError("the session has ended")
         if self.channel is None:
             self._early.append(text)
         else:
-            self.channel.post(text)
+            _post(self.channel, text)
 
     async def send(self, message: Any) -> None:
         """Send a message, waiting for room; see `StreamHandlerBase.send_message`."""
@@ -71,3 +72,12 @@ class Postbox:
         if self.channel is not None:
             await self.channel.drain()
         self.post(text)
+
+
+def _post(channel: MessageChannel, message: str | bytes) -> None:
+    if isinstance(message, str):
+        channel.post(message)
+    elif isinstance(channel, BinaryChannel):
+        channel.post_bytes(message)
+    else:
+        raise MessageError("this transport carries no binary messages: send text or JSON")

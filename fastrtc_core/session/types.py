@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
 
@@ -49,6 +49,14 @@ class MessageChannel(Protocol):
 
     async def drain(self) -> None:
         """Wait until there is room for more."""
+
+
+@runtime_checkable
+class BinaryChannel(Protocol):
+    """A message channel that takes bytes as well."""
+
+    def post_bytes(self, data: bytes) -> None:
+        """Queue a binary message; raises as `MessageChannel.post` does."""
 
 
 class Publisher(Protocol):

@@ -45,9 +45,16 @@ class InProcessPeer:
 
     def post(self, text: str) -> None:
         """Take a message from the session."""
+        self._take(text)
+
+    def post_bytes(self, data: bytes) -> None:
+        """Take a binary message from the session."""
+        self._take(data)
+
+    def _take(self, message: str | bytes) -> None:
         if self.close_reason is not None:
             raise ChannelClosedError("the session has ended")
-        self.messages.append(parse_server_message(text))
+        self.messages.append(parse_server_message(message))
 
     async def drain(self) -> None:
         """There is always room."""

@@ -22,10 +22,13 @@ MAX_BYTES = 1 << 18
 
 
 class DataChannel:
-    """Sends messages over one `RTCDataChannel`, with a bound on what is on its way.
+    """Sends messages over the data channels of a peer, with a bound on what is on its way.
+
+    The other side may have opened several. Messages go out on the one that it used last, and on
+    another one that is open once that is closed.
 
     Attributes:
-        raw: The `RTCDataChannel`.
+        raw: The `RTCDataChannel` that is used.
         asks: Whether the client can be asked for its inputs.
     """
 
@@ -34,9 +37,27 @@ class DataChannel:
     def __init__(self, channel: RTCDataChannel) -> None:
         self.raw = channel
         self._low = asyncio.Event()
+        self._channels: list[RTCDataChannel] = []
+        self.add(channel)
+
+    def add(self, channel: RTCDataChannel) -> None:
+        """Take a further channel."""
+        self._channels.append(channel)
         channel.bufferedAmountLowThreshold = LOW_WATER
         channel.on("bufferedamountlow", self._low.set)
-        channel.on("close", self._low.set)
+        channel.on("close", lambda: self._remove(channel))
+        if self.raw.readyState == "closed":
+            self.use(channel)
+
+    def use(self, channel: RTCDataChannel) -> None:
+        """Send on this channel from now on."""
+        self.raw = channel
+
+    def _remove(self, channel: RTCDataChannel) -> None:
+        self._channels.remove(channel)
+        if self.raw is channel and self._channels:
+            self.use(self._channels[-1])
+        self._low.set()
 
     def post(self, text: str) -> None:
         """Send a text.
@@ -46,14 +67,20 @@ class DataChannel:
             QueueFullError: If too much is on its way.
             MessageError: If it is too large to be sent.
         """
-        size = len(text.encode())
+        self._post(text, len(text.encode()))
+
+    def post_bytes(self, data: bytes) -> None:
+        """Send bytes, as a binary message; raises as `post` does."""
+        self._post(data, len(data))
+
+    def _post(self, message: str | bytes, size: int) -> None:
         if size > MAX_BYTES:
             raise MessageError(f"a message of {size} bytes is larger than {MAX_BYTES}")
         if self.raw.readyState != "open":
             raise ChannelClosedError(f"the data channel is {self.raw.readyState}")
         if self.raw.bufferedAmount > HIGH_WATER:
             raise QueueFullError(f"{self.raw.bufferedAmount} bytes are on their way already")
-        self.raw.send(text)
+        self.raw.send(message)
 
     async def drain(self) -> None:
         """Wait until less than `LOW_WATER` bytes are on their way, or the channel is closed."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
-from ..errors import ModalityError
+from ..errors import MalformedOfferError, ModalityError
 from ..functions import Modality, Mode
 from ..session import Medium
+from .reduction import choose
 from .signaling import Offer
 
 
@@ -21,30 +21,39 @@ class Flows(NamedTuple):
 def negotiate(offer: Offer, modality: Modality, mode: Mode) -> Flows:
     """Decide what flows.
 
-    An offer may lack a medium of the stream: without any, it is a session of messages alone. It
-    may not bring one that the stream does not have, nor one twice.
+    An offer may lack a medium of the stream: without any, it is a session of messages alone. What
+    it brings beyond the stream is left out; of several sections of a medium, one is used.
 
     Raises:
-        ModalityError: If the offer does not fit; the text says how.
+        ModalityError: If media are offered and none would flow; the text says how.
+        MalformedOfferError: If none of them has a codec in common with this server.
     """
-    receives: set[Medium] = set()
-    sends: set[Medium] = set()
-    counts = Counter(section.kind for section in offer.media)
-    for section in offer.media:
-        if section.kind == "application":
-            continue
-        if section.kind not in modality.split("-"):
-            raise ModalityError(f"this is a stream of {modality}; the offer brings {section.kind}")
-        if counts[section.kind] > 1:
-            raise ModalityError(f"the offer brings {section.kind} {counts[section.kind]} times")
-        medium: Medium = "audio" if section.kind == "audio" else "video"
-        if mode != "receive" and section.direction in ("sendrecv", "sendonly"):
-            receives.add(medium)
-        if mode != "send" and section.direction in ("sendrecv", "recvonly"):
-            sends.add(medium)
-    if not receives and not sends and set(counts) != {"application"}:
+    media = modality.split("-")
+    chosen = choose(
+        offer.media,
+        receives=media if mode != "receive" else (),
+        sends=media if mode != "send" else (),
+    )
+    offered = [section for section in offer.media if section.kind != "application"]
+    if offered and not chosen:
+        ours = [section for section in offered if section.kind in media]
+        if not ours:
+            kind = offered[0].kind
+            raise ModalityError(f"this is a stream of {modality}; the offer brings {kind}")
+        if not any(section.spoken for section in ours):
+            raise MalformedOfferError(
+                "the offer has no codec in common with this server: it speaks Opus, VP8 and H.264"
+            )
         raise ModalityError(
             f"nothing would flow: with mode={mode!r} the client must "
             f"{'receive' if mode == 'receive' else 'send'} media"
         )
+    receives: set[Medium] = set()
+    sends: set[Medium] = set()
+    for kind, section in chosen.items():
+        medium: Medium = "audio" if kind == "audio" else "video"
+        if mode != "receive" and section.direction in ("sendrecv", "sendonly"):
+            receives.add(medium)
+        if mode != "send" and section.direction in ("sendrecv", "recvonly"):
+            sends.add(medium)
     return Flows(frozenset(receives), frozenset(sends))

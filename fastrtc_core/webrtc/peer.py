@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import av
@@ -20,6 +20,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 
+from ..errors import ModalityError
 from ..session import CloseReason, MessageChannel
 from ..tracks import (
     LocalAudioTrack,
@@ -29,7 +30,7 @@ from ..tracks import (
     Track,
     TrackKind,
 )
-from . import internals, statistics
+from . import internals, reduction, statistics
 from .addresses import allow_candidate
 from .datachannel import LABEL, DataChannel
 from .failures import Failures, Report, log_failure
@@ -46,6 +47,7 @@ from .outgoing import (
     OutgoingPictures,
     OutgoingVideo,
 )
+from .reduction import Reduction, choose
 from .sections import Sections
 from .signaling import describe_opus
 from .video import make_encoder
@@ -127,12 +129,17 @@ class Peer:
         self._audio_options = audio_options or AudioOptions()
         self._video_options = video_options or VideoOptions()
         self._pc = RTCPeerConnection(configuration)
+        internals.accept_rsa(self._pc)
         self._connecting = internals.watch_connecting(self._pc, self._note_failure)
         self._incoming: list[IncomingAudio | IncomingVideo] = []
         self._senders: dict[str, RTCRtpSender] = {}
         """Senders, by the `sid` of what they send."""
         self._encoders: list[tuple[OpusEncoder, RTCRtpSender]] = []
         self._pumps: list[Coroutine[Any, Any, None]] = []
+        self._lines: list[str] = []
+        """The mids of all sections of the latest offer of the other side."""
+        self._rejected: set[str] = set()
+        """Those that were not accepted, and are not later (RFC 8829 section 5.3.1)."""
         """What is to run beside the connection, once it stands."""
         self._tasks: asyncio.TaskGroup | None = None
         self._sections = Sections(
@@ -154,14 +161,25 @@ class Peer:
         Raises:
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
-        for medium in ("audio", "video"):
+        media = reduction.read_sections(sdp)
+        kinds = ("audio", "video")
+        chosen = choose(
+            media,
+            receives=[kind for kind in kinds if self._remote(kind) is not None],
+            sends=[kind for kind in kinds if self._local(kind) is not None],
+        )
+        keep = {section.mid for section in chosen.values()}
+        keep.update([section.mid for section in media if section.kind == "application"][:1])
+        for medium in kinds:
             if self._remote(medium) is not None or self._local(medium) is not None:
                 transceiver = self._pc.addTransceiver(medium, direction="recvonly")
                 forwarded = isinstance(self._endpoint.local_video, EncodedVideo) or isinstance(
                     self._endpoint.remote_video, EncodedRemoteVideo
                 )
                 _prefer_codecs(transceiver, forwarded=forwarded)
-        await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        reduced = await self._show(sdp, keep)
+        if self._pc.sctp is not None:
+            internals.take_negotiated(self._pc.sctp, self._take_channel)
         self._attach_local_tracks()
         for transceiver in self._pc.getTransceivers():
             remote = self._remote(transceiver.kind)
@@ -169,7 +187,18 @@ class Peer:
                 sends = transceiver.sender.track is not None
                 transceiver.direction = "sendonly" if sends else "inactive"
         self._arrived = {}
-        return await self._describe()
+        return reduced.complete(await self._describe())
+
+    async def _show(self, offer: str, keep: Collection[str]) -> Reduction:
+        """Hand aiortc the sections of an offer that are used; the others are rejected for good."""
+        reduced = Reduction(offer, keep)
+        self._lines = reduction.all_mids(offer)
+        self._rejected.update(set(self._lines) - set(reduced.mids))
+        await self._pc.setRemoteDescription(RTCSessionDescription(reduced.sdp, "offer"))
+        internals.number_sections(self._pc, reduced.mids)
+        for transceiver in self._pc.getTransceivers():
+            internals.take_parameters(transceiver, reduced.h264.get(transceiver.mid or "", {}))
+        return reduced
 
     async def offer(self, *, data_channel: bool = True) -> str:
         """Make an offer; returns its SDP with all candidates of this side."""
@@ -186,7 +215,15 @@ class Peer:
         return await self._describe()
 
     async def accept(self, sdp: str) -> None:
-        """Take the answer to this side's offer."""
+        """Take the answer to this side's offer.
+
+        Raises:
+            ModalityError: If the other side rejects a section; aiortc cannot go on without it.
+        """
+        for section in reduction.split(sdp)[1]:
+            if not reduction.is_live(section):
+                kind = section[0][2:].split(" ")[0]
+                raise ModalityError(f"the other side takes and sends no {kind}: do not offer it")
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         if self._arrived is None:
             self._arrived = {}
@@ -212,12 +249,14 @@ class Peer:
         self._arrived = arrived
         before = list(self._pc.getTransceivers())
         try:
-            await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+            media = reduction.read_sections(sdp)
+            keep = {section.mid for section in media} - self._rejected
+            reduced = await self._show(sdp, keep)
             for transceiver in self._pc.getTransceivers():
                 track = sends.get(transceiver.mid or "")
                 if track is not None:
                     self._sections.send(track, transceiver)
-            return await self._describe()
+            return reduced.complete(await self._describe())
         except Exception:
             for track in sends.values():
                 self._sections.stop_sending(track)
@@ -277,8 +316,17 @@ class Peer:
 
     async def add_candidate(self, candidate: RTCIceCandidate | None) -> None:
         """Take a candidate of the other side, or the end of its candidates."""
-        if self._pc.connectionState != "closed":
-            await self._pc.addIceCandidate(candidate)
+        if self._pc.connectionState == "closed":
+            return
+        if candidate is not None and self._lines:
+            # By its mid alone: aiortc counts only the sections that it was shown.
+            index = candidate.sdpMLineIndex
+            if not candidate.sdpMid and index is not None and 0 <= index < len(self._lines):
+                candidate.sdpMid = self._lines[index]
+            candidate.sdpMLineIndex = None
+            if candidate.sdpMid is None:
+                return
+        await self._pc.addIceCandidate(candidate)
 
     # Connection
 
@@ -411,11 +459,19 @@ class Peer:
         if self._channel is None:
             self._adopt(channel)
         else:  # further channels of the other side may bring messages too
-            channel.on("message", self._endpoint.take_message)
+            self._channel.add(channel)
+            self._listen(channel, self._channel)
+
+    def _listen(self, channel: RTCDataChannel, wrapped: DataChannel) -> None:
+        def take(message: str | bytes) -> None:
+            wrapped.use(channel)  # what is answered is answered where it was asked
+            self._endpoint.take_message(message)
+
+        channel.on("message", take)
 
     def _adopt(self, channel: RTCDataChannel) -> None:
         self._channel = wrapped = DataChannel(channel)
-        channel.on("message", self._endpoint.take_message)
+        self._listen(channel, wrapped)
         if channel.readyState == "open":
             self._endpoint.open_channel(wrapped)
         else:

@@ -11,6 +11,9 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from ..errors import MalformedCandidateError, MalformedOfferError
+from . import reduction
+from .reduction import MAX_CANDIDATES as MAX_CANDIDATES
+from .reduction import MediaSection as MediaSection
 
 MAX_BODY_BYTES = 131_072
 """Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""
@@ -45,9 +48,6 @@ MAX_MEDIA_SECTIONS = 8
 MAX_MID = 255
 """Bytes of the name of a section."""
 
-MAX_CANDIDATES = 64
-"""Candidates that a client may name for one session."""
-
 MAX_TEXT = 512
 """Characters in any text of a trickled candidate: it may be kept until its offer arrives."""
 
@@ -56,15 +56,6 @@ _HOST = re.compile(r"[0-9A-Za-z.:\-]{1,255}")
 _STEREO = "stereo=1;sprop-stereo=1"
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
-
-
-@dataclass(frozen=True)
-class MediaSection:
-    """One `m=` section of an offer: its kind, the client's direction, and its name."""
-
-    kind: str
-    direction: str
-    mid: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -83,7 +74,7 @@ class Offer:
 
     Attributes:
         sdp: The session description, with what aiortc cannot use taken out.
-        media: Its sections.
+        media: Its sections that can be accepted.
         ufrags: The ICE user names that its candidates may carry.
         webrtc_id: The session id that the client wants, or `None`.
         args: Additional inputs, or `None` where none were sent.
@@ -148,13 +139,12 @@ def parse_offer(envelope: Envelope) -> Offer:
     if len(envelope.sdp) > MAX_SDP:
         raise MalformedOfferError(f"the SDP of the offer is longer than {MAX_SDP} characters")
     cleaned = clean_sdp(envelope.sdp)
-    description = _parse_sdp(cleaned)
+    check_work(cleaned)
+    sdp = reduction.normalise(cleaned)
+    description = _parse_sdp(sdp)
     return Offer(
-        sdp=cleaned,
-        media=tuple(
-            MediaSection(m.kind, m.direction or "sendrecv", m.rtp.muxId or "")
-            for m in description.media
-        ),
+        sdp=sdp,
+        media=reduction.read_sections(sdp),
         ufrags=frozenset(
             m.ice.usernameFragment for m in description.media if m.ice and m.ice.usernameFragment
         ),
@@ -294,10 +284,9 @@ def check_work(sdp: str) -> int:
 
 
 def _parse_sdp(sdp: str) -> SessionDescription:
-    check_work(sdp)
     try:
         sdp.encode()  # what is no UTF-8 could not be repeated in the answer
-        description = SessionDescription.parse(sdp)
+        description = SessionDescription.parse(reduction.live(sdp))
     except (
         AssertionError,
         AttributeError,
@@ -312,23 +301,21 @@ def _parse_sdp(sdp: str) -> SessionDescription:
         raise MalformedOfferError("the offer has no media and no data channel")
     for media in description.media:
         _check_section(media)
-    _check_bundle(description)
+    _check_bundle(sdp)
     return description
 
 
-def _check_bundle(description: SessionDescription) -> None:
-    mids = [media.rtp.muxId for media in description.media]
+def _check_bundle(sdp: str) -> None:
+    session, _ = reduction.split(sdp)
+    mids = re.findall(r"^a=mid:(.*?)\r?$", sdp, re.MULTILINE)
     if len(set(mids)) < len(mids):
         raise MalformedOfferError("the offer has several sections of the same mid")
-    for group in description.group:
-        if group.semantic == "BUNDLE" and not set(group.items) <= set(mids):
-            raise MalformedOfferError("the offer bundles a section that it does not have")
+    if not set(reduction.bundle(session)) <= set(mids):
+        raise MalformedOfferError("the offer bundles a section that it does not have")
 
 
 def _check_section(media: Any) -> None:
     """Find what aiortc would only notice after it has made a connection."""
-    if media.kind not in ("audio", "video", "application"):
-        raise MalformedOfferError(f"the offer has a section of unknown kind {media.kind[:20]!r}")
     if not media.ice.usernameFragment or not media.ice.password:
         raise MalformedOfferError("the offer lacks ICE credentials (ice-ufrag, ice-pwd)")
     if media.dtls is None or not media.dtls.fingerprints:
@@ -337,15 +324,9 @@ def _check_section(media: Any) -> None:
         raise MalformedOfferError("the offer lacks rtcp-mux (RFC 8834 section 4.5)")
     if media.kind != "application" and not media.rtp.codecs:
         raise MalformedOfferError(f"the {media.kind} of the offer names no codec")
-    if media.kind != "application" and media.direction is None:
-        raise MalformedOfferError(f"the {media.kind} of the offer lacks a direction (a=sendrecv …)")
-    # Both go into the packets of this side (RFC 8285 section 4.3).
+    # It goes into the packets of this side (RFC 8285 section 4.3).
     if len((media.rtp.muxId or "").encode()) > MAX_MID:
         raise MalformedOfferError(f"a mid of the offer is longer than {MAX_MID} bytes")
-    if not all(0 < extension.id < 256 for extension in media.rtp.headerExtensions):
-        raise MalformedOfferError("a header extension (extmap) has an id beyond 1 to 255")
-    if len(media.ice_candidates) > MAX_CANDIDATES:
-        raise MalformedOfferError(f"the offer has more than {MAX_CANDIDATES} candidates")
     if not all(_has_address(candidate) for candidate in media.ice_candidates):
         raise MalformedOfferError("a candidate of the offer names no host and port")
 

@@ -16,8 +16,10 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import vpx
+from aiortc.rtcdtlstransport import SRTP_PROFILES
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
+from OpenSSL import SSL
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
@@ -283,3 +285,46 @@ async def test_a_peer_that_answers_checks_is_known() -> None:
         await pc.setLocalDescription(await pc.createOffer())
         assert not internals.was_reached(pc)
     await gone(stream)
+
+
+async def test_names_of_the_certificate_and_its_ciphers() -> None:
+    """A connection makes the context of its handshake through its one certificate."""
+    async with raw_peer() as pc:
+        private: Any = pc
+        (certificate,) = private._RTCPeerConnection__certificates
+        profiles = list(inspect.signature(certificate._create_ssl_context).parameters)
+        assert profiles == ["srtp_profiles"]
+        internals.accept_rsa(pc)
+        (certificate,) = private._RTCPeerConnection__certificates
+        names = SSL.Connection(certificate._create_ssl_context(SRTP_PROFILES)).get_cipher_list()
+        signatures = ["ECDSA" if "ECDSA" in name else "RSA" for name in names if "ECDHE" in name]
+        assert signatures == ["ECDSA", "RSA"] * 4
+
+
+async def test_names_of_the_place_of_a_section() -> None:
+    """The number of a section, for media and for the data channel, and the codecs of an offer."""
+    async with raw_peer() as one, raw_peer() as other:
+        one.addTransceiver("audio")
+        one.createDataChannel("text")
+        await one.setLocalDescription()
+        await other.setRemoteDescription(one.localDescription)
+        (transceiver,) = other.getTransceivers()
+        private: Any = transceiver
+        assert private._get_mline_index() == 0
+        assert other.__dict__["_RTCPeerConnection__sctp_mline_index"] == 1
+        internals.number_sections(other, ["1", "0"])
+        assert private._get_mline_index() == 1
+        assert other.__dict__["_RTCPeerConnection__sctp_mline_index"] == 0
+        codec = private._codecs[0]
+        internals.take_parameters(transceiver, {codec.payloadType: "stereo=1"})
+        assert codec.parameters == {"stereo": 1}
+
+
+async def test_names_of_a_data_channel_that_nobody_opened() -> None:
+    """What a message comes through, and the table of the channels."""
+    async with raw_peer() as pc:
+        pc.createDataChannel("text")
+        private: Any = pc.sctp
+        assert private._data_channels == {}
+        parameters = list(inspect.signature(private._data_channel_receive).parameters)
+        assert parameters == ["stream_id", "pp_id", "data"]

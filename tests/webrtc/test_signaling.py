@@ -12,7 +12,6 @@ from aiortc.sdp import SessionDescription
 
 from fastrtc_core import MalformedCandidateError, MalformedOfferError
 from fastrtc_core.webrtc.signaling import (
-    MAX_CANDIDATES,
     MAX_MEDIA_SECTIONS,
     MAX_TEXT,
     MediaSection,
@@ -194,7 +193,7 @@ def without(pattern: str) -> str:
         ("m=audio", "cannot be read"),
         ("m=audio nine UDP/TLS/RTP/SAVPF 0", "cannot be read"),
         (CHROMIUM.replace("a=rtpmap:111 opus", "a=rtpmap:opus 111"), "cannot be read"),
-        (CHROMIUM.replace("m=audio", "m=text"), "unknown kind 'text'"),
+        (chromium_offer("audio").replace("m=audio", "m=text"), "no media"),
         (without("a=ice-ufrag"), "ICE credentials"),
         (without("a=ice-pwd"), "ICE credentials"),
         (without("a=fingerprint"), "DTLS"),
@@ -202,16 +201,11 @@ def without(pattern: str) -> str:
         (without("a=rtcp-mux"), "rtcp-mux"),
         (without("a=(rtpmap|rtcp-fb|fmtp):(96|97|102|103) "), "video of the offer names no codec"),
         (CHROMIUM + chromium_offer("audio") * MAX_MEDIA_SECTIONS, "more than 8 sections"),
-        (
-            chromium_offer(candidates=(CANDIDATE_UDP,) * (MAX_CANDIDATES + 1)),
-            "more than 64 candidates",
-        ),
         (chromium_offer(candidates=("a=candidate:1 1 udp",)), "cannot be read"),
         (chromium_offer(candidates=(CANDIDATE_UDP.replace("192.168.1.7", "<b>"),)), "no host"),
         (chromium_offer(candidates=(CANDIDATE_UDP.replace("51472", "99999"),)), "no host and port"),
         (CHROMIUM.replace("a=mid:1", "a=mid:0"), "several sections of the same mid"),
         (CHROMIUM.replace("BUNDLE 0 1 2", "BUNDLE 0 1 2 3"), "bundles a section"),
-        (without("a=recvonly"), "video of the offer lacks a direction"),
     ],
 )
 def test_an_offer_that_cannot_be_used_is_refused_with_the_reason(sdp: str, reason: str) -> None:

@@ -3,9 +3,12 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
+from .ciphers import accept_rsa
 from .connection import close, probe, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
+from .negotiated import take_negotiated
+from .numbering import number_sections, take_parameters
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
@@ -28,12 +31,14 @@ __all__ = [
     "TimedPicture",
     "VideoPacket",
     "VideoTap",
+    "accept_rsa",
     "bound_receiver",
     "close",
     "count_usable_cores",
     "dropped",
     "guard",
     "negotiated_codecs",
+    "number_sections",
     "packets_heard",
     "probe",
     "receive_directly",
@@ -42,6 +47,8 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "take_negotiated",
+    "take_parameters",
     "undo_offer",
     "was_reached",
     "watch_connecting",
