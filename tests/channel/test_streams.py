@@ -586,7 +586,7 @@ class Stranger(Member):
             self.answering.note(*details)
             self.told.append(details[1])
 
-    def expel(self) -> None:
+    def expel(self, reason: str = "") -> None:
         raise NotImplementedError
 
 
