@@ -639,7 +639,8 @@ async def test_a_voice_says_the_words_and_the_transcript_keeps_the_text() -> Non
         told = [said["text"] for said in peer.of_type("transcript")]
         assert told == ["It is **bold** 😀.", "```", "x = 1", "```", "- [Link](http://x.y)"]
         speech = bot.say(text)
-        while len(peer.of_type("transcript")) == len(told):  # the voice speaks on a thread
+        # The voice speaks on a thread, which the virtual clock does not wait for.
+        while len(peer.of_type("transcript")) == len(told):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         bot.interrupt()
