@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import fastrtc_core
 from fastrtc_core import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
+    AudioFrameEvent,
+    AudioSource,
     AudioStream,
     AudioVideoStreamHandler,
     ConfigurationError,
     InvalidFrameError,
+    LocalAudioTrack,
+    LocalVideoTrack,
     StreamHandler,
+    sources,
 )
+from fastrtc_core import channel as rooms
 from fastrtc_core.channel import Channel, Chat, ChatMessage, RtcEngine, RtcOptions, check_token
 from fastrtc_core.sources import Source, SourceInterface
 from fastrtc_core.sources.block import Block
@@ -228,3 +238,66 @@ def test_the_names_of_a_handler(kind: Any) -> None:
     assert not inspect.iscoroutinefunction(handler.send_message_sync)
     for name in ("clear_queue", "send_message_sync", "shutdown"):
         assert callable(getattr(handler, name))
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference-names.md"
+
+
+class Silence(Source):
+    """A source that has nothing to say."""
+
+    sample_rate = 8000
+
+    def _run(self) -> None:
+        pass
+
+
+class Silent(AudioVideoStreamHandler):
+    def copy(self) -> Silent:
+        return Silent()
+
+
+def things_of_the_documents() -> dict[str, list[Any]]:
+    """Objects and modules of each section of the page, which have the names of its table."""
+    channel = RtcEngine("app").create_channel(RtcOptions(channel_name="lobby"))
+    track = LocalAudioTrack.create_audio_track("voice", AudioSource(48000, 1))
+    event = AudioFrameEvent(tone(500, 0.01))
+    return {
+        "Agora": [
+            rooms,
+            channel._engine,
+            channel,
+            channel.chat,
+            channel.options,
+            ChatMessage("", ""),
+        ],
+        "LiveKit": [fastrtc_core, track, LocalVideoTrack, AudioStream, event],
+        "FastRTC": [Silent(), AsyncStreamHandler],
+        "Audio": [sources, Silence()],
+    }
+
+
+def names_that_are_the_same() -> Iterator[tuple[str, str]]:
+    """Section and name, of each row that says that a name is the same."""
+    section = ""
+    for line in PAGE.read_text("utf-8").splitlines():
+        if line.startswith("## "):
+            section = line[3:].split()[0].strip(":")
+        there, _, here = line.strip("| ").partition(" | ")
+        if here.startswith("the same") and not there.startswith(("event", "argument")):
+            for code in re.findall(r"`([^`]+)`", there):
+                for name in code.partition("(")[0].split("."):
+                    yield section, name
+
+
+async def test_every_name_of_the_tables_is_there() -> None:
+    """Whatever the page calls the same, whichever document it is from."""
+    things = things_of_the_documents()
+    names = list(names_that_are_the_same())
+    assert len(names) > 60
+    missing = [
+        (section, name)
+        for section, name in names
+        if not any(name in dir(thing) for thing in things[section])
+    ]
+    assert not missing
