@@ -170,6 +170,8 @@ class Peer:
         )
         keep = {section.mid for section in chosen.values()}
         keep.update([section.mid for section in media if section.kind == "application"][:1])
+        if not chosen:  # a member who may only write: its media are inactive, and not gone for good
+            keep.update([section.mid for section in media if section.kind in kinds][:2])
         for medium in kinds:
             if self._remote(medium) is not None or self._local(medium) is not None:
                 transceiver = self._pc.addTransceiver(medium, direction="recvonly")

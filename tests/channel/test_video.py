@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -284,16 +285,19 @@ async def test_codecs_that_do_not_match() -> None:
         assert None not in [*limited.seen, *bob.seen, *cleo.seen]
 
 
-async def test_a_codec_that_nobody_speaks_is_refused() -> None:
-    """The offer is answered with an error, and nothing is left behind."""
+async def test_a_camera_of_a_codec_that_nobody_speaks_is_refused() -> None:
+    """Its section is rejected; who offers nothing else is, and leaves nothing behind."""
     async with RtcEngine("app") as engine, raw_peer() as pc:
         pc.addTransceiver("audio")
         pc.addTransceiver("video")
         offer = await make_offer(pc)
         offer["sdp"] = offer["sdp"].replace("VP8/90000", "VP7/90000").replace("H264/", "H263/")
-        with pytest.raises(MalformedOfferError, match="video"):
-            await engine.accept({**offer, "params": {"channel": "room"}})
-        assert engine._rooms == {}
+        answer = await engine.accept({**offer, "params": {"channel": "room"}})
+        assert re.findall(r"^m=(\w+) (\d)", answer["sdp"], re.MULTILINE)[1] == ("video", "0")
+        alone = offer["sdp"].replace("opus/48000/2", "speex/48000/2")
+        with pytest.raises(MalformedOfferError):
+            await engine.accept({**offer, "sdp": alone, "params": {"channel": "other"}})
+        assert "other" not in engine._rooms
 
 
 async def test_what_a_token_does_not_allow() -> None:

@@ -54,11 +54,10 @@ def test_a_message_is_read_or_refused(text: str | bytes) -> None:
     else:
         assert result.type in CLIENT_TYPES
         assert len(text) <= MAX_MESSAGE_BYTES
-        try:
-            again = build_message(result.type, result.data)
-        except MessageError:
-            assert "inf" in str(result.data), "a number beyond those of floats"
+        if isinstance(result.data, bytes):  # whatever is no JSON object
+            assert result == Message("message", text)
             return
+        again = build_message(result.type, result.data)
         if len(again) <= MAX_MESSAGE_BYTES:
             assert parse_client_message(again) == result
 

@@ -73,7 +73,9 @@ async def echo(hosts: Hosts, url: str) -> dict[str, Any]:
     [
         pytest.param(Weather(delay=0.15), marks=pytest.mark.soak),
         pytest.param(Weather(delay=0.02, loss=0.05), marks=pytest.mark.soak),
-        Weather(delay=0.03, jitter=0.02, loss=0.03, copies=0.01),
+        pytest.param(
+            Weather(delay=0.03, jitter=0.02, loss=0.03, copies=0.01), marks=pytest.mark.soak
+        ),
     ],
     ids=["far", "loss", "everything"],
 )

