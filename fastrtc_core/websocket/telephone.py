@@ -60,11 +60,11 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         call = IncomingCall(request, bytes(body))
-        base = _base(options, request.headers, request.url.scheme)
+        base = _base(options, request.headers, request.scope["scheme"])
         target = f"{base}{_target(request)}"
         if not _is_signed(options, target, call.form_items, request.headers):
             return Response("the signature is missing or wrong", 403)
-        path = request.url.path.removesuffix("/incoming")
+        path = request.scope["path"].removesuffix("/incoming")
         url = f"{base.replace('http', 'ws', 1)}{path}/handler"
         try:
             parameters = await parameters_of(call, options)
@@ -82,7 +82,7 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
         if not _is_a_service(door, websocket):
             await websocket.close(Close.POLICY, "pages may not call")
             return
-        scheme = {"ws": "http", "wss": "https"}[websocket.url.scheme]
+        scheme = {"ws": "http", "wss": "https"}[websocket.scope["scheme"]]
         base = _base(options, websocket.headers, scheme).replace("http", "ws", 1)
         if not _is_signed(options, f"{base}{_target(websocket)}", [], websocket.headers):
             await websocket.close(Close.POLICY, "the signature is missing or wrong")
@@ -132,5 +132,7 @@ def _forwarded_port(headers: Mapping[str, str]) -> str | None:
 
 
 def _target(request: Request | WebSocket) -> str:
-    query = request.url.query
-    return request.url.path + (f"?{query}" if query else "")
+    # Not from `request.url`, which raises where the host is none.
+    path: str = request.scope["path"]
+    query = request.scope["query_string"].decode("latin-1")
+    return path + (f"?{query}" if query else "")
