@@ -15,7 +15,6 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,8 @@ from aiortc import RTCPeerConnection
 
 from fastrtc_core.testing import VirtualClockLoop
 
-from . import machine, schedule
+from . import machine, schedule, timeouts
+from .timeouts import until_time_is_over
 
 GRACE = 10.0
 """How long in s threads and sockets may take to go after a test, on the slowest machine."""
@@ -57,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
     config.pluginmanager.register(schedule)
     config.pluginmanager.register(machine)
+    config.pluginmanager.register(timeouts)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -71,8 +72,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     factory = VirtualClockLoop if virtual else None
 
     async def checked() -> None:
-        with ended_by_timeout():
-            await function(**arguments)
+        await until_time_is_over(function(**arguments))
         # One turn for callbacks that are due; a task that still runs has been orphaned.
         for _ in range(5):
             await asyncio.sleep(0)
@@ -82,32 +82,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(checked())
     return True
-
-
-@contextmanager
-def ended_by_timeout() -> Iterator[None]:
-    """End the test that runs in this task when its time is over.
-
-    The plugin raises in whatever runs then; an event loop takes that for an error of a callback,
-    and a test on virtual time would go on for ever.
-    """
-    loop, test = asyncio.get_running_loop(), asyncio.current_task()
-    over: list[BaseException] = []
-
-    def note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if isinstance(error, pytest.fail.Exception) and test is not None:
-            over.append(error)
-            test.cancel()
-        loop.default_exception_handler(context)
-
-    loop.set_exception_handler(note)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if over:
-            raise over[0] from None
-        raise
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from _pytest.runner import runtestprotocol
 
+from . import timeouts
+
 PRESSURE = Path("/proc/pressure/cpu")
 TOO_SLOW = 0.25
 """The part of a test's time in which something waited for a processor, from which on it counts."""
@@ -54,6 +56,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         if not again:
             break
+        timeouts.start_anew(item)
     return True
 
 

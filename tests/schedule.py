@@ -103,5 +103,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
 
+        def remove_node(self, node: Any) -> str | None:
+            """Go on without the test in which a process died; the next one would die of it too."""
+            crashed: str | None = super().remove_node(node)
+            if crashed is not None:
+                self.workqueue[group_of(crashed)][crashed] = True
+            return crashed
+
     config.option.loadscopereorder = False
     return ByGroup(config, log)

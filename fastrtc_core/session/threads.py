@@ -20,6 +20,9 @@ from ..usercode import guarded
 
 logger = logging.getLogger(__name__)
 
+INTERRUPTS = 8
+"""How often code is told at most that its call was abandoned: at once, 0.1 s later, 0.2 s, 0.4 …"""
+
 
 class CallAbandonedError(GeneratorExit):
     """Raised in user code that still runs when nobody wants its result any more.
@@ -41,6 +44,7 @@ class SessionThread:
         self._thread: threading.Thread | None = None
         self._call: tuple[asyncio.Future[Any], contextvars.Context, Callable[[], Any]] | None = None
         self._wake = threading.Semaphore(0)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._running = False
         self._closed = False
         self._last_call: Callable[[], Any] = lambda: None
@@ -61,6 +65,7 @@ class SessionThread:
         future: asyncio.Future[Any] = loop.create_future()
         self._call = (future, contextvars.copy_context(), lambda: function(*args))
         self._running = True
+        self._loop = loop
         if self._thread is None:
             self._thread = threading.Thread(target=self._main, name=self._name, daemon=True)
             self._thread.start()
@@ -76,9 +81,20 @@ class SessionThread:
         """
         self._closed = True
         self._wake.release()
-        thread = self._thread
-        if thread is not None and self._running:
-            _interrupt(thread)
+        self._interrupt(INTERRUPTS)
+
+    def _interrupt(self, left: int, pause: float = 0.1) -> None:
+        """Interrupt what runs, and look again later.
+
+        What is raised while a callback runs whose errors Python drops (`__del__`, that of a weak
+        reference or of the garbage collector) never reaches the code below it.
+        """
+        if self._thread is None or self._loop is None or not self._running:
+            return
+        if not _is_abandoning(self._thread):
+            _interrupt(self._thread)
+        if left > 1 and not self._loop.is_closed():
+            self._loop.call_later(pause, self._interrupt, left - 1, 2 * pause)
 
     def _main(self) -> None:
         for step in (self._run_calls, lambda: self._last_call()):
@@ -107,6 +123,7 @@ class SessionThread:
         try:
             result = context.run(function)
         except CallAbandonedError:
+            self._running = False
             raise
         except BaseException as error:  # carried to whoever awaits the call
             failure = error
@@ -144,6 +161,17 @@ def _interrupt(thread: threading.Thread) -> None:
             waiter.release()
         except RuntimeError:
             return  # it was notified in the meantime
+
+
+def _is_abandoning(thread: threading.Thread) -> bool:
+    """Whether a thread is in an `except` or a `finally` that `CallAbandonedError` has led to."""
+    active: Any = sys._current_exceptions().get(thread.ident or 0)
+    error = active[1] if isinstance(active, tuple) else active  # a tuple before Python 3.12
+    while isinstance(error, BaseException):
+        if isinstance(error, CallAbandonedError):
+            return True
+        error = error.__context__
+    return False
 
 
 def _condition_waiter(frame: FrameType | None) -> Any:

@@ -21,7 +21,7 @@ from fastrtc_core.tracks import RemoteVideoTrack
 from fastrtc_core.tracks.recording.file import RecordingFile
 from fastrtc_core.webrtc.video import make_encoder
 
-PICTURES = [pytest.param(400), pytest.param(100_000, marks=pytest.mark.soak)]
+PICTURES = [pytest.param(400), pytest.param(20_000, marks=pytest.mark.soak)]
 
 
 def picture(width: int = 64, height: int = 48, format: str = "yuv420p") -> av.VideoFrame:
