@@ -56,7 +56,8 @@ class StarletteSocket:
         self.query: Mapping[str, str] = dict(websocket.query_params)
         self._websocket = websocket
         self._closed = False
-        watch(websocket.scope)
+        # Starlette has no public name for it.
+        watch(websocket.scope, websocket._receive)
         warn_of_compression(websocket.headers)
 
     async def receive(self) -> str | bytes:

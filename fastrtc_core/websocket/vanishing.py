@@ -11,7 +11,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 NOTICED = 4
@@ -20,17 +20,43 @@ NOTICED = 4
 _FILES = "/proc/self/fd"
 
 
-def watch(scope: Mapping[str, Any]) -> bool:
+def watch(scope: Mapping[str, Any], receive: Callable[..., Any] | None = None) -> bool:
     """Have the connection of a request end when the other host answers no more.
 
     Where a proxy stands between, that is the proxy, whose part it is to watch the client.
 
     Args:
         scope: The ASGI scope of the request.
+        receive: The ASGI callable from which its messages come.
 
     Returns:
-        Whether the connection was found; only Linux shows it.
+        Whether the connection was found.
     """
+    number = _file_of_protocol(receive)
+    if number is not None:
+        with socket.socket(fileno=os.dup(number)) as found:
+            _watch(found)
+        return True
+    return _watch_by_address(scope)
+
+
+def _file_of_protocol(receive: Callable[..., Any] | None) -> int | None:
+    """The descriptor of the connection, where `receive` is a method of a protocol of asyncio.
+
+    ASGI tells no more than addresses. With uvicorn's protocols it is, unless a middleware of the
+    application has put its own in front.
+    """
+    transport = getattr(getattr(receive, "__self__", None), "transport", None)
+    ask = getattr(transport, "get_extra_info", None)  # uvloop's is no `asyncio.Transport`
+    connection = ask("socket") if ask is not None else None
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return None
+    number: int = connection.fileno()
+    return number if number >= 0 else None
+
+
+def _watch_by_address(scope: Mapping[str, Any]) -> bool:
+    """Look for the connection among the open files, which only Linux shows."""
     client, server = scope.get("client"), scope.get("server")
     if not client or not server or not os.path.isdir(_FILES):
         return False
@@ -59,5 +85,6 @@ def _watch(connection: socket.socket) -> None:
         "TCP_USER_TIMEOUT": 1000 * NOTICED,
     }
     for name, value in options.items():
-        connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        if hasattr(socket, name):  # macOS has no name for some of them
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

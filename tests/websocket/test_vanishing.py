@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
 from fastrtc_core import Stream
+from fastrtc_core.websocket import vanishing
 from fastrtc_core.websocket.vanishing import NOTICED, watch
 from fastrtc_handlers import Echo
 
-from ..webrtc.support import gone, serving
+from ..webrtc.support import eventually, gone, serving
 from .support import connected
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux shows files")
@@ -45,6 +47,23 @@ def test_the_connection_of_a_request_is_found_and_watched() -> None:
             for missing in ({}, {"client": ("10.0.0.1", 1), "server": server.getsockname()}):
                 assert not watch(missing)
             assert open_files() == files
+
+
+@pytest.mark.parametrize("protocol", ["auto", "websockets-sansio"])
+async def test_the_connection_of_uvicorn_needs_no_search(
+    monkeypatch: pytest.MonkeyPatch, protocol: Any
+) -> None:
+    """Its protocol knows it; that of the client is the other end."""
+    watched: list[Any] = []
+    monkeypatch.setattr(vanishing, "_watch", lambda found: watched.append(found.getpeername()))
+    monkeypatch.setattr(vanishing, "_watch_by_address", lambda scope: pytest.fail("it searched"))
+    stream = Stream(Echo())
+    app = FastAPI()
+    stream.mount(app)
+    async with serving(app, ws=protocol) as url, connected(url) as client:
+        await eventually(lambda: bool(watched), "a connection that is watched")
+        assert watched == [client.socket.local_address]
+    await gone(stream)
 
 
 @linux
