@@ -65,8 +65,7 @@ class Speech:
         self.interruptible = interruptible
         self.what = what
         self._playback: concurrent.futures.Future[Playback] = concurrent.futures.Future()
-        # Given by whoever plays it.
-        self._cancel: Callable[[], None] = lambda: self._finish(Playback(0.0, "", True))
+        self._cancel: Callable[[], None] = lambda: self.finish(Playback(0.0, "", True))
         self._heard: Callable[[], float] = lambda: 0.0
 
     def __await__(self) -> Generator[Any, None, Playback]:
@@ -98,6 +97,17 @@ class Speech:
         """
         return self._playback.result(timeout)
 
-    def _finish(self, playback: Playback) -> None:
+    # What plays it calls these.
+
+    def admit(self, cancel: Callable[[], None]) -> None:
+        """It is going to be played, and is cancelled by this."""
+        self._cancel = cancel
+
+    def begin(self, heard: Callable[[], float]) -> None:
+        """It is being played; the function tells how much was sent to the client, in s."""
+        self._heard = heard
+
+    def finish(self, playback: Playback) -> None:
+        """It is over; the first call counts."""
         if not self._playback.done():
             self._playback.set_result(playback)

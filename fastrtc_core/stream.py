@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from .context import Caller
@@ -231,14 +232,16 @@ class Stream:
             ConfigurationError: If gradio is not installed.
         """
         try:
-            from .ui import build_ui
+            # By its name, as a plug-in is: the UI knows streams, a stream knows no UI.
+            ui = import_module(".ui", __package__)
         except ModuleNotFoundError as error:
             if error.name != "gradio":
                 raise
             raise ConfigurationError(
                 "the UI needs gradio: pip install 'fastrtc-core[ui]'"
             ) from None
-        return build_ui(self)
+        blocks: gradio.Blocks = ui.build_ui(self)
+        return blocks
 
     async def offer(
         self,

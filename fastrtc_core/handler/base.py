@@ -8,7 +8,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -26,19 +26,17 @@ from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
 from ..speech import Playback, Speech, TextToSpeech
 from ..threads import on_loop, running_loop
+from ..tracks import (
+    LocalAudioTrack,
+    LocalVideoTrack,
+    Participant,
+    Recorder,
+    Track,
+    TrackSource,
+)
 from .arguments import Arguments
 from .link import SessionLink
 from .settings import Settings, note_settings_after_init
-
-if TYPE_CHECKING:
-    from ..tracks import (
-        LocalAudioTrack,
-        LocalVideoTrack,
-        Participant,
-        Recorder,
-        Track,
-        TrackSource,
-    )
 
 VideoFormat = Literal["bgr24", "rgb24", "gray", "frame"]
 VideoInput = NDArray[np.uint8] | av.VideoFrame

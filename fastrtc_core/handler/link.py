@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from os import PathLike
+from typing import Any, Protocol
 
 from ..outputs import AdditionalOutputs
 from ..speech import Speech
+from ..tracks import (
+    LocalAudioTrack,
+    LocalVideoTrack,
+    Participant,
+    Recorder,
+    TrackSource,
+)
 
-if TYPE_CHECKING:
-    from ..session.tracks import SessionTracks
+
+class TracksLink(Protocol):
+    """The tracks of a session, and what a handler can do with them."""
+
+    @property
+    def local_audio(self) -> LocalAudioTrack | None:
+        """What is sent to the client, if anything."""
+
+    @property
+    def participant(self) -> Participant:
+        """The client, with the tracks that it publishes."""
+
+    async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
+        """Send a further track."""
+
+    async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """Send it no longer."""
+
+    async def record(self, path: str | PathLike[str], **options: Any) -> Recorder:
+        """Record from now on."""
 
 
 class SessionLink(Protocol):
@@ -58,5 +84,5 @@ class SessionLink(Protocol):
         """Run a coroutine in the task group of the session."""
 
     @property
-    def tracks(self) -> SessionTracks:
+    def tracks(self) -> TracksLink:
         """The tracks, and what can be done with them."""

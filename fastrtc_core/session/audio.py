@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EndOfStreamError, SourceClosedError
 from ..frames import FRAME_DURATION, AudioFrame, EmittedAudio, channels_of, read_audio
+from ..handler import StreamHandlerBase
 from ..media.converter import Converter
 from ..outputs import split_emitted
 from ..tracks import AudioSource, AudioStream, RemoteAudioTrack
 from ..tracks.audio_source import AHEAD
 from .calls import UserCall
-
-if TYPE_CHECKING:
-    from .session import Session
+from .life import Life
+from .reports import Reporter
+from .types import DeliverExtras
 
 QUEUE_SIZE_MS = 200
 """Audio in ms that may wait to be played before `emit` is held back; more than a handler may lag
@@ -30,13 +31,20 @@ class AudioOutput:
     """Takes what a handler emits, in any rate and layout, into the playout.
 
     Args:
-        session: The session.
-        source: Its playout.
+        source: The playout.
+        deliver_extras: Takes what was emitted beside audio.
+        on_clear: Called when what waits was discarded.
     """
 
-    def __init__(self, session: Session, source: AudioSource) -> None:
-        self._session = session
+    def __init__(
+        self,
+        source: AudioSource,
+        deliver_extras: DeliverExtras,
+        on_clear: Callable[[], None] = lambda: None,
+    ) -> None:
         self._source = source
+        self._deliver_extras = deliver_extras
+        self._on_clear = on_clear
         self._converter = Converter(source.sample_rate, source.num_channels)
         self._tail_timer: asyncio.TimerHandle | None = None
         self.floor = asyncio.Lock()
@@ -63,7 +71,7 @@ class AudioOutput:
             audio = read_audio(value)
             async with self.floor:
                 delivered = await self.play(audio)
-        await self._session.deliver_extras(extras)
+        await self._deliver_extras(extras)
         return delivered
 
     async def play(self, audio: EmittedAudio, ahead: float = AHEAD) -> bool:
@@ -88,7 +96,7 @@ class AudioOutput:
         if audio.sample_rate != self._source.sample_rate:
             # What the resampler holds back belongs to this utterance, not to the next.
             wait = self._source.queued_duration + FRAME_DURATION
-            self._tail_timer = self._session.loop.call_later(wait, self._play_tail)
+            self._tail_timer = asyncio.get_running_loop().call_later(wait, self._play_tail)
         return True
 
     async def wait_for_room(self) -> None:
@@ -111,8 +119,7 @@ class AudioOutput:
         self._cancel_tail()
         self._converter.flush()
         self._source.clear_queue()
-        if self._session.on_clear is not None:
-            self._session.on_clear()
+        self._on_clear()
 
     def close(self) -> None:
         """Stop the timer of the tail."""
@@ -133,9 +140,8 @@ class AudioOutput:
             self._tail_timer = None
 
 
-def open_audio_stream(session: Session, track: RemoteAudioTrack) -> AudioStream:
+def open_audio_stream(handler: StreamHandlerBase, track: RemoteAudioTrack) -> AudioStream:
     """The stream from which `receive` is fed; it drops the oldest when the handler lags."""
-    handler = session.handler
     return AudioStream(
         track,
         capacity=max(1, math.floor(handler.max_input_latency / FRAME_DURATION)),
@@ -145,10 +151,16 @@ def open_audio_stream(session: Session, track: RemoteAudioTrack) -> AudioStream:
 
 
 async def receive_audio(
-    session: Session, receive: UserCall, stream: AudioStream, output: AudioOutput | None
+    receive: UserCall,
+    stream: AudioStream,
+    output: AudioOutput | None,
+    *,
+    life: Life,
+    reporter: Reporter,
+    deliver_extras: DeliverExtras,
 ) -> None:
     """Feed `receive` frame by frame until the track ends; an exception loses one frame."""
-    while not session.ending:
+    while not life.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
@@ -159,17 +171,19 @@ async def receive_audio(
             if result is not None and output is not None:
                 await output.deliver(result)
             elif result is not None:
-                await session.deliver_extras(split_emitted(result)[1])
+                await deliver_extras(split_emitted(result)[1])
         except Exception as error:
             if _is_over(error, output):
                 return
-            session.reporter.error(error, "receive")
+            reporter.error(error, "receive")
 
 
-async def emit_audio(session: Session, emit: UserCall, output: AudioOutput) -> None:
+async def emit_audio(
+    emit: UserCall, output: AudioOutput, *, life: Life, reporter: Reporter
+) -> None:
     """Call `emit` while the playout has room; after nothing or an exception, a frame later."""
-    loop = session.loop
-    while not session.ending:
+    loop = life.loop
+    while not life.ending:
         await output.wait_for_room()
         started = loop.time()
         delivered = False
@@ -178,7 +192,7 @@ async def emit_audio(session: Session, emit: UserCall, output: AudioOutput) -> N
         except Exception as error:
             if _is_over(error, output):
                 return
-            session.reporter.error(error, "emit")
+            reporter.error(error, "emit")
         if not delivered:
             await asyncio.sleep(max(0.0, started + FRAME_DURATION - loop.time()))
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..errors import MessageError
 from ..messages import parse_client_message
 from ..tracks.ring import Ring
-
-if TYPE_CHECKING:
-    from .calls import UserCall
-    from .session import Session
+from .calls import UserCall
+from .life import Life
+from .reports import Reporter
 
 CAPACITY = 256
 """Messages that may wait for their hook; then the oldest are dropped, and the client is told."""
@@ -21,12 +20,25 @@ CAPACITY_BYTES = 8 << 20
 
 
 class Inbox:
-    """Sorts what the client sends."""
+    """Sorts what the client sends.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        reporter: Tells the client what cannot be read, or is lost.
+        take_inputs: Takes the values of the additional inputs.
+        take_offer: Takes an offer for further tracks.
+    """
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        take_inputs: Callable[[list[Any]], None],
+        take_offer: Callable[[Any], None],
+    ) -> None:
         self.malformed = 0
         """Messages that could not be read."""
-        self._session = session
+        self._reporter = reporter
+        self._take_inputs = take_inputs
+        self._take_offer = take_offer
         # Messages wait as text: as objects they can take 25 times as many bytes.
         self._messages: Ring[tuple[str, str | bytes]] = Ring(CAPACITY, CAPACITY_BYTES)
 
@@ -41,14 +53,14 @@ class Inbox:
             message = parse_client_message(text)
         except MessageError as error:
             self.malformed += 1
-            self._session.reporter.tell("error", str(error))
+            self._reporter.tell("error", str(error))
             return
         if message.type == "send_input":
             # At once: `start_up` may be waiting for it.
-            self._session.handler.set_args(message.data)
+            self._take_inputs(message.data)
             return
         if message.type == "offer":
-            self._session.take_offer(message.data)
+            self._take_offer(message.data)
             return
         self._put("on_message", text)
 
@@ -60,13 +72,13 @@ class Inbox:
         dropped = self._messages.dropped
         self._messages.put((hook, text), len(text))
         if self._messages.dropped > dropped and not dropped:
-            self._session.reporter.tell(
+            self._reporter.tell(
                 "warning", "Messages arrive faster than the server handles them; some are lost."
             )
 
-    async def run(self, hooks: Mapping[str, UserCall]) -> None:
+    async def run(self, hooks: Mapping[str, UserCall], life: Life) -> None:
         """Hand everything to the hook that it is for; an exception loses one."""
-        while not self._session.ending:
+        while not life.ending:
             name, text = await self._messages.get()
             hook = hooks.get(name)
             if hook is None:
@@ -74,4 +86,4 @@ class Inbox:
             try:
                 await hook(parse_client_message(text).data if name == "on_message" else text)
             except Exception as error:
-                self._session.reporter.error(error, name)
+                self._reporter.error(error, name)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from ..errors import ChannelClosedError, HandlerError, QueueFullError, UserCodeError, UserExitError
 from ..messages import build_message
+from ..usercode import guarded
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -99,6 +100,13 @@ class Reporter:
             known.error = error
         if isinstance(error, UserExitError):
             self._on_exit()
+
+    async def guard(self, coro: Coroutine[Any, Any, Any], where: str) -> Any:
+        """Run user code, and report what it raises."""
+        try:
+            return await guarded(coro)
+        except Exception as error:
+            self.error(error, where)
 
     def tell(self, type: str, data: Any, **more: Any) -> None:
         """Send the client a message, if it can take one."""

@@ -20,18 +20,13 @@ from ..errors import ConfigurationError, HandlerError, InvalidFrameError, UserEx
 from ..functions import pick_arguments
 from ..handler import StreamHandlerBase, implements
 from ..media.clock import SessionClock
-from ..messages import as_message_text
 from ..outputs import AdditionalOutputs, CloseStream
-from ..speech import Speech
-from ..threads import on_loop
-from ..tracks import (
-    Track,
-    TrackSource,
-)
-from ..usercode import guarded
+from ..tracks import Track, TrackSource
 from . import audio, video
 from .calls import UserCall, call_once
+from .handler_link import HandlerLink
 from .inbox import Inbox
+from .life import Life, SessionState
 from .outputs import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
@@ -70,10 +65,6 @@ _ANNOUNCED = (
 """What the client is told of the end of its session."""
 
 
-class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
-    """Ends the task group of a session."""
-
-
 class Session:
     """One live connection.
 
@@ -93,6 +84,7 @@ class Session:
         outputs: The additional outputs of the handler.
         participant: The client, with the tracks that it publishes.
         tracks: All of these, and what can be done with them.
+        link: The session as its handler sees it.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
     """
@@ -109,92 +101,118 @@ class Session:
         output_sample_rate: int | None = None,
         output_channels: int | None = None,
     ) -> None:
-        self.loop = asyncio.get_running_loop()
         self.id = context.webrtc_id
+        self._name = self.id[:8]
         self.handler = handler
         self.context = replace(context, _warn=self._warn)
-        self.close_reason: CloseReason | None = None
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
+        self._life = life = Life(self.id)
         self._postbox = Postbox(self.id)
-        self.reporter = Reporter(
-            self.id, self._postbox.post, self.loop, lambda: self.stop(CloseReason.ERROR)
+        self.reporter = reporter = Reporter(
+            self.id, self._postbox.post, life.loop, lambda: self.stop(CloseReason.ERROR)
         )
         self.tracks = tracks = SessionTracks(
             self.id,
             handler,
             receives,
             sends,
-            SessionClock(self.loop.time()),
+            SessionClock(life.loop.time()),
             output_sample_rate,
             output_channels,
         )
         self.remote_audio, self.remote_video = tracks.remote_audio, tracks.remote_video
         self.local_audio, self.local_video = tracks.local_audio, tracks.local_video
         self.participant = tracks.participant
+        playout = None if self.local_audio is None else self.local_audio.source
         self._audio_output = (
-            audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
+            None
+            if playout is None
+            else audio.AudioOutput(playout, self._deliver_extras, self._cleared)
         )
         self._speaker = Speaker(
-            self, self._audio_output, self.local_audio.source if self.local_audio else None
+            handler,
+            self._audio_output,
+            playout,
+            name=self._name,
+            life=life,
+            reporter=reporter,
+            deliver_extras=self._deliver_extras,
         )
         self._video_output = (
-            video.VideoOutput(self, self.local_video.source) if self.local_video else None
+            None
+            if self.local_video is None
+            else video.VideoOutput(
+                self.local_video.source, handler.video_format, self._deliver_extras
+            )
         )
         # They buffer from now on, so that the first words are there when `start_up` returns.
         self._audio_stream = (
-            audio.open_audio_stream(self, self.remote_audio) if self.remote_audio else None
+            audio.open_audio_stream(handler, self.remote_audio) if self.remote_audio else None
         )
         self._video_stream = (
-            video.open_video_stream(self, self.remote_video) if self.remote_video else None
+            video.open_video_stream(handler, self.remote_video) if self.remote_video else None
         )
-        self._inbox = Inbox(self)
+        self._inbox = Inbox(reporter, handler.set_args, self._take_offer)
         self._calls: list[UserCall] = []
-        self._stopping = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
         self._time_limit = time_limit
         self._hooks = hooks or Hooks()
-        handler._link = self
+        self.link = handler._link = HandlerLink(
+            handler,
+            name=self._name,
+            life=life,
+            tracks=tracks,
+            postbox=self._postbox,
+            publish=self._publish,
+            reporter=reporter,
+            speaker=self._speaker,
+            audio_output=self._audio_output,
+        )
 
     # What the transport calls
 
     async def run(self) -> CloseReason:
-        """Start the handler, run its loops until the session ends, and shut it down."""
+        """Start the handler, run its loops until the session ends, and shut it down.
+
+        Raises:
+            RuntimeError: If it has run before.
+        """
+        self._life.begin()
         token = current_context.set(self.context)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                tasks.create_task(self._end_when_stopped())
-                tasks.create_task(self._serve())
-        except* _EndSignal:
-            pass
+            await self._life.run(self._serve())
         finally:
-            self._tasks = None
-            await self._finish()
-            current_context.reset(token)
-        assert self.close_reason is not None
-        return self.close_reason
+            try:
+                await self._finish()
+            finally:
+                self._life.close()
+                current_context.reset(token)
+        return self._reason
 
     @property
-    def ending(self) -> bool:
-        """Whether the session was told to end: what has queued up is not handed to its handler."""
-        return self._stopping.is_set()
+    def state(self) -> SessionState:
+        """Where the session is in its life."""
+        return self._life.state
+
+    @property
+    def close_reason(self) -> CloseReason | None:
+        """Why the session ended, once it was told to."""
+        return self._life.reason
 
     async def stopped(self) -> None:
         """Wait until the session was told to end."""
-        await self._stopping.wait()
+        await self._life.stopped()
+
+    def stop(self, reason: CloseReason) -> None:
+        """End the session; the first reason counts. Called on the event loop."""
+        self._life.stop(reason)
 
     def abandon(self, reason: CloseReason) -> None:
         """End a session that was never connected: its handler was not started."""
         self.stop(reason)
         self._postbox.close()
         self.outputs.end()
-
-    def stop(self, reason: CloseReason) -> None:
-        """End the session; the first reason counts. Called on the event loop."""
-        if self.close_reason is None:
-            self.close_reason = reason
-        self._stopping.set()
+        self._life.close()
 
     def open_channel(self, channel: MessageChannel) -> None:
         """Give the session its message channel."""
@@ -205,13 +223,6 @@ class Session:
         """Take a message from the client; what cannot be read is answered with an error."""
         self._inbox.put(text)
 
-    def take_offer(self, data: Any) -> None:
-        """Take an offer of the client for tracks that come later."""
-        if self.tracks.publisher is None:
-            self.reporter.tell("error", "this transport carries no further tracks")
-        else:
-            self.tracks.publisher.take_offer(data)
-
     def add_track(self, source: TrackSource, track: Track[Any]) -> None:
         """Note that the client publishes a further track.
 
@@ -219,9 +230,9 @@ class Session:
             ConfigurationError: If the track is of another kind than its source.
         """
         self.participant.publish(source, track)
-        if self._tasks is not None and not self._stopping.is_set():
-            name = f"track-{self.id[:8]}"
-            self.create_task(call_once(self.handler.on_track, name, source, track))
+        if self._life.running:
+            name = f"track-{self._name}"
+            self.link.create_task(call_once(self.handler.on_track, name, source, track))
 
     def input_room(self) -> float:
         """Audio in s that may still come in before `receive` loses some."""
@@ -236,92 +247,27 @@ class Session:
         """Take a key that was pressed on a telephone."""
         self._inbox.put_key(digit)
 
-    # What the handler calls
+    # What its parts call
 
-    @property
-    def channel(self) -> Any:
-        """The transport's own message channel once it is open, else `None`."""
-        channel = self._postbox.channel
-        return None if channel is None else channel.raw
+    def _take_offer(self, data: Any) -> None:
+        """Take an offer of the client for tracks that come later."""
+        if self.tracks.publisher is None:
+            self.reporter.tell("error", "this transport carries no further tracks")
+        else:
+            self.tracks.publisher.take_offer(data)
 
-    @property
-    def can_ask(self) -> bool:
-        """Whether the client can be asked for its inputs; taken for granted until it is known."""
-        channel = self._postbox.channel
-        return channel is None or channel.asks
-
-    def clear_queue(self) -> None:
-        """Discard everything that was emitted and has not been played."""
-        if self._audio_output is not None:
-            self._speaker.note_clear()
-            self._audio_output.clear()
-        if self.local_video is not None:
-            self.local_video.source.clear_queue()
-
-    def publish(self, outputs: AdditionalOutputs) -> None:
-        """Hand out additional outputs, and tell the client; called on the event loop."""
+    def _publish(self, outputs: AdditionalOutputs) -> None:
         self.outputs.publish(outputs)
         self.reporter.tell("fetch_output", [])
 
-    @property
-    def speech(self) -> Speech | None:
-        """What is being said, if anything."""
-        return self._speaker.current
+    def _cleared(self) -> None:
+        if self.on_clear is not None:
+            self.on_clear()
 
-    def say(self, speech: Speech) -> Speech:
-        """Say something when it is its turn; safe from any thread.
+    def _warn(self, text: str) -> None:
+        self._life.loop.call_soon_threadsafe(self.reporter.tell, "warning", text)
 
-        Raises:
-            ConfigurationError: If it is a sound, and this session sends no audio.
-            QueueFullError: If too much waits to be said.
-        """
-        speaker = self._speaker
-        speaker.admit(speech)
-        on_loop(self.loop, lambda: speaker.say(speech))
-        return speech
-
-    def interrupt(self, *, force: bool = False) -> None:
-        """End what is being said; see `StreamHandlerBase.interrupt`. Called on the event loop."""
-        playback = self._speaker.interrupt(force=force)
-        if playback is None:
-            return
-        heard = {"heard_ms": round(1000 * playback.heard), "text": playback.text}
-        self.reporter.tell("interrupted", heard)
-        if not self._stopping.is_set():
-            name = f"interrupted-{self.id[:8]}"
-            self.create_task(call_once(self.handler.on_interrupted, name, playback))
-
-    def pause_speech(self) -> None:
-        """Fall silent for now; called on the event loop."""
-        self._speaker.pause()
-
-    def resume_speech(self) -> None:
-        """Go on after `pause_speech`; called on the event loop."""
-        self._speaker.resume()
-
-    def post_message(self, message: Any) -> None:
-        """Queue a message for the client without waiting; see `StreamHandlerBase.send_message`."""
-        self._postbox.post(as_message_text(message))
-
-    async def send_message(self, message: Any) -> None:
-        """Send a message to the client, waiting for room; see `StreamHandlerBase.send_message`."""
-        await self._postbox.send(message)
-
-    def create_task(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine of the handler in the task group of the session."""
-        if self._tasks is None or self._stopping.is_set():
-            coro.close()
-            raise RuntimeError(f"session {self.id} is not running")
-        return self._tasks.create_task(self._guard(coro))
-
-    # What the loops call
-
-    def own(self, coro: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a coroutine of ours in the task group of the session."""
-        assert self._tasks is not None
-        return self._tasks.create_task(coro)
-
-    async def deliver_extras(
+    async def _deliver_extras(
         self, extras: list[AdditionalOutputs | CloseStream], *, said: bool = False
     ) -> None:
         """Publish what came with a frame; `CloseStream` ends the session after the playout.
@@ -332,7 +278,7 @@ class Session:
         """
         for extra in extras:
             if isinstance(extra, AdditionalOutputs):
-                self.publish(extra)
+                self._publish(extra)
             else:
                 if not said:
                     await self._speaker.wait_until_idle()
@@ -342,18 +288,18 @@ class Session:
 
     async def _serve(self) -> None:
         await self._call_hook(self._hooks.on_connect, "on_connect", self.context)
-        if self._stopping.is_set():
+        if self._life.ending:
             return
-        self.own(self._speaker.run())
+        self._life.own(self._speaker.run())
         if start_up := self._method("start_up"):
-            starting = self.own(self._start_up(start_up))
+            starting = self._life.own(self._start_up(start_up))
             await asyncio.wait({starting}, timeout=SLOW_START)
             if not starting.done():
                 self._tell_of_slow_start()
-        if self._stopping.is_set():
+        if self._life.ending:
             return
         for loop in self._loops():
-            self.own(loop)
+            self._life.own(loop)
 
     async def _start_up(self, start_up: UserCall) -> None:
         try:
@@ -366,6 +312,7 @@ class Session:
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         """The loops that this session needs, each for a task of its own."""
+        life, reporter = self._life, self.reporter
         loops: list[Coroutine[Any, Any, None]] = []
         hooks = [
             name
@@ -373,22 +320,38 @@ class Session:
             if getattr(type(self.handler), name) is not getattr(StreamHandlerBase, name)
         ]
         if hooks:
-            loops.append(self._inbox.run({name: self._call(name) for name in hooks}))
+            loops.append(self._inbox.run({name: self._call(name) for name in hooks}, life))
         if self._time_limit is not None:
             loops.append(self._enforce_time_limit(self._time_limit))
         if self._audio_stream is not None and (receive := self._method("receive")):
-            loops.append(audio.receive_audio(self, receive, self._audio_stream, self._audio_output))
+            loops.append(
+                audio.receive_audio(
+                    receive,
+                    self._audio_stream,
+                    self._audio_output,
+                    life=life,
+                    reporter=reporter,
+                    deliver_extras=self._deliver_extras,
+                )
+            )
         if self._audio_output is not None and (emit := self._method("emit")):
-            loops.append(audio.emit_audio(self, emit, self._audio_output))
+            loops.append(audio.emit_audio(emit, self._audio_output, life=life, reporter=reporter))
         if self._video_stream is not None and (receive := self._method("video_receive")):
-            loops.append(video.receive_video(self, receive, self._video_stream, self._video_output))
+            loops.append(
+                video.receive_video(
+                    self.handler,
+                    receive,
+                    self._video_stream,
+                    self._video_output,
+                    life=life,
+                    reporter=reporter,
+                    deliver_extras=self._deliver_extras,
+                )
+            )
         if self._video_output is not None and (emit := self._method("video_emit")):
-            loops.append(video.emit_video(self, emit, self._video_output))
+            output, fps = self._video_output, self.handler.fps
+            loops.append(video.emit_video(emit, output, fps, life=life, reporter=reporter))
         return loops
-
-    async def _end_when_stopped(self) -> None:
-        await self._stopping.wait()
-        raise _EndSignal
 
     async def _enforce_time_limit(self, limit: float) -> None:
         notice = min(TIME_LIMIT_NOTICE, limit / 2)
@@ -411,32 +374,28 @@ class Session:
 
     async def _finish(self) -> None:
         """Shut the handler down and close everything; whatever happened, once."""
-        if self.close_reason is None:  # `run` was cancelled
-            self.close_reason = CloseReason.CLOSED
-        self._stopping.set()
         for call in self._calls:
             call.close()
-        if self.close_reason in _ANNOUNCED:
-            self.reporter.tell("closing", self.close_reason)
+        if self._reason in _ANNOUNCED:
+            self.reporter.tell("closing", self._reason)
         try:
             async with asyncio.timeout(SHUTDOWN_TIMEOUT):
-                await call_once(self.handler.shutdown, f"shutdown-{self.id[:8]}")
+                await call_once(self.handler.shutdown, f"shutdown-{self._name}")
         except TimeoutError:
             logger.error("session %s: shutdown takes over %g s", self.id, SHUTDOWN_TIMEOUT)
         except Exception as error:
             self.reporter.error(error, "shutdown")
         finally:
             await self._close()
-        await self._call_hook(
-            self._hooks.on_disconnect, "on_disconnect", self.close_reason, self.context
-        )
+        on_disconnect = self._hooks.on_disconnect
+        await self._call_hook(on_disconnect, "on_disconnect", self._reason, self.context)
 
     async def _call_hook(self, hook: Callable[..., Any] | None, name: str, *args: Any) -> None:
         """Call a function of the application with as many arguments as it takes."""
         if hook is None:
             return
         try:
-            await call_once(hook, f"{name}-{self.id[:8]}", *pick_arguments(hook, args))
+            await call_once(hook, f"{name}-{self._name}", *pick_arguments(hook, args))
         except UserExitError as error:
             self.reporter.error(error, name)
         except Exception:
@@ -444,7 +403,7 @@ class Session:
 
     async def _close(self) -> None:
         self.reporter.close()
-        if self.close_reason in (CloseReason.REFUSED, CloseReason.ERROR):
+        if self._reason in (CloseReason.REFUSED, CloseReason.ERROR):
             # It may be over before there is a channel to say why.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CHANNEL_TIMEOUT):
@@ -461,18 +420,15 @@ class Session:
         return self._call(name) if implements(self.handler, name) else None
 
     def _call(self, name: str) -> UserCall:
-        call = UserCall(getattr(self.handler, name), f"{name}-{self.id[:8]}")
+        call = UserCall(getattr(self.handler, name), f"{name}-{self._name}")
         self._calls.append(call)
         return call
 
-    async def _guard(self, coro: Coroutine[Any, Any, Any]) -> Any:
-        try:
-            return await guarded(coro)
-        except Exception as error:
-            self.reporter.error(error, "a task of the handler")
-
-    def _warn(self, text: str) -> None:
-        self.loop.call_soon_threadsafe(self.reporter.tell, "warning", text)
+    @property
+    def _reason(self) -> CloseReason:
+        """Why it ended, of a session that was told to."""
+        assert self._life.reason is not None
+        return self._life.reason
 
     def _tell_of_slow_start(self) -> None:
         logger.warning(

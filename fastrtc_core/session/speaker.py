@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClosedError
 from ..frames import read_audio
+from ..handler import StreamHandlerBase
 from ..outputs import CloseStream, split_emitted
 from ..sentences import Sentences
 from ..speech import Playback, Speech
@@ -21,12 +22,11 @@ from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal
 from .audio import AudioOutput
+from .life import Life
 from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
+from .reports import Reporter
 from .threads import SessionThread
-from .types import CloseReason
-
-if TYPE_CHECKING:
-    from .session import Session
+from .types import CloseReason, DeliverExtras
 
 MAX_WAITING = 64
 """Speeches that may wait to be said; then `say` raises."""
@@ -55,21 +55,37 @@ class Speaker:
     """Says what `say` was given, in order of priority.
 
     Args:
-        session: The session.
+        handler: Has the voice that speaks texts.
         output: Where it is played; `None` if the session sends no audio. Then sources are worked
             through for what else they hand out, and their sounds are dropped, with an error.
         source: The playout of that output.
+        name: Names the threads.
+        life: The life of the session.
+        reporter: Tells what is said, and what went wrong.
+        deliver_extras: Takes what comes beside what is said.
     """
 
     def __init__(
-        self, session: Session, output: AudioOutput | None, source: AudioSource | None
+        self,
+        handler: StreamHandlerBase,
+        output: AudioOutput | None,
+        source: AudioSource | None,
+        *,
+        name: str,
+        life: Life,
+        reporter: Reporter,
+        deliver_extras: DeliverExtras,
     ) -> None:
         self.current: Speech | None = None
-        self._session = session
+        self._handler = handler
         self._mute = output is None
         # Where nobody hears, nothing is ever put into this playout.
         self._source = source or AudioSource()
-        self._output = output or AudioOutput(session, self._source)
+        self._output = output or AudioOutput(self._source, deliver_extras)
+        self._name = name
+        self._life = life
+        self._reporter = reporter
+        self._deliver_extras = deliver_extras
         self._waiting: list[Speech] = []
         self._progress: _Progress | None = None
         self._playing: asyncio.Task[None] | None = None
@@ -87,15 +103,15 @@ class Speaker:
             raise ConfigurationError(NOBODY_HEARS)
         if len(self._waiting) >= MAX_WAITING:
             raise QueueFullError(f"{MAX_WAITING} speeches wait to be said already")
-        loop = self._session.loop
-        speech._cancel = lambda: on_loop(loop, lambda: self.cancel(speech))
+        loop = self._life.loop
+        speech.admit(lambda: on_loop(loop, lambda: self.cancel(speech)))
 
     def say(self, speech: Speech) -> None:
         """Say it after those of its priority that wait; called on the event loop."""
         if speech.done:
             return
         if self._closed:
-            speech._finish(Playback(0.0, "", True))
+            speech.finish(Playback(0.0, "", True))
             return
         later = (n for n, other in enumerate(self._waiting) if other.priority < speech.priority)
         self._waiting.insert(next(later, len(self._waiting)), speech)
@@ -108,7 +124,7 @@ class Speaker:
         else:
             with contextlib.suppress(ValueError):
                 self._waiting.remove(speech)
-            speech._finish(Playback(0.0, "", True))
+            speech.finish(Playback(0.0, "", True))
 
     def interrupt(self, *, force: bool = False) -> Playback | None:
         """End what is being said, and what waits behind it, where it may be interrupted.
@@ -149,7 +165,7 @@ class Speaker:
                 while not self._waiting:
                     await self._changed.wait()
                 self.current = speech = self._waiting.pop(0)
-                self._playing = self._session.own(self._play(speech))
+                self._playing = self._life.own(self._play(speech))
                 await asyncio.wait({self._playing})
                 self.current = self._playing = None
                 self._source.resume()  # where it was paused and had nothing to say
@@ -158,7 +174,7 @@ class Speaker:
             self._closed = True
             if self.current is not None:
                 # What ends with `CloseStream` was played, and a client may still hold its end.
-                closing = self._session.close_reason is CloseReason.CLOSE_STREAM
+                closing = self._life.reason is CloseReason.CLOSE_STREAM
                 self._stop(clear=not closing)
             for speech in tuple(self._waiting):
                 self.cancel(speech)
@@ -167,7 +183,7 @@ class Speaker:
         """End what is being said, at once."""
         assert self.current is not None
         playback = self._playback(interrupted=True)
-        self.current._finish(playback)
+        self.current.finish(playback)
         if clear and self._progress is not None:  # it has the floor: all that waits is its own
             self._output.clear()
         self._source.resume()
@@ -184,20 +200,20 @@ class Speaker:
     async def _play(self, speech: Speech) -> None:
         """Say one speech, from the first piece of its source until everything was sent."""
         pieces: asyncio.Queue[_Piece | _End] = asyncio.Queue(AHEAD)
-        making = self._session.own(self._make(speech, pieces))
+        making = self._life.own(self._make(speech, pieces))
         error = None
         try:
             async with self._output.floor:
                 self._output.flush()  # what came before
-                self._session.reporter.tell("log", "response_starting")
+                self._reporter.tell("log", "response_starting")
                 self._progress = progress = _Progress(self._source)
-                speech._heard = progress.heard
+                speech.begin(progress.heard)
                 while not isinstance(piece := await pieces.get(), _End):
                     await self._deliver(piece)
                 error = piece.error
                 self._output.flush()
                 await self._source.wait_for_playout()
-                speech._finish(self._playback(interrupted=False, error=error))
+                speech.finish(self._playback(interrupted=False, error=error))
         except SourceClosedError:
             pass  # the session ends
         except Exception as failure:
@@ -206,10 +222,10 @@ class Speaker:
         finally:
             making.cancel()
             if error is not None:
-                self._session.reporter.error(error, speech.what)
-            speech._finish(self._playback(interrupted=True, error=error))
+                self._reporter.error(error, speech.what)
+            speech.finish(self._playback(interrupted=True, error=error))
             if self._progress is not None:
-                self._session.reporter.tell("log", "response_done")
+                self._reporter.tell("log", "response_done")
             self._progress = None
 
     async def _deliver(self, piece: _Piece) -> None:
@@ -218,15 +234,15 @@ class Speaker:
         if piece.text and self._progress is not None:
             self._progress.note_text(piece.text, silent=audio is None)
             said = {"role": "assistant", "text": piece.text.strip(), "final": True}
-            self._session.reporter.tell("transcript", said)
+            self._reporter.tell("transcript", said)
         if audio is not None:
             await self._output.play(audio, ahead=0.0)
-        await self._session.deliver_extras(extras, said=True)
+        await self._deliver_extras(extras, said=True)
 
     async def _make(self, speech: Speech, pieces: asyncio.Queue[_Piece | _End]) -> None:
         """Work through the source of a speech."""
         end = _End()
-        thread = SessionThread(f"say-{self._session.id[:8]}")
+        thread = SessionThread(f"say-{self._name}")
         sentences = Sentences()
         spoken = Spoken()
         try:
@@ -255,11 +271,11 @@ class Speaker:
         self, sentences: list[str], spoken: Spoken, pieces: asyncio.Queue[_Piece | _End]
     ) -> None:
         """Have sentences spoken by the voice of the handler."""
-        handler = self._session.handler
+        handler = self._handler
         for text in sentences:
             words = spoken.clean(text) if handler.clean_text else text.strip()
             if words:
-                thread = SessionThread(f"tts-{self._session.id[:8]}")
+                thread = SessionThread(f"tts-{self._name}")
                 try:
                     speak = voice_of(handler.tts)
                     async with contextlib.aclosing(pieces_of(speak(words), thread)) as voice:

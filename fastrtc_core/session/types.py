@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ..outputs import AdditionalOutputs, CloseStream
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
 
 Medium = Literal["audio", "video"]
+
+
+class DeliverExtras(Protocol):
+    """Publishes what came with a frame; `CloseStream` ends the session after the playout."""
+
+    def __call__(
+        self, extras: list[AdditionalOutputs | CloseStream], *, said: bool = False
+    ) -> Awaitable[None]:
+        """Take what came; `said` is whether it came with something that is being said."""
 
 
 class CloseReason(enum.StrEnum):

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import av
 
 from ..errors import EndOfStreamError, SourceClosedError
 from ..frames import check_video_array
 from ..functions import VideoStreamHandler
-from ..handler import VideoFormat
+from ..handler import StreamHandlerBase, VideoFormat
 from ..media.pictures import PictureConverter
 from ..outputs import split_emitted
 from ..tracks import RemoteVideoTrack, VideoSource, VideoStream
 from .calls import UserCall
-
-if TYPE_CHECKING:
-    from .session import Session
+from .life import Life
+from .reports import Reporter
+from .types import DeliverExtras
 
 FILTER_QUEUE = 3
 """Pictures that may wait for a filter that does not skip frames."""
 
 
-def open_video_stream(session: Session, track: RemoteVideoTrack) -> VideoStream:
+def open_video_stream(handler: StreamHandlerBase, track: RemoteVideoTrack) -> VideoStream:
     """The stream from which `video_receive` is fed: the latest picture, or a few for a filter."""
-    handler = session.handler
     queued = isinstance(handler, VideoStreamHandler) and not handler.skip_frames
     return VideoStream(track, capacity=FILTER_QUEUE if queued else 1)
 
@@ -34,13 +33,17 @@ class VideoOutput:
     """Takes what a handler emits as a picture into the video source.
 
     Args:
-        session: The session.
         source: Where the pictures go.
+        video_format: That of arrays.
+        deliver_extras: Takes what was emitted beside a picture.
     """
 
-    def __init__(self, session: Session, source: VideoSource) -> None:
-        self._session = session
+    def __init__(
+        self, source: VideoSource, video_format: VideoFormat, deliver_extras: DeliverExtras
+    ) -> None:
         self._source = source
+        self._video_format = video_format
+        self._deliver_extras = deliver_extras
 
     @property
     def closed(self) -> bool:
@@ -58,26 +61,33 @@ class VideoOutput:
         """
         value, extras = split_emitted(emitted)
         if value is not None:
-            picture = await call.on_thread(_to_picture, value, self._session.handler.video_format)
+            picture = await call.on_thread(_to_picture, value, self._video_format)
             self._source.capture_frame(picture)
-        await self._session.deliver_extras(extras)
+        await self._deliver_extras(extras)
         return value is not None
 
 
 async def receive_video(
-    session: Session, receive: UserCall, stream: VideoStream, output: VideoOutput | None
+    handler: StreamHandlerBase,
+    receive: UserCall,
+    stream: VideoStream,
+    output: VideoOutput | None,
+    *,
+    life: Life,
+    reporter: Reporter,
+    deliver_extras: DeliverExtras,
 ) -> None:
     """Feed `video_receive` with pictures until the track ends; an exception loses one."""
-    video_format = session.handler.video_format
+    video_format = handler.video_format
     pictures = PictureConverter()
-    interval = 1 / session.handler.fps
-    next_due = session.loop.time()
-    while not session.ending:
+    interval = 1 / handler.fps
+    next_due = life.loop.time()
+    while not life.ending:
         try:
             frame = await stream.read()
         except EndOfStreamError:
             return
-        now = session.loop.time()
+        now = life.loop.time()
         # Half an interval of tolerance: pictures that arrive at `fps` do so unevenly. What has
         # queued up during a slow call may follow at once.
         if now < next_due - interval / 2:
@@ -89,19 +99,21 @@ async def receive_video(
             if result is not None and output is not None:
                 await output.deliver(result, receive)
             elif result is not None:
-                await session.deliver_extras(split_emitted(result)[1])
+                await deliver_extras(split_emitted(result)[1])
         except Exception as error:
             if _is_over(error, output):
                 return
-            session.reporter.error(error, "video_receive")
+            reporter.error(error, "video_receive")
 
 
-async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> None:
+async def emit_video(
+    emit: UserCall, output: VideoOutput, fps: float, *, life: Life, reporter: Reporter
+) -> None:
     """Call `video_emit` at most `fps` times a second."""
-    loop = session.loop
-    interval = 1 / session.handler.fps
+    loop = life.loop
+    interval = 1 / fps
     next_due = loop.time()
-    while not session.ending:
+    while not life.ending:
         await asyncio.sleep(max(0.0, next_due - loop.time()))
         next_due = max(next_due + interval, loop.time())
         try:
@@ -109,7 +121,7 @@ async def emit_video(session: Session, emit: UserCall, output: VideoOutput) -> N
         except Exception as error:
             if _is_over(error, output):
                 return
-            session.reporter.error(error, "video_emit")
+            reporter.error(error, "video_emit")
 
 
 def _is_over(error: Exception, output: VideoOutput | None) -> bool:

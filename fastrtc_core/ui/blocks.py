@@ -12,21 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from gradio.context import Context, LocalContext
 
 from ..errors import OriginError, UnknownSessionError
 from ..origins import OriginRule
+from ..stream import Stream
 from ..usercode import guarded
 from .lifespan import drain_with_app
 from .sessions import UISessions
 from .theme import HEADER_CSS, PAGE_CSS, is_default, make_theme
 from .widget import make_widget
-
-if TYPE_CHECKING:
-    from ..stream import Stream
 
 logger = logging.getLogger(__name__)
 

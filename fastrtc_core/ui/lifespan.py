@@ -8,16 +8,13 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import gradio as gr
 from gradio.routes import App
 
-from ..stream import _drain_at_shutdown
-
-if TYPE_CHECKING:
-    from ..stream import Stream
+from ..stream import Stream, _drain_at_shutdown
 
 _streams: WeakKeyDictionary[Any, Stream] = WeakKeyDictionary()
 

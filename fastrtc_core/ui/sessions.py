@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING
 
 from ..errors import UnknownSessionError
 from ..outputs import AdditionalOutputs
-
-if TYPE_CHECKING:
-    from ..stream import Stream
+from ..stream import Stream
 
 CAPACITY = 64
 """Outputs that may wait for a slow page; then the oldest are dropped."""

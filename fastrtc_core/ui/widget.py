@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
+from ..stream import Stream
 from ..webrtc.routes import browser_client
-
-if TYPE_CHECKING:
-    from ..stream import Stream
 
 _LOADER = """
 const events = ["offer", "fetch_output", "send_input"];

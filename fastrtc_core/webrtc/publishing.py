@@ -124,7 +124,9 @@ class Publisher:
         described = {"sid": track.sid, "kind": track.kind, "source": source, "name": track.name}
         wanted = _Wanted(track, described, asyncio.get_running_loop().create_future())
         self._wanted[track.sid] = wanted
-        await self._session.send_message({"type": "negotiate", "data": {"tracks": [described]}})
+        await self._session.link.send_message(
+            {"type": "negotiate", "data": {"tracks": [described]}}
+        )
         try:
             async with asyncio.timeout(PUBLISH_TIMEOUT):
                 await wanted.done

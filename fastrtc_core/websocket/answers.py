@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr
 
+from .incoming import Service
 from .options import TelephoneOptions
-
-Service = Literal["twilio", "telnyx", "plivo"]
 
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML cannot express, not even escaped (XML 1.0 section 2.2)."""
-
-_TELNYX_FIELDS = frozenset({"CallSidLegacy", "CallControlId", "ConnectionId"})
-_TELNYX_CALL = re.compile(r"v\d+:")
-"""How Telnyx's ids of calls begin."""
-
-
-def service_of(fields: Mapping[str, str], headers: Mapping[str, str]) -> Service:
-    """Which service tells of a call. What is of no other is taken for Twilio's or like it."""
-    if "CallUUID" in fields or any(name.startswith("x-plivo-") for name in headers):
-        return "plivo"
-    if (
-        "telnyx-signature-ed25519" in headers
-        or _TELNYX_FIELDS & fields.keys()
-        or _TELNYX_CALL.match(fields.get("CallSid", ""))
-    ):
-        return "telnyx"
-    return "twilio"
 
 
 def answer(

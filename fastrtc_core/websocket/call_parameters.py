@@ -1,14 +1,49 @@
-"""The parameters of a call, as each telephone service hands them on in its `start`."""
+"""The parameters of a call: what the application gives, and what services hand on in `start`."""
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
+from starlette.concurrency import run_in_threadpool
+
 from .. import strict_json
+from ..errors import ConfigurationError
+from ..usercode import call_guarded, guarded
+from .incoming import IncomingCall
+from .options import TelephoneOptions, texts_of
+
+_NUMBERS = ("From", "To")
+"""What every service calls the numbers of the caller and of the called."""
 
 _PLIVO_PREFIX = re.compile("x-ph-", re.IGNORECASE)
+
+
+async def parameters_of(call: IncomingCall, options: TelephoneOptions) -> dict[str, str]:
+    """What the service hands on to the handler of a call: the numbers, and the application's own.
+
+    Raises:
+        ConfigurationError: If the application's function returns no mapping.
+        Exception: Whatever that function raises.
+    """
+    given: Any = options.parameters
+    if callable(given):
+        function = given
+        if inspect.iscoroutinefunction(function):
+            given = await guarded(function(call))
+        else:
+            # On a thread: it may ask a database.
+            given = await run_in_threadpool(partial(call_guarded, function, call))
+            if inspect.isawaitable(given):
+                given = await guarded(given)
+    if given is not None and not isinstance(given, Mapping):
+        raise ConfigurationError(f"parameters must be a dict of names and values, not {given!r}")
+    numbers = {name: call.fields[name] for name in _NUMBERS if call.fields.get(name)}
+    return numbers | texts_of(given or {})
 
 
 def parameters_in(message: dict[str, Any], details: dict[str, Any]) -> dict[str, str]:

@@ -99,7 +99,7 @@ class Connection:
             else None
         )
         self._allowance = float(BURST)
-        self._counted = session.loop.time()
+        self._counted = session.link.loop.time()
         self._abuse: _AbuseError | None = None
         self._played = asyncio.Event()
         self._later: asyncio.Queue[Event] = asyncio.Queue(MAX_LATER)
@@ -212,10 +212,10 @@ class Connection:
             self._interrupt()
 
     def _interrupt(self) -> None:
-        if self._session.speech is not None:
-            self._session.interrupt()
+        if self._session.link.speech is not None:
+            self._session.link.interrupt()
         else:
-            self._session.clear_queue()
+            self._session.link.clear_queue()
 
     def _postpone(self, event: Event) -> None:
         if self._later.full() or self._later_bytes > MAX_LATER_BYTES:
@@ -237,7 +237,7 @@ class Connection:
         limit = self._dialect.max_message
         if len(data) > limit:
             raise _AbuseError(Close.TOO_BIG, f"a message is larger than {limit} characters")
-        now = self._session.loop.time()
+        now = self._session.link.loop.time()
         self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE) - 1
         self._counted = now
         if self._allowance < 0:
@@ -266,7 +266,7 @@ class Connection:
             return
         if self._pause is not None:
             self._pause.cancel()
-        self._pause = self._session.loop.call_later(self._dialect.pause, self._paused)
+        self._pause = self._session.link.loop.call_later(self._dialect.pause, self._paused)
 
     def _paused(self) -> None:
         for text in self._dialect.paused():

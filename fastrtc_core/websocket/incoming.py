@@ -1,23 +1,32 @@
-"""A telephone service tells of a call: what it said, and what is handed on to the handler."""
+"""A telephone service tells of a call: which service it is, and what it said."""
 
 from __future__ import annotations
 
-import inspect
+import re
 from collections.abc import Mapping
-from functools import partial
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 from fastapi import Request
-from starlette.concurrency import run_in_threadpool
 
-from ..errors import ConfigurationError
-from ..usercode import call_guarded, guarded
-from .answers import Service, service_of
-from .options import TelephoneOptions, texts_of
+Service = Literal["twilio", "telnyx", "plivo"]
 
-_NUMBERS = ("From", "To")
-"""What every service calls the numbers of the caller and of the called."""
+_TELNYX_FIELDS = frozenset({"CallSidLegacy", "CallControlId", "ConnectionId"})
+_TELNYX_CALL = re.compile(r"v\d+:")
+"""How Telnyx's ids of calls begin."""
+
+
+def service_of(fields: Mapping[str, str], headers: Mapping[str, str]) -> Service:
+    """Which service tells of a call. What is of no other is taken for Twilio's or like it."""
+    if "CallUUID" in fields or any(name.startswith("x-plivo-") for name in headers):
+        return "plivo"
+    if (
+        "telnyx-signature-ed25519" in headers
+        or _TELNYX_FIELDS & fields.keys()
+        or _TELNYX_CALL.match(fields.get("CallSid", ""))
+    ):
+        return "telnyx"
+    return "twilio"
 
 
 class IncomingCall(Request):
@@ -37,26 +46,3 @@ class IncomingCall(Request):
         self.form_items = parse_qsl(body.decode(errors="replace"), keep_blank_values=True)
         self.fields: Mapping[str, str] = dict(reversed(self.form_items))
         self.service: Service = service_of(self.fields, self.headers)
-
-
-async def parameters_of(call: IncomingCall, options: TelephoneOptions) -> dict[str, str]:
-    """What the service hands on to the handler of a call: the numbers, and the application's own.
-
-    Raises:
-        ConfigurationError: If the application's function returns no mapping.
-        Exception: Whatever that function raises.
-    """
-    given: Any = options.parameters
-    if callable(given):
-        function = given
-        if inspect.iscoroutinefunction(function):
-            given = await guarded(function(call))
-        else:
-            # On a thread: it may ask a database.
-            given = await run_in_threadpool(partial(call_guarded, function, call))
-            if inspect.isawaitable(given):
-                given = await guarded(given)
-    if given is not None and not isinstance(given, Mapping):
-        raise ConfigurationError(f"parameters must be a dict of names and values, not {given!r}")
-    numbers = {name: call.fields[name] for name in _NUMBERS if call.fields.get(name)}
-    return numbers | texts_of(given or {})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ConfigurationError
 from ..functions import Mode
 from ..session import Hooks
-
-if TYPE_CHECKING:
-    from .incoming import IncomingCall
+from .incoming import IncomingCall
 
 Parameters = Mapping[str, Any]
 """Names and values that a telephone service hands on to the handler of a call, as text."""

@@ -13,7 +13,8 @@ from starlette.requests import ClientDisconnect
 from ..door import Door, caller_of
 from ..errors import OriginError
 from .answers import answer
-from .incoming import IncomingCall, parameters_of
+from .call_parameters import parameters_of
+from .incoming import IncomingCall
 from .options import TelephoneOptions
 from .routes import Serve, StarletteSocket
 from .signatures import is_signed

@@ -73,35 +73,21 @@ class Reporter:
         self.told.append(build_message(type, data))
 
 
-class Handler:
-    """Takes arguments."""
-
-    args: Any = None
-
-    def set_args(self, args: Any) -> None:
-        """Note the arguments."""
-        assert isinstance(args, list)
-        self.args = args
-
-
-class Session:
-    """What an inbox needs of its session."""
-
-    def __init__(self) -> None:
-        self.reporter = Reporter()
-        self.handler = Handler()
+def take_inputs(values: Any) -> None:
+    """The values of the additional inputs."""
+    assert isinstance(values, list)
 
 
 @given(texts=st.lists(messages(VALID), max_size=8))
 @examples(60)
 def test_every_message_is_taken_or_answered(texts: list[str | bytes]) -> None:
     """Each bad one is counted and answered with one error; nothing stops the next."""
-    session: Any = Session()
-    inbox = Inbox(session)
+    reporter: Any = Reporter()
+    inbox = Inbox(reporter, take_inputs, lambda offer: None)
     for text in texts:
         inbox.put(text)
     bad = sum(isinstance(outcome(text), MessageError) for text in texts)
-    assert inbox.malformed == bad == len(session.reporter.told)
+    assert inbox.malformed == bad == len(reporter.told)
     assert not inbox.dropped
     for _ in range(CAPACITY + 10):
         inbox.put('{"type": "message"}')

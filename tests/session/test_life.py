@@ -394,4 +394,4 @@ async def test_tasks_of_the_handler_end_with_the_session() -> None:
         assert handler_of(peer).frames
     assert cancelled == [True]
     with pytest.raises(RuntimeError, match="not running"):
-        peer.session.create_task(asyncio.sleep(0))
+        peer.session.link.create_task(asyncio.sleep(0))

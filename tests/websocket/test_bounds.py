@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -15,8 +15,8 @@ from websockets.asyncio.client import connect
 
 from fastrtc_core import Stream
 from fastrtc_core.context import Caller
-from fastrtc_core.session import Session
 from fastrtc_core.session.inbox import CAPACITY_BYTES, Inbox
+from fastrtc_core.session.reports import Reporter
 from fastrtc_core.websocket import compression, connection
 from fastrtc_core.websocket.outbox import MAX_WAITING
 from fastrtc_core.websocket.realtime.conversation import ITEM_BYTES, Conversation
@@ -53,11 +53,15 @@ class Line:
         self.closed = self.closed or (code, reason)
 
 
+def unexpected(value: Any) -> None:
+    pytest.fail(f"nobody sent {value}")
+
+
 def test_messages_for_a_slow_handler_are_bounded_in_bytes() -> None:
     """The oldest are dropped, and counted; one alone is always kept."""
     told: list[str] = []
-    session = SimpleNamespace(reporter=SimpleNamespace(tell=lambda kind, text: told.append(kind)))
-    inbox = Inbox(cast(Session, session))
+    reporter = SimpleNamespace(tell=lambda kind, text: told.append(kind))
+    inbox = Inbox(cast(Reporter, reporter), unexpected, unexpected)
     text = json.dumps({"type": "message", "data": "x" * 60_000})
     for _ in range(200):
         inbox.put(text)

@@ -1,0 +1,129 @@
+"""The life of a session: which state may follow which, and the tasks that end with it."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from .types import CloseReason
+
+Result = TypeVar("Result")
+
+
+class SessionState(enum.Enum):
+    """Where a session is in its life."""
+
+    NEW = "new"
+    """It was made; its handler has not been started."""
+    RUNNING = "running"
+    """Its handler was started, and its loops run."""
+    ENDING = "ending"
+    """It was told to end, and takes nothing more for its handler."""
+    CLOSED = "closed"
+    """Nothing of it is left."""
+
+
+MAY_FOLLOW = {
+    SessionState.NEW: {SessionState.RUNNING, SessionState.ENDING},
+    SessionState.RUNNING: {SessionState.ENDING},
+    SessionState.ENDING: {SessionState.CLOSED},
+    SessionState.CLOSED: set[SessionState](),
+}
+
+
+class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
+    """Ends the task group of a session."""
+
+
+class Life:
+    """One task group, from its start to its end, and the reason of that.
+
+    Args:
+        session_id: Named in errors.
+
+    Attributes:
+        loop: The event loop on which the session was made.
+        state: Where it is.
+        reason: Why it ends, once it was told to.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.state = SessionState.NEW
+        self.reason: CloseReason | None = None
+        self._session_id = session_id
+        self._told_to_end = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether code of the handler may be started."""
+        return self.state is SessionState.RUNNING
+
+    @property
+    def ending(self) -> bool:
+        """Whether it was told to end: what has queued up is not handed to its handler."""
+        return self.state in (SessionState.ENDING, SessionState.CLOSED)
+
+    async def stopped(self) -> None:
+        """Wait until it was told to end."""
+        await self._told_to_end.wait()
+
+    def stop(self, reason: CloseReason) -> None:
+        """Tell it to end; the first reason counts."""
+        if self.ending:
+            return
+        self.reason = reason
+        self._enter(SessionState.ENDING)
+        self._told_to_end.set()
+
+    def begin(self) -> None:
+        """It is going to run.
+
+        Raises:
+            RuntimeError: If it has run before.
+        """
+        if self.state is not SessionState.ENDING:  # it may be over before it begins
+            self._enter(SessionState.RUNNING)
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work until it is told to end, and end all that was started meanwhile."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                tasks.create_task(self._end_when_stopped())
+                tasks.create_task(work)
+        except* _EndSignal:
+            pass
+        finally:
+            self._tasks = None
+            self.stop(CloseReason.CLOSED)  # where it was cancelled
+
+    def close(self) -> None:
+        """Nothing of it is left; idempotent."""
+        if self.state is not SessionState.CLOSED:
+            self._enter(SessionState.CLOSED)
+
+    def own(self, coro: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Run a coroutine in the task group; it must keep what it raises to itself.
+
+        Raises:
+            RuntimeError: If the session does not run; the coroutine is closed then.
+        """
+        if self._tasks is None:
+            coro.close()
+            raise RuntimeError(f"session {self._session_id} is {self.state.value}, not running")
+        return self._tasks.create_task(coro)
+
+    async def _end_when_stopped(self) -> None:
+        await self._told_to_end.wait()
+        raise _EndSignal
+
+    def _enter(self, state: SessionState) -> None:
+        if state not in MAY_FOLLOW[self.state]:
+            raise RuntimeError(
+                f"session {self._session_id} cannot become {state.value}, it is {self.state.value}"
+            )
+        self.state = state
