@@ -23,8 +23,7 @@ from fastrtc_core import (
     StreamHandlerBase,
     get_current_context,
 )
-from fastrtc_core.frames import Layout, channels_of
-from fastrtc_core.functions import Function
+from fastrtc_core.toolkit import Function, Layout, channels_of
 
 from .stt import STTModel
 from .turns import (

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastrtc_core.frames import to_audio_frame, to_float32, with_channels
-from fastrtc_core.media.resampler import Resampler
+from fastrtc_core.toolkit import Resampler, to_audio_frame, to_float32, with_channels
 
 from .types import Audio
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError
-from fastrtc_core.sentences import Sentences
+from fastrtc_core.toolkit import Sentences
 
 from ..extras import import_extra
 from .types import SyncVoice, TTSError

@@ -1,0 +1,21 @@
+"""Tools for those who write handlers, detectors, recognisers and voices for others to use.
+
+The ready-made ones are made of these and of the public names of `fastrtc_core`, of nothing else.
+"""
+
+from .frames import Layout, channels_of, to_audio_frame, to_float32, to_int16, with_channels
+from .functions import Function
+from .media.resampler import Resampler
+from .sentences import Sentences
+
+__all__ = [
+    "Function",
+    "Layout",
+    "Resampler",
+    "Sentences",
+    "channels_of",
+    "to_audio_frame",
+    "to_float32",
+    "to_int16",
+    "with_channels",
+]
