@@ -1,6 +1,7 @@
 """Messages both ways: a gain slider goes in; a level, its curve and a log come out."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from typing import Any
@@ -51,7 +52,8 @@ class Amplifier(AsyncStreamHandler):
     def report(self, event: str = "") -> None:
         """Put out the level in dB, its curve over time, and a line for the log."""
         seconds = round(time.monotonic() - self.started, 1)
-        level = round(float(10 * np.log10(max(np.mean(self.power or [0.0]), 1e-6))), 1)
+        power = float(np.mean(self.power)) if self.power else 0.0
+        level = round(10 * math.log10(max(power, 1e-6)), 1)
         self.curve.append((seconds, level))
         curve = pd.DataFrame(self.curve, columns=["Time (s)", "Level (dB)"])
         line = f"{seconds:6.1f} s   {event}\n" if event else ""

@@ -28,7 +28,8 @@ def pixelate(picture: Picture, size: int) -> Picture:
 def draw_edges(picture: Picture) -> Picture:
     gray = picture.mean(axis=2, dtype=np.float32)
     steps = np.abs(np.diff(gray, axis=0, append=0)) + np.abs(np.diff(gray, axis=1, append=0))
-    return np.clip(255 - 4 * steps, 0, 255).astype(np.uint8)[..., np.newaxis].repeat(3, 2)
+    edges: Picture = np.clip(255 - 4 * steps, 0, 255).astype(np.uint8)
+    return edges[..., np.newaxis].repeat(3, 2)
 
 
 def apply_filter(picture: Picture, name: str = "Mirror", strength: int = 12) -> Picture:

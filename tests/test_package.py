@@ -8,12 +8,15 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
 import fastrtc_core
+
+ROOT = Path(__file__).parents[1]
 
 PROBE = """
 import json, sys, time
@@ -86,3 +89,17 @@ def test_every_public_name_is_documented() -> None:
         value = getattr(fastrtc_core, name)
         if isinstance(value, type) or inspect.isroutine(value):
             assert value.__doc__, name
+
+
+def test_the_source_distribution_holds_what_its_tests_need() -> None:
+    """Every folder from which they import, or of which they read a file."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    needed = set()
+    for file in (ROOT / "tests").rglob("*.py"):
+        text = file.read_text("utf-8")
+        needed |= set(re.findall(r"^\s*(?:from|import) (\w+)", text, re.MULTILINE))
+        needed |= set(re.findall(r'ROOT / "([\w-]+)', text))
+    folders = {name for name in needed if (ROOT / name).is_dir()}
+    assert {"benchmarks", "demo"} <= folders, "the pattern finds them"
+    assert {f"/{name}" for name in folders} <= set(included)
