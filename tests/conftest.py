@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCPeerConnection
+from hypothesis import settings
 
 from fastrtc_core.testing import VirtualClockLoop
 
@@ -55,6 +56,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: on the wall clock in a folder on virtual time")
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
     config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
+    # How long an example takes says how busy the machine is.
+    settings.register_profile("suite", deadline=None)
+    settings.load_profile("suite")
     config.pluginmanager.register(schedule)
     config.pluginmanager.register(machine)
     config.pluginmanager.register(timeouts)
