@@ -8,10 +8,8 @@ Messages that are too long for one go in parts, see `assembler`.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from ..errors import (
@@ -31,24 +29,28 @@ from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .allowance import Allowance
-from .assembler import WHOLE, MessageAssembler, is_unicode, split_message
-from .chat import ChatMessage
+from .assembler import MessageAssembler, is_unicode
 from .encoding import MixEncoder
+from .events import (
+    CallSent,
+    ChatWritten,
+    Event,
+    MessageSent,
+    StreamPacketSent,
+    Transcribed,
+)
 from .mixing import SAMPLE_RATE, Mix
+from .page import latest_chat, text_of, texts_of
 from .room import Member, Room
 from .rpc import failure_of
 from .streams.lane import Lane
 from .streams.packets import refusal_of
 from .tokens import Grant
-from .transcripts import Transcript
 
 logger = logging.getLogger(__name__)
 
 MAX_EARLY = 256
 """Messages that wait for the data channel to open; then it is let go."""
-
-WELCOME = 1 << 17
-"""Bytes of the chat so far that who joins is sent; a data channel takes twice as many at once."""
 
 BYTES = 4_000_000.0
 BYTES_BURST = 2_000_000.0
@@ -149,26 +151,20 @@ class BrowserMember(Member):
                     track.end()
         return self._reason
 
-    def tell(self, event: str, *details: Any) -> None:
-        """Send what has happened."""
-        if event == "chat_message":
-            self._words.push(details[0].sender, _chat_text(details[0]))
-        elif event == "stream_message":
-            for text in _message_texts(*details):
-                self._words.push(details[0], text)
-        elif event == "transcript":
-            self._words.push(details[2], _transcript_text(*details))
-        elif event == "data_stream":
-            uid, packet = details
-            if not self.may("publish_messages"):
-                self.answering.note(uid, packet)
-            self._streams.push(uid, _text_of(event, uid=uid, data=packet))
-        elif event == "rpc":
-            uid, call = details
-            self._words.push(uid, _text_of(event, uid=uid, data=call))
-        else:
-            names = _DETAILS[event]
-            self._tell(event, **dict(zip(names, details, strict=True)))
+    def tell(self, event: Event) -> None:
+        """Send what has happened; what others send waits in lanes, a part for each of them."""
+        for text in texts_of(event):
+            match event:
+                case ChatWritten(message):
+                    self._words.push(message.sender, text)
+                case MessageSent() | Transcribed() | CallSent():
+                    self._words.push(event.sender, text)
+                case StreamPacketSent(sender, packet):
+                    if not self.may("publish_messages"):
+                        self.answering.note(sender, packet)
+                    self._streams.push(sender, text)
+                case _:
+                    self._post(text)
 
     # What the peer calls
 
@@ -295,11 +291,11 @@ class BrowserMember(Member):
             "channel": room.name,
             "state": "connected" if room.whole else "reconnecting",
             "users": others,
-            "chat": _latest(room.chat.history),
+            "chat": latest_chat(room.chat.history),
         }
 
     def _tell(self, event: str, **data: Any) -> None:
-        self._post(_text_of(event, **data))
+        self._post(text_of(event, **data))
 
     def _post(self, text: str) -> None:
         if self._channel is None:
@@ -321,67 +317,3 @@ class BrowserMember(Member):
         """It reads nothing, and would miss who comes and goes."""
         logger.info("user %d of %r reads nothing", self.uid, self._channel_name)
         self.stop(CloseReason.LOST)
-
-
-_DETAILS = {
-    "connection_state_changed": ("state",),
-    "user_joined": ("uid", "user"),
-    "user_left": ("uid", "reason"),
-    "track_published": ("uid", "source"),
-    "track_unpublished": ("uid", "source"),
-    "track_muted": ("uid", "source"),
-    "track_unmuted": ("uid", "source"),
-    "token_privilege_will_expire": ("seconds",),
-    "token_privilege_did_expire": (),
-    "active_speaker": ("uid",),
-    "video_source": ("uid",),
-}
-"""What the details of each event are called that the room itself tells of."""
-
-
-def _text_of(event: str, **data: Any) -> str:
-    return build_message("message", {"event": event, **data})
-
-
-# What goes to everybody is written once: `tell` is called for each with the same details.
-
-
-@lru_cache(maxsize=8)
-def _message_texts(uid: int, text: str, msg_id: str) -> tuple[str, ...]:
-    if len(text) <= WHOLE:
-        return (_text_of("stream_message", uid=uid, data=text, msg_id=msg_id),)
-    parts = split_message(text, msg_id, limit=WHOLE)
-    return tuple(_text_of("stream_message_part", uid=uid, data=part) for part in parts)
-
-
-@lru_cache(maxsize=8)
-def _chat_text(message: ChatMessage) -> str:
-    return _text_of("chat_message", **_written(message))
-
-
-@lru_cache(maxsize=8)
-def _transcript_text(uid: int | None, transcript: Transcript, by: int) -> str:
-    return _text_of("transcript", uid=uid, by=by, **transcript._asdict())
-
-
-def _latest(history: list[ChatMessage]) -> list[dict[str, Any]]:
-    """The end of the chat, as much as fits into one message."""
-    written: list[dict[str, Any]] = []
-    room = WELCOME
-    for message in reversed(history):
-        entry = _written(message)
-        room -= len(json.dumps(entry))
-        if room < 0:
-            break
-        written.append(entry)
-    return written[::-1]
-
-
-def _written(message: ChatMessage) -> dict[str, Any]:
-    return {
-        "id": message.id,
-        "uid": message.sender,
-        "text": message.text,
-        "time": message.time,
-        "final": message.final,
-    }

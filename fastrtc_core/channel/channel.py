@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never
 
 import av
 import numpy as np
@@ -32,6 +32,25 @@ from ..tracks import (
 from .attachment import Attachment
 from .chat import Chat
 from .emitter import Emitter
+from .events import (
+    ActiveSpeaker,
+    CallSent,
+    ChatWritten,
+    ConnectionStateChanged,
+    Event,
+    MessageSent,
+    StreamPacketSent,
+    TokenExpired,
+    TokenWillExpire,
+    TrackMuted,
+    TrackPublished,
+    TrackUnmuted,
+    TrackUnpublished,
+    Transcribed,
+    UserJoined,
+    UserLeft,
+    VideoSourceChanged,
+)
 from .options import DEFAULT_TTL, RtcOptions
 from .room import Member, MutedSource, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
@@ -207,7 +226,7 @@ class Channel(StreamMethods, Member):
                 self._subscribe(uid)
         for user in self.remote_users.values():
             for source in user.muted:
-                self.tell("track_muted", user.uid, source)
+                self.tell(TrackMuted(user.uid, source))
 
     async def disconnect(self) -> None:
         """Leave the channel and end all streams; idempotent."""
@@ -478,29 +497,62 @@ class Channel(StreamMethods, Member):
 
     # What the room calls
 
-    def tell(self, event: str, *details: Any) -> None:
+    def tell(self, event: Event) -> None:
         """Tell callbacks, and follow who comes and goes."""
-        if event == "rpc":
-            self._rpc.take(*details)
-            return
-        if event == "data_stream":
-            if not self.may("publish_messages"):
-                self.answering.note(*details)
-            self._data_streams.take(*details)
-            return
-        if event == "user_left":
-            self._rpc.forget(details[0])
-            self._data_streams.forget(details[0])
-        self._emitter.emit(event, *details)
-        if event in ("track_muted", "track_unmuted") and details[0] != self.uid:
-            agoras = "user_mute_audio" if details[1] == "microphone" else "user_mute_video"
-            self._emitter.emit(agoras, details[0], event == "track_muted")
-        hears = self._room is not None and self.may("subscribe")
-        if event == "user_joined" and self.options.auto_subscribe_audio and hears:
-            self._subscribe(details[0])
-        elif event == "user_left" and details[0] in self._streams:
-            del self._streams[details[0]]  # it has ended, and what waits can still be read
-            self._emitter.emit("audio_subscribe_state_changed", details[0], False)
+        emit = self._emitter.emit
+        match event:
+            case CallSent(sender, text):
+                self._rpc.take(sender, text)
+            case StreamPacketSent(sender, packet):
+                if not self.may("publish_messages"):
+                    self.answering.note(sender, packet)
+                self._data_streams.take(sender, packet)
+            case UserJoined(uid, user):
+                emit("user_joined", uid, user)
+                hears = self._room is not None and self.may("subscribe")
+                if self.options.auto_subscribe_audio and hears:
+                    self._subscribe(uid)
+            case UserLeft(uid, reason):
+                self._rpc.forget(uid)
+                self._data_streams.forget(uid)
+                emit("user_left", uid, reason)
+                if self._streams.pop(uid, None) is not None:
+                    # It has ended, and what waits in it can still be read.
+                    emit("audio_subscribe_state_changed", uid, False)
+            case TrackPublished(uid, source):
+                emit("track_published", uid, source)
+            case TrackUnpublished(uid, source):
+                emit("track_unpublished", uid, source)
+            case TrackMuted(uid, source):
+                emit("track_muted", uid, source)
+                self._emit_mute(uid, source, True)
+            case TrackUnmuted(uid, source):
+                emit("track_unmuted", uid, source)
+                self._emit_mute(uid, source, False)
+            case ConnectionStateChanged(state):
+                emit("connection_state_changed", state)
+            case ActiveSpeaker(speaker):
+                emit("active_speaker", speaker)
+            case ChatWritten(message):
+                emit("chat_message", message)
+            case MessageSent(sender, text, msg_id):
+                emit("stream_message", sender, text, msg_id)
+            case Transcribed(said_by, transcript, sender):
+                emit("transcript", said_by, transcript, sender)
+            case TokenWillExpire(seconds):
+                emit("token_privilege_will_expire", seconds)
+            case TokenExpired():
+                emit("token_privilege_did_expire")
+            case VideoSourceChanged():
+                pass  # a member in this process sees each camera apart
+            case _:
+                assert_never(event)
+
+    def _emit_mute(self, uid: int, source: str, muted: bool) -> None:
+        """The same under the names of Agora's SDK, which tells of others alone."""
+        if uid != self.uid:
+            name = "user_mute_audio" if source == "microphone" else "user_mute_video"
+            self._emitter.emit(name, uid, muted)
 
     def publish_source(self) -> None:
         """Publish what is pushed here; an attachment does so with what it says."""

@@ -1,24 +1,19 @@
 """`Chat`: what the participants of a channel write to each other.
 
-A message on its way is the JSON text `{"id", "seq", "text", "final"}`. `seq` counts what a sender
-has sent, and puts in order what did not arrive in order.
+The `sequence` of a message counts what its sender has written, and puts in order what did not come
+in order from another server.
 """
 
 from __future__ import annotations
 
-import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, Protocol
 
-from .. import strict_json
 from ..errors import ConfigurationError, MessageError
-from ..messages import MAX_MESSAGE_BYTES
 from .assembler import MAX_MESSAGE_ID, is_message_id, is_unicode
 from .tokens import MAX_UID
-
-if TYPE_CHECKING:
-    from .channel import Channel
 
 MAX_TEXT = 4096
 """Longest chat message, in characters."""
@@ -69,10 +64,35 @@ class ChatMessage:
         return self.msg_id
 
 
+class Written(NamedTuple):
+    """What a member writes, or a change of what it wrote.
+
+    Attributes:
+        id: Tells it from the other messages of its sender.
+        sequence: Counts what its sender writes.
+        text: What it says, all of it.
+        final: Whether it is complete.
+    """
+
+    id: str
+    sequence: int
+    text: str
+    final: bool = True
+
+
 @dataclass
 class _Entry:
     message: ChatMessage
     sequence: int
+
+
+class ChatMember(Protocol):
+    """A member that can write."""
+
+    async def send_chat_message(
+        self, text: str, *, msg_id: str | None = None, final: bool = True
+    ) -> None:
+        """See `Channel.send_chat_message`."""
 
 
 class Chat:
@@ -82,7 +102,7 @@ class Chat:
         channel: The member.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: ChatMember) -> None:
         self.channel = channel
 
     async def send_message(self, item: ChatMessage) -> None:
@@ -119,8 +139,8 @@ class ChatLog:
         """The latest messages: by when they came first, and for each sender as it sent them."""
         return [entry.message for entry in self._entries]
 
-    def compose(self, text: str, *, msg_id: str | None = None, final: bool = True) -> str:
-        """Build the JSON text of a message to send.
+    def compose(self, text: str, *, msg_id: str | None = None, final: bool = True) -> Written:
+        """Build a message to write.
 
         Args:
             text: What it says, all of it: an update replaces what came before.
@@ -133,28 +153,26 @@ class ChatLog:
         """
         msg_id = secrets.token_hex(8) if msg_id is None else msg_id
         _check(msg_id, text)
-        message = {"id": msg_id, "seq": self._sequence, "text": text, "final": bool(final)}
+        written = Written(msg_id, self._sequence, text, bool(final))
         self._sequence += 1
-        return json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+        return written
 
-    def take(self, sender: int, text: str, time: float) -> ChatMessage | None:
-        """Read a message that came.
+    def take(self, sender: int, written: Written, time: float) -> ChatMessage | None:
+        """Take a message that came.
 
         One with an id that its sender has used before replaces the earlier one, which keeps its
         place and time. Others who use the same id write messages of their own.
 
         Args:
             sender: The uid of who sent it.
-            text: The JSON text.
+            written: What it wrote.
             time: When it came, in s, by the clock of the room.
 
         Returns:
             The message as it stands now; `None` if what was there is as new or newer.
-
-        Raises:
-            MessageError: If it is malformed or too long. Nothing is changed by it then.
         """
-        message, sequence = _parse(sender, text, time)
+        message = ChatMessage(written.text, written.id, sender, time, written.final)
+        sequence = written.sequence
         for entry in self._entries:
             if (entry.message.sender, entry.message.id) == (sender, message.id):
                 if sequence <= entry.sequence:
@@ -225,22 +243,17 @@ class ChatLog:
             del self._entries[0]
 
 
-def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
-    if not isinstance(text, str):
-        raise MessageError("a chat message must be a text")
-    if len(text) > MAX_MESSAGE_BYTES:
-        raise MessageError(f"the chat message is larger than {MAX_MESSAGE_BYTES} bytes")
-    try:
-        parsed = strict_json.load(text)
-    except ValueError:
-        raise MessageError("the chat message is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise MessageError("a chat message must be a JSON object")
-    msg_id: Any = parsed.get("id")
-    sequence: Any = parsed.get("seq")
-    content: Any = parsed.get("text")
-    final: Any = parsed.get("final", True)
-    _check(msg_id, content)
+def read_written(data: Mapping[str, Any]) -> Written:
+    """Read what another server was sent: `id`, `seq`, `text`, `final`.
+
+    Raises:
+        MessageError: If it is malformed or too long.
+    """
+    msg_id: Any = data.get("id")
+    sequence: Any = data.get("seq")
+    text: Any = data.get("text")
+    final: Any = data.get("final", True)
+    _check(msg_id, text)
     # `True` is an int, and not meant.
     if type(sequence) is not int or not 0 <= sequence <= _MAX_SEQUENCE:
         raise MessageError(
@@ -248,7 +261,7 @@ def _parse(sender: int, text: Any, time: float) -> tuple[ChatMessage, int]:
         )
     if not isinstance(final, bool):
         raise MessageError("the final of a chat message must be true or false")
-    return ChatMessage(content, msg_id, sender, time, final), sequence
+    return Written(msg_id, sequence, text, final)
 
 
 def _parse_exported(item: Any, now: float) -> _Entry:

@@ -19,8 +19,27 @@ from ..errors import (
 )
 from ..tracks import Participant, RemoteAudioTrack
 from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
-from .chat import ChatLog
+from .chat import ChatLog, Written
 from .encoding import MixEncoder
+from .events import (
+    ActiveSpeaker,
+    CallSent,
+    ChatWritten,
+    ConnectionStateChanged,
+    Event,
+    MessageSent,
+    StreamPacketSent,
+    TokenExpired,
+    TokenWillExpire,
+    TrackMuted,
+    TrackPublished,
+    TrackUnmuted,
+    TrackUnpublished,
+    Transcribed,
+    UserJoined,
+    UserLeft,
+    VideoSourceChanged,
+)
 from .expiry import Expiry
 from .mixing import RoomMixer
 from .rpc import MAX_TEXT as MAX_CALL
@@ -96,7 +115,7 @@ class Member(ABC):
         return {"uid": self.uid, "name": self.name, "tracks": tracks, "muted": self.muted}
 
     @abstractmethod
-    def tell(self, event: str, *details: Any) -> None:
+    def tell(self, event: Event) -> None:
         """Tell it of something that has happened; it must not raise."""
 
     @abstractmethod
@@ -120,10 +139,10 @@ class Link(Protocol):
     def changed(self) -> None:
         """Who is here, or what they publish, has changed."""
 
-    def relay(self, event: str, *details: Any) -> None:
+    def relay(self, event: MessageSent | Transcribed) -> None:
         """Have everybody elsewhere told."""
 
-    def relay_chat(self, sender: int, text: str) -> None:
+    def relay_chat(self, sender: int, written: Written) -> None:
         """Have a chat message written elsewhere."""
 
 
@@ -198,7 +217,7 @@ class Room:
             self.mixer.add_speaker(member.uid, member.participant)
         if self.link is not None and member.is_here:
             self.link.joined(member)
-        self._tell_others(member.uid, "user_joined", member.uid, member.describe())
+        self._tell_others(member.uid, UserJoined(member.uid, member.describe()))
         if member.grant is not None and member.is_here:
             self.renew(member, member.grant)
 
@@ -207,13 +226,13 @@ class Room:
         member.grant = grant
         if member.uid not in self._expiries:
             self._expiries[member.uid] = Expiry(
-                lambda left: self.tell(member, "token_privilege_will_expire", round(left)),
+                lambda left: self.tell(member, TokenWillExpire(round(left))),
                 lambda: self._expire(member),
             )
         self._expiries[member.uid].watch(grant.expires)
 
     def _expire(self, member: Member) -> None:
-        self.tell(member, "token_privilege_did_expire")
+        self.tell(member, TokenExpired())
         member.expel("expired")
 
     def leave(self, uid: int, reason: str) -> None:
@@ -227,7 +246,7 @@ class Room:
         self.video.remove(uid)
         self.chat.forget(uid)
         member.participant.leave()
-        self._tell_all("user_left", uid, reason)
+        self._tell_all(UserLeft(uid, reason))
         if not member.is_here:
             return
         if self.link is not None:
@@ -240,8 +259,8 @@ class Room:
         """Tell the others that somebody publishes a track, or does no longer."""
         if source == "camera":
             self._show_camera(member)
-        event = "track_published" if published else "track_unpublished"
-        self._tell_others(member.uid, event, member.uid, source)
+        event = TrackPublished if published else TrackUnpublished
+        self._tell_others(member.uid, event(member.uid, source))
         if self.link is not None and member.is_here:
             self.link.changed()
 
@@ -265,7 +284,7 @@ class Room:
         publication.muted = now
         if source == "camera":
             self._show_camera(member)
-        self._tell_all("track_muted" if now else "track_unmuted", member.uid, source)
+        self._tell_all((TrackMuted if now else TrackUnmuted)(member.uid, source))
         if self.link is not None and member.is_here:
             self.link.changed()
 
@@ -278,7 +297,7 @@ class Room:
     def note_reach(self) -> None:
         """Tell that other servers can be reached again, or no longer."""
         state = "connected" if self.whole else "reconnecting"
-        self._tell_all("connection_state_changed", state)
+        self._tell_all(ConnectionStateChanged(state))
 
     def send(self, sender: Member, text: str, msg_id: str, to: int | None = None) -> None:
         """Carry a message to everybody else, or to one.
@@ -294,12 +313,13 @@ class Room:
             raise MessageError(f"the id of a message has up to {MAX_MESSAGE_ID} characters")
         if len(text) > WHOLE:
             msg_id = msg_id or secrets.token_hex(8)
+        message = MessageSent(sender.uid, text, msg_id)
         if to is None:
-            self._tell_others(sender.uid, "stream_message", sender.uid, text, msg_id)
+            self._tell_others(sender.uid, message)
             if self.link is not None:
-                self.link.relay("stream_message", sender.uid, text, msg_id)
+                self.link.relay(message)
         elif to in self.members:
-            self.tell(self.members[to], "stream_message", sender.uid, text, msg_id)
+            self.tell(self.members[to], message)
         else:
             raise ConfigurationError(f"there is no user {to} in {self.name!r}")
 
@@ -315,7 +335,7 @@ class Room:
             raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
         if len(text) > MAX_CALL:
             raise RpcError(RpcErrorCode.SEND_FAILED, f"a call has up to {MAX_CALL} characters")
-        self.tell(self.members[to], "rpc", sender.uid, text)
+        self.tell(self.members[to], CallSent(sender.uid, text))
 
     def carry_stream(self, sender: Member, text: str, to: int) -> None:
         """Carry a packet of a stream to one user; see `streams`.
@@ -332,7 +352,7 @@ class Room:
             raise StreamError(f"a packet has up to {MAX_PACKET} characters")
         if to not in self.members or to == sender.uid:
             raise StreamError(f"there is no other user {to}")
-        self.tell(self.members[to], "data_stream", sender.uid, text)
+        self.tell(self.members[to], StreamPacketSent(sender.uid, text))
 
     def transcribe(self, sender: Member, uid: int | None, transcript: Transcript) -> None:
         """Tell what somebody said: those who may hear it, on all servers, and who said it.
@@ -346,37 +366,33 @@ class Room:
             ConfigurationError: If the sender may not.
         """
         self._check(sender)
-        self.tell_transcript(sender.uid, uid, transcript)
+        transcribed = Transcribed(uid, transcript, sender.uid)
+        self.tell_transcript(transcribed)
         if self.link is not None:
-            self.link.relay("transcript", sender.uid, uid, transcript._asdict())
+            self.link.relay(transcribed)
 
-    def tell_transcript(self, sender: int, uid: int | None, transcript: Transcript) -> None:
+    def tell_transcript(self, event: Transcribed) -> None:
         """Tell the members here of a transcript that was made here or on another server."""
         for member in self.here:
-            if member.may("subscribe") or member.uid in (uid, sender):
-                self.tell(member, "transcript", uid, transcript, sender)
+            if member.may("subscribe") or member.uid in (event.uid, event.sender):
+                self.tell(member, event)
 
-    def write(self, sender: Member, text: str) -> None:
-        """Take a chat message, as `Chat.compose` makes it; everybody gets it, the sender too.
+    def write(self, sender: Member, written: Written) -> None:
+        """Take a chat message, as `ChatLog.compose` makes it; everybody gets it, the sender too.
 
         Raises:
             ConfigurationError: If the sender may not.
-            MessageError: If it cannot be read.
         """
         self._check(sender)
-        self.take_chat(sender.uid, text)
+        self.take_chat(sender.uid, written)
         if self.link is not None:
-            self.link.relay_chat(sender.uid, text)
+            self.link.relay_chat(sender.uid, written)
 
-    def take_chat(self, sender: int, text: str) -> None:
-        """Take a chat message that was written here or on another server.
-
-        Raises:
-            MessageError: If it cannot be read.
-        """
-        message = self.chat.take(sender, text, self.time)
+    def take_chat(self, sender: int, written: Written) -> None:
+        """Take a chat message that was written here or on another server."""
+        message = self.chat.take(sender, written, self.time)
         if message is not None:
-            self._tell_all("chat_message", message)
+            self._tell_all(ChatWritten(message))
 
     def restore_chat(self, messages: list[Any]) -> None:
         """Take what was written before anybody was here.
@@ -385,32 +401,33 @@ class Room:
             MessageError: If it cannot be read.
         """
         for message in self.chat.restore(messages, self.time):
-            self._tell_all("chat_message", message)
+            self._tell_all(ChatWritten(message))
 
     def _note_speaker(self, uid: int | None) -> None:
-        self._tell_all("active_speaker", uid)
+        self._tell_all(ActiveSpeaker(uid))
         self.video.router.note_speaker(uid)
 
     def _tell_source(self, uid: int, source: int | None) -> None:
         if uid in self.members:
-            self.tell(self.members[uid], "video_source", source)
+            self.tell(self.members[uid], VideoSourceChanged(source))
 
     def _check(self, sender: Member) -> None:
         if not sender.may("publish_messages"):
             raise ConfigurationError("the token does not allow to send messages")
 
-    def _tell_all(self, event: str, *details: Any) -> None:
+    def _tell_all(self, event: Event) -> None:
         for member in self.here:
-            self.tell(member, event, *details)
+            self.tell(member, event)
 
-    def _tell_others(self, uid: int, event: str, *details: Any) -> None:
+    def _tell_others(self, uid: int, event: Event) -> None:
         for member in self.here:
             if member.uid != uid:
-                self.tell(member, event, *details)
+                self.tell(member, event)
 
-    def tell(self, member: Member, event: str, *details: Any) -> None:
+    def tell(self, member: Member, event: Event) -> None:
         """Tell one member; a fault of it is nobody else's."""
         try:
-            member.tell(event, *details)
+            member.tell(event)
         except Exception:
-            logger.exception("user %d of %r could not be told of %s", member.uid, self.name, event)
+            kind = type(event).__name__
+            logger.exception("user %d of %r could not be told of %s", member.uid, self.name, kind)

@@ -137,7 +137,11 @@ async def test_a_member_in_the_process_renews_its_grant() -> None:
         )
         told: list[Any] = []
         for event in ("token_privilege_will_expire", "token_privilege_did_expire"):
-            ada.on(event, lambda *details, event=event: told.append((event, *details)))
+
+            async def note(*details: Any, event: str = event) -> None:
+                told.append((event, *details))
+
+            ada.on(event, note)
         await ada.connect()
         await bob.connect()
         await asyncio.sleep(11)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core import ConfigurationError, RpcError
 from fastrtc_core.channel import RpcErrorCode, RpcInvocation
+from fastrtc_core.channel.events import CallSent, UserLeft
 from fastrtc_core.channel.rpc import MAX_PAYLOAD, MAX_RUNNING, Rpc, failure_of
 from fastrtc_core.testing import run_virtual
 
@@ -180,7 +181,7 @@ def test_who_calls_too_much_keeps_nobody_from_calling() -> None:
             request = json.dumps({"id": "1", "method": "slow", "timeout": 1000})
             for uid in range(10, 13):
                 for _ in range(20):
-                    one.tell("rpc", uid, request)
+                    one.tell(CallSent(uid, request))
             assert sum(map(len, one._rpc._running.values())) == MAX_RUNNING
             assert await three.perform_rpc(1, "quick") == "done"
             assert ended == []
@@ -188,7 +189,7 @@ def test_who_calls_too_much_keeps_nobody_from_calling() -> None:
             await asyncio.sleep(0.1)
             assert ended == [2] * 16
             for uid in range(10, 13):
-                room._tell_all("user_left", uid, "lost")
+                room._tell_all(UserLeft(uid, "lost"))
             await asyncio.sleep(0.1)
             assert len(ended) == MAX_RUNNING
             assert one._rpc._running == {}

@@ -20,6 +20,7 @@ from fastrtc_core.channel import (
     TextStreamInfo,
     TextStreamReader,
 )
+from fastrtc_core.channel.events import Event, StreamPacketSent
 from fastrtc_core.channel.room import Member, Room
 from fastrtc_core.channel.streams.answering import Answering
 from fastrtc_core.channel.streams.incoming import Incoming
@@ -581,10 +582,10 @@ class Stranger(Member):
         super().__init__(uid, permissions=frozenset(permissions or ("publish_messages",)))
         self.told: list[str] = []
 
-    def tell(self, event: str, *details: Any) -> None:
-        if event == "data_stream":
-            self.answering.note(*details)
-            self.told.append(details[1])
+    def tell(self, event: Event) -> None:
+        if isinstance(event, StreamPacketSent):
+            self.answering.note(event.sender, event.text)
+            self.told.append(event.text)
 
     def expel(self, reason: str = "") -> None:
         raise NotImplementedError

@@ -27,10 +27,22 @@ from ...media.rtp import RtpPacket
 from ...media.video_frames import EncodedVideoFrame
 from ...tracks.participant import Publication
 from ..bus import Bus
+from ..chat import Written, read_written
+from ..events import MessageSent, Sent, Transcribed
 from ..room import Member, MutedSource, Room
 from .encoding import encode_voice
 from .member import RemoteMember
-from .notes import State, Told, User, is_uid, read_departed, read_state, read_told
+from .notes import (
+    State,
+    Told,
+    User,
+    is_uid,
+    read_departed,
+    read_state,
+    read_told,
+    write_chat,
+    write_told,
+)
 from .video import Showing
 from .wire import Picture, Voice, pack_note, pack_picture, pack_voice, unpack
 
@@ -126,13 +138,13 @@ class RoomLink:
             self._due = True
             self._loop.call_soon(self._send_state)
 
-    def relay(self, event: str, *details: Any) -> None:
+    def relay(self, event: MessageSent | Transcribed) -> None:
         """Have everybody elsewhere told."""
-        self._note("tell", event=event, details=details)
+        self._note("tell", **write_told(event))
 
-    def relay_chat(self, sender: int, text: str) -> None:
+    def relay_chat(self, sender: int, written: Written) -> None:
         """Have a chat message written elsewhere."""
-        self._note("chat", sender=sender, text=text)
+        self._note("chat", sender=sender, **write_chat(written))
 
     # What the cluster calls
 
@@ -266,8 +278,8 @@ class RoomLink:
                 self._drop(server, "left", read_departed(note))
             case {"type": "tell"}:
                 self._tell(read_told(note))
-            case {"type": "chat", "sender": sender, "text": str() as text} if is_uid(sender):
-                self._room.take_chat(sender, text)
+            case {"type": "chat", "sender": sender} if is_uid(sender):
+                self._room.take_chat(sender, read_written(note))
             case {"type": "history", "messages": list() as messages}:
                 self._room.restore_chat(messages)
             case _:
@@ -282,12 +294,12 @@ class RoomLink:
         self._follow(server, state.users, state.departed)
 
     def _tell(self, told: Told) -> None:
-        if told.event == "transcript":
-            self._room.tell_transcript(*told.details)
+        if isinstance(told.event, Transcribed):
+            self._room.tell_transcript(told.event)
             return
         for member in self._room.here:
             if told.to in (None, member.uid):
-                self._room.tell(member, told.event, *told.details)
+                self._room.tell(member, told.event)
 
     # Who is elsewhere
 
@@ -327,8 +339,8 @@ class RoomLink:
         self._room.join(member)
         return member
 
-    def _forward(self, to: int, event: str, details: tuple[Any, ...]) -> None:
-        self._note("tell", to=to, event=event, details=details)
+    def _forward(self, to: int, event: Sent) -> None:
+        self._note("tell", to=to, **write_told(event))
 
     def _drop(
         self, server: bytes, reason: str, departed: Mapping[int, str] = MappingProxyType({})

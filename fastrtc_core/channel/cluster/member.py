@@ -8,6 +8,7 @@ from typing import Any
 from ...media.rtp import RtpPacket
 from ...tracks import RemoteAudioTrack, Track, TrackSource
 from ...webrtc.incoming import IncomingAudio
+from ..events import Event, Sent
 from ..mixing import SAMPLE_RATE
 from ..room import Member
 from .video import RelayedVideo
@@ -20,7 +21,7 @@ class RemoteMember(Member):
         uid: Who it is.
         name: What it is called.
         server: Where it is connected.
-        forward: Sends what it is told to there: the event and its details.
+        forward: Sends what it is sent to there.
         ask: Asks for a keyframe of its camera.
 
     Attributes:
@@ -34,7 +35,7 @@ class RemoteMember(Member):
         uid: int,
         name: str,
         server: bytes,
-        forward: Callable[..., None],
+        forward: Callable[[Sent], None],
         ask: Callable[[], None],
     ) -> None:
         super().__init__(uid, name)
@@ -44,9 +45,10 @@ class RemoteMember(Member):
         self._incoming: IncomingAudio | None = None
         self.camera = RelayedVideo(ask)
 
-    def tell(self, event: str, *details: Any) -> None:
-        """Have it told there."""
-        self._forward(event, details)
+    def tell(self, event: Event) -> None:
+        """Have it told there of what was sent to it; all else its own server tells it."""
+        if isinstance(event, Sent):
+            self._forward(event)
 
     def expel(self, reason: str = "left") -> None:
         """That is for its own server to do."""

@@ -6,11 +6,13 @@ number is within bounds, every list is short, and every uid is one that a user c
 
 from __future__ import annotations
 
+from dataclasses import astuple, fields
 from typing import Any, NamedTuple, TypeGuard
 
 from ...errors import MessageError
 from ..assembler import MAX_MESSAGE, is_message_id, is_unicode
-from ..chat import MAX_AGE
+from ..chat import MAX_AGE, Written
+from ..events import CallSent, MessageSent, Sent, StreamPacketSent, Transcribed
 from ..rpc import MAX_TEXT as MAX_CALL
 from ..streams.packets import MAX_PACKET
 from ..tokens import MAX_NAME, MAX_UID
@@ -26,8 +28,15 @@ MAX_TRACKS = 16
 MAX_REASON = 40
 """Characters of why somebody has left."""
 
+_SENT: dict[str, type[Sent]] = {
+    "stream_message": MessageSent,
+    "rpc": CallSent,
+    "data_stream": StreamPacketSent,
+}
+"""What members on other servers are sent; the fields stand in `details`, the sender first."""
+
 _TEXTS = {"stream_message": MAX_MESSAGE, "rpc": MAX_CALL, "data_stream": MAX_PACKET}
-"""What members on other servers are told, and how long its text may be."""
+"""How long the text of each may be, in bytes."""
 
 
 class User(NamedTuple):
@@ -72,13 +81,11 @@ class Told(NamedTuple):
     """What members are to be told.
 
     Attributes:
-        event: Which event.
-        details: Of it, the uid of the sender first.
+        event: Of what.
         to: Who is told; `None` for all.
     """
 
-    event: str
-    details: tuple[Any, ...]
+    event: Sent | Transcribed
     to: int | None
 
 
@@ -124,10 +131,12 @@ def read_told(note: dict[str, Any]) -> Told:
     """
     event, details, to = note.get("event"), note.get("details"), note.get("to")
     if event == "transcript":
-        return Told(event, _read_transcript(details), None)
+        by, uid, transcript = _read_transcript(details)
+        return Told(Transcribed(uid, transcript, by), None)
     if not isinstance(event, str) or event not in _TEXTS:
         raise MessageError(f"members are not told of {str(event)[:40]!r}")
-    count = 3 if event == "stream_message" else 2
+    kind = _SENT[event]
+    count = len(fields(kind))
     if not isinstance(details, list) or len(details) != count or not is_uid(details[0]):
         raise MessageError(f"the details of {event} must be {count}, a uid first")
     text = details[1]
@@ -138,7 +147,26 @@ def read_told(note: dict[str, Any]) -> Told:
         raise MessageError("the id of a message is too long")
     if to is not None and not is_uid(to):
         raise MessageError(f"who is told must be a uid, 1 to {MAX_UID}")
-    return Told(event, tuple(details), to)
+    return Told(kind(*details), to)
+
+
+def write_told(event: Sent | Transcribed) -> dict[str, Any]:
+    """What `read_told` reads."""
+    if isinstance(event, Transcribed):
+        details = (event.sender, event.uid, event.transcript._asdict())
+        return {"event": "transcript", "details": details}
+    [name] = (name for name, kind in _SENT.items() if isinstance(event, kind))
+    return {"event": name, "details": astuple(event)}
+
+
+def write_chat(written: Written) -> dict[str, Any]:
+    """What `chat.read_written` reads."""
+    return {
+        "id": written.id,
+        "seq": written.sequence,
+        "text": written.text,
+        "final": written.final,
+    }
 
 
 def is_uid(value: Any) -> TypeGuard[int]:

@@ -43,7 +43,11 @@ async def test_who_is_elsewhere_is_known() -> None:
         told: list[tuple[Any, ...]] = []
         ada = await three.join(0, 1, name="Ada")
         for event in ("user_joined", "user_left", "track_published"):
-            ada.on(event, lambda *details, event=event: told.append((event, *details)))
+
+            async def note(*details: Any, event: str = event) -> None:
+                told.append((event, *details))
+
+            ada.on(event, note)
         bob = await three.join(1, 2, name="Bob")
         await settle()
         assert ada.remote_users[2].name == "Bob"

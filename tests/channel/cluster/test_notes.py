@@ -63,7 +63,7 @@ NOTES: tuple[dict[str, Any], ...] = (
     {"type": "tell", "to": None, "event": "stream_message", "details": [5, "hello", "m"]},
     {"type": "tell", "to": 100, "event": "rpc", "details": [5, '{"id": "1", "method": "m"}']},
     {"type": "tell", "to": 100, "event": "data_stream", "details": [5, "{}"]},
-    {"type": "chat", "sender": 5, "text": '{"id": "m", "seq": 1, "text": "hi"}'},
+    {"type": "chat", "sender": 5, "id": "m", "seq": 1, "text": "hi", "final": True},
     {"type": "history", "messages": [WRITTEN]},
 )
 
@@ -98,7 +98,9 @@ def link_of(made: Servers | list[RtcEngine]) -> Any:
         json.dumps(
             {"type": "tell", "event": "stream_message", "details": [5, "x", "y" * 129], "to": None}
         ),
-        json.dumps({"type": "chat", "sender": 2**32, "text": "{}"}),
+        json.dumps({"type": "chat", "sender": 2**32, "id": "m", "seq": 1, "text": "hi"}),
+        json.dumps({"type": "chat", "sender": 5, "id": "m", "seq": 2**53, "text": "hi"}),
+        json.dumps({"type": "chat", "sender": 5, "id": "m", "seq": 1, "text": "x" * 5000}),
         *(
             json.dumps({"type": "history", "messages": [{**WRITTEN, **wrong}]})
             for wrong in ({"age": 1e300}, {"sender": 0}, {"seq": 2**60}, {"seq": True}, {"text": 5})
