@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from ..context import Context, current_context
 from ..errors import ChannelClosedError, ConfigurationError
@@ -15,17 +15,39 @@ from ..handler import StreamHandlerBase
 from ..messages import build_message, parse_server_message
 from ..outputs import AdditionalOutputs
 from ..session import CloseReason, Medium, Session, copy_handler
-from ..tracks import AudioMixer, AudioStream
+from ..tracks import AudioMixer, AudioStream, Participant
 from .hearing import Hearing
 from .mixing import SAMPLE_RATE, Mix
-from .room import Member, Room
+from .owner import Owner
+from .room import Member, Room, Sender
 from .transcripts import read_transcript
 
-if TYPE_CHECKING:
-    from .channel import Channel
-    from .engine import RtcEngine
-
 AUDIO: frozenset[Medium] = frozenset({"audio"})
+
+
+class Host(Sender, Protocol):
+    """The member for which a handler hears and speaks; see `Channel`."""
+
+    on: Callable[..., Any]
+    off: Callable[..., None]
+
+    @property
+    def participant(self) -> Participant:
+        """What it publishes."""
+
+    @property
+    def state(self) -> str:
+        """Whether it is in the channel."""
+
+    @property
+    def remote_users(self) -> Mapping[int, Any]:
+        """Everybody else, by uid."""
+
+    async def send_stream_message(self, text: str, *, to: int | None = None) -> Any:
+        """Send a message."""
+
+    def note_detached(self) -> None:
+        """The handler has ended."""
 
 
 class _Copy(NamedTuple):
@@ -50,9 +72,9 @@ class Attachment:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: Host,
         room: Room,
-        engine: RtcEngine,
+        engine: Owner,
         handler: StreamHandlerBase,
         *,
         per_user: bool,
@@ -181,7 +203,7 @@ async def _call_with(
     outputs: AsyncIterator[AdditionalOutputs],
     function: Function,
     uid: int | None,
-    engine: RtcEngine,
+    engine: Owner,
 ) -> None:
     """Hand on the outputs of a session until it has ended."""
     async for output in outputs:
@@ -197,7 +219,7 @@ class _Messages:
     raw = None
     asks = False
 
-    def __init__(self, channel: Channel, room: Room, engine: RtcEngine, uid: int | None) -> None:
+    def __init__(self, channel: Host, room: Room, engine: Owner, uid: int | None) -> None:
         self._channel = channel
         self._room = room
         self._engine = engine

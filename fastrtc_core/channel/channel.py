@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, assert_never
 
 import av
 import numpy as np
@@ -52,14 +52,12 @@ from .events import (
     VideoSourceChanged,
 )
 from .options import DEFAULT_TTL, RtcOptions
+from .owner import Owner
 from .room import Member, MutedSource, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
 from .streams.channel import StreamMethods
 from .streams.service import Streams
 from .tokens import Grant, build_token
-
-if TYPE_CHECKING:
-    from .engine import RtcEngine
 
 EVENTS = frozenset(
     {
@@ -135,11 +133,11 @@ class Channel(StreamMethods, Member):
         chat: Writes to the chat; see also `send_chat_message`.
     """
 
-    def __init__(self, rtc: RtcEngine, options: RtcOptions, grant: Grant | None = None) -> None:
+    def __init__(self, rtc: Owner, options: RtcOptions, grant: Grant | None = None) -> None:
         engine, given = rtc, grant
         grant = grant or rtc.grant(options)
         super().__init__(grant.uid, grant.name or options.name, grant.permissions, given)
-        self.rtc = rtc
+        self.rtc: Any = engine  # for applications, which know it as the `RtcEngine` that it is
         self.options = options
         self.channelId = options.channel_name  # the name that Agora's users know
         self.chat = Chat(self)
@@ -170,11 +168,11 @@ class Channel(StreamMethods, Member):
         Raises:
             ConfigurationError: If the extra `channel` is missing.
         """
-        if not self.rtc.appcert:
+        if not self._engine.appcert:
             return ""
         return build_token(
-            self.rtc.appid,
-            self.rtc.appcert,
+            self._engine.appid,
+            self._engine.appcert,
             channel=self.channelId,
             uid=self.uid,
             ttl=DEFAULT_TTL,

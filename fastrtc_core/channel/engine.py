@@ -48,6 +48,7 @@ from .channel import Channel
 from .cluster import Cluster
 from .options import RtcOptions
 from .orders import Order, obey
+from .owner import Leaver
 from .room import Member, MutedSource, Room
 from .tokens import (
     ALL_PERMISSIONS,
@@ -116,7 +117,7 @@ class RtcEngine:
         self._rooms: dict[str, Room] = {}
         self._replays = ReplayGuard()
         self._revoked = ReplayGuard()
-        self._channels: set[Channel] = set()
+        self._channels: set[Leaver] = set()
         self._entering: Counter[str] = Counter()
         """Who connects, by channel."""
         self._addresses = Entering(connecting_per_address)
@@ -310,7 +311,7 @@ class RtcEngine:
             raise ConcurrencyLimitError(f"{name!r} is full", limit=self._max_users)
         return room
 
-    def note(self, channel: Channel, *, connected: bool) -> None:
+    def note(self, channel: Leaver, *, connected: bool) -> None:
         """Remember a member of this process while it is in its channel."""
         if connected:
             self._channels.add(channel)

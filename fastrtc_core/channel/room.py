@@ -123,6 +123,17 @@ class Member(ABC):
         """Have it leave, soon; the others are told the reason."""
 
 
+class Sender(Protocol):
+    """Who says something."""
+
+    @property
+    def uid(self) -> int:
+        """Who it is."""
+
+    def may(self, permission: Permission) -> bool:
+        """Whether it may do that."""
+
+
 class Link(Protocol):
     """The same room on other servers."""
 
@@ -354,7 +365,7 @@ class Room:
             raise StreamError(f"there is no other user {to}")
         self.tell(self.members[to], StreamPacketSent(sender.uid, text))
 
-    def transcribe(self, sender: Member, uid: int | None, transcript: Transcript) -> None:
+    def transcribe(self, sender: Sender, uid: int | None, transcript: Transcript) -> None:
         """Tell what somebody said: those who may hear it, on all servers, and who said it.
 
         Args:
@@ -411,7 +422,7 @@ class Room:
         if uid in self.members:
             self.tell(self.members[uid], VideoSourceChanged(source))
 
-    def _check(self, sender: Member) -> None:
+    def _check(self, sender: Sender) -> None:
         if not sender.may("publish_messages"):
             raise ConfigurationError("the token does not allow to send messages")
 

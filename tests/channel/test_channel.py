@@ -174,7 +174,7 @@ async def test_a_slow_callback_misses_the_oldest() -> None:
         await asyncio.sleep(300)
         assert len(got) <= 258
         assert got[-1] == "999"
-        assert one._engine._callbacks.dropped >= 740
+        assert one.rtc._callbacks.dropped >= 740
 
 
 async def test_pictures() -> None:
@@ -317,7 +317,7 @@ async def test_who_comes_while_another_leaves() -> None:
         await asyncio.sleep(0.5)
         leaving = asyncio.create_task(agent.disconnect())
         await asyncio.sleep(0.1)
-        engine = agent._engine
+        engine = agent.rtc
         other = engine.create_channel(RtcOptions(channel_name="room", uid=1))
         await other.connect()
         assert other.remote_users == {}
@@ -334,7 +334,7 @@ async def test_users_who_come_and_go_quickly_are_followed() -> None:
     made: list[Parrot] = []
     async with meeting(9) as (agent,):
         attachment = await agent.attach(Slow(made), per_user=True)
-        engine = agent._engine
+        engine = agent.rtc
         for _ in range(3):
             brief = engine.create_channel(RtcOptions(channel_name="room", uid=1))
             await brief.connect()
@@ -391,7 +391,7 @@ async def test_a_member_that_cannot_be_told_harms_nobody(monkeypatch: pytest.Mon
             raise RuntimeError
 
         monkeypatch.setattr(one, "tell", fail)
-        three = two._engine.create_channel(RtcOptions(channel_name="room", uid=3))
+        three = two.rtc.create_channel(RtcOptions(channel_name="room", uid=3))
         await three.connect()
         await asyncio.sleep(0.1)
         assert joined == [3]
