@@ -48,7 +48,7 @@ MAX_EARLY = 256
 """Messages that wait for the data channel to open; then it is let go."""
 
 WELCOME = 1 << 17
-"""Bytes of the chat so far that who joins is sent; a data channel takes twice as many at once."""
+"""Bytes of the chat so far that who joins is sent; most data channels take twice as many."""
 
 BYTES = 4_000_000.0
 BYTES_BURST = 2_000_000.0
@@ -112,7 +112,7 @@ class BrowserMember(Member):
         """Be in the room until the connection ends; returns why it did."""
         try:
             room = self._find_room(self._channel_name)
-            welcome = self._welcome(room)
+            welcome = self._welcome(room, peer.max_message_size)
             room.join(self)
         except OfferError as error:  # somebody else was faster
             self._post(build_message("error", str(error)))
@@ -188,6 +188,8 @@ class BrowserMember(Member):
             if not self._bytes.take(size + OVERHEAD, self._loop.time()):
                 raise MessageError("too many bytes a second: this message is lost")
             message = parse_client_message(text)
+            if isinstance(message.data, bytes):
+                raise MessageError("the messages of a channel are text: send bytes as a stream")
             if not (isinstance(message.data, dict) and message.data.get("event") == "data_stream"):
                 self._count_message()
             if message.type != "message" or not isinstance(message.data, dict):
@@ -288,15 +290,18 @@ class BrowserMember(Member):
         encoder = self._room.encoder if mix.shared else self._encoder
         self.local_audio.push(encoder.encode(mix))
 
-    def _welcome(self, room: Room) -> dict[str, Any]:
-        others = [member.describe() for member in room.members.values()]
-        return {
+    def _welcome(self, room: Room, max_size: float) -> dict[str, Any]:
+        """Who is there, and as much of the chat as fits beside it into a message of this size."""
+        welcome: dict[str, Any] = {
             "uid": self.uid,
             "channel": room.name,
             "state": "connected" if room.whole else "reconnecting",
-            "users": others,
-            "chat": _latest(room.chat.history),
+            "users": [member.describe() for member in room.members.values()],
+            "chat": [],
         }
+        rest = max_size - len(_text_of("joined", **welcome))
+        welcome["chat"] = _latest(room.chat.history, min(WELCOME, rest))
+        return welcome
 
     def _tell(self, event: str, **data: Any) -> None:
         self._post(_text_of(event, **data))
@@ -364,13 +369,12 @@ def _transcript_text(uid: int | None, transcript: Transcript, by: int) -> str:
     return _text_of("transcript", uid=uid, by=by, **transcript._asdict())
 
 
-def _latest(history: list[ChatMessage]) -> list[dict[str, Any]]:
-    """The end of the chat, as much as fits into one message."""
+def _latest(history: list[ChatMessage], room: float) -> list[dict[str, Any]]:
+    """The end of the chat, as much as fits into so many bytes."""
     written: list[dict[str, Any]] = []
-    room = WELCOME
     for message in reversed(history):
         entry = _written(message)
-        room -= len(json.dumps(entry))
+        room -= len(json.dumps(entry)) + len(", ")
         if room < 0:
             break
         written.append(entry)

@@ -11,7 +11,14 @@ import logging
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..errors import ChannelClosedError, HandlerError, QueueFullError, UserCodeError, UserExitError
+from ..errors import (
+    ChannelClosedError,
+    HandlerError,
+    MessageError,
+    QueueFullError,
+    UserCodeError,
+    UserExitError,
+)
 from ..messages import build_message
 
 logger = logging.getLogger("fastrtc_core.session")
@@ -104,7 +111,7 @@ class Reporter:
         """Send the client a message, if it can take one."""
         try:
             self._post(build_message(type, data, **more))
-        except (ChannelClosedError, QueueFullError) as error:
+        except (ChannelClosedError, MessageError, QueueFullError) as error:
             logger.debug("session %s: %s not sent: %s", self._session_id, type, error)
 
     def close(self) -> None:
