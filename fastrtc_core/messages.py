@@ -42,6 +42,10 @@ SERVER_TYPES = frozenset(
 """What a server may send."""
 
 
+BytesLike = bytes | bytearray | memoryview
+"""What is sent as a binary message."""
+
+
 _KEYS = frozenset({"type", "data", "message"})
 """What a message consists of: `message` is the text of an error or warning once more."""
 
@@ -87,8 +91,8 @@ def as_message_text(message: Any) -> str | bytes:
     Raises:
         MessageError: If the value cannot be written as JSON.
     """
-    if isinstance(message, bytes):
-        return message
+    if isinstance(message, BytesLike):
+        return bytes(message)
     if isinstance(message, str):
         try:
             parsed = strict_json.load(message)
@@ -110,6 +114,12 @@ def parse_client_message(text: str | bytes) -> Message:
         MessageError: If it is too large, a text that is no JSON object, or of a type that clients
             do not send. Bytes that are no JSON object are the data of a `message`.
     """
+    if isinstance(text, bytes):
+        check_size(text)
+        json_text = json_object_in(text)
+        if json_text is None:
+            return Message("message", text)
+        text = json_text
     message = _parse(text, MAX_MESSAGE_BYTES, CLIENT_TYPES)
     if message.type == "send_input" and not isinstance(message.data, list):
         raise MessageError("the data of a 'send_input' message must be a list")
@@ -119,22 +129,47 @@ def parse_client_message(text: str | bytes) -> Message:
 def parse_server_message(text: str | bytes) -> Message:
     """Read a message from a server, for clients.
 
+    All that servers say of themselves is text: bytes are what a handler sent, JSON or not, and
+    the data of a `message`.
+
     Raises:
-        MessageError: If it is not a JSON object, or of a type that servers do not send.
+        MessageError: If a text is not a JSON object, or of a type that servers do not send.
     """
+    if isinstance(text, bytes):
+        return Message("message", text)
     return _parse(text, None, SERVER_TYPES)
 
 
-def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Message:
-    if isinstance(text, bytes):
-        if limit is not None and len(text) > limit:
-            raise MessageError(f"the message is larger than {limit} bytes")
-        if not _is_json_object(text):
-            return Message("message", text)
-        text = text.decode()
+def check_size(message: str | bytes, limit: int = MAX_MESSAGE_BYTES) -> None:
+    """Check that a server takes a message of this size.
+
+    Raises:
+        MessageError: If it is larger.
+    """
     # A character is one to four bytes of UTF-8: count the bytes only where the length is near.
-    if limit is not None and len(text) * 4 > limit and len(text.encode(errors="replace")) > limit:
+    if len(message) * 4 <= limit:
+        return
+    if isinstance(message, str):
+        message = message.encode(errors="replace")
+    if len(message) > limit:
         raise MessageError(f"the message is larger than {limit} bytes")
+
+
+def json_object_in(data: bytes) -> str | None:
+    """The text of a JSON object that some client sends as bytes; `None` for other bytes."""
+    inner = data.strip()
+    if not (inner.startswith(b"{") and inner.endswith(b"}")):
+        return None
+    try:
+        text = data.decode()
+        return text if isinstance(strict_json.load(text), dict) else None
+    except ValueError:
+        return None
+
+
+def _parse(text: str, limit: int | None, types: frozenset[str]) -> Message:
+    if limit is not None:
+        check_size(text, limit)
     try:
         parsed = strict_json.load(text)
     except ValueError:
@@ -146,16 +181,6 @@ def _parse(text: str | bytes, limit: int | None, types: frozenset[str]) -> Messa
         known = ", ".join(sorted(types))
         raise MessageError(f"unknown message type {type[:40]!r}; known are {known}")
     return Message(type, parsed.get("data"))
-
-
-def _is_json_object(data: bytes) -> bool:
-    """Whether a binary message is JSON that some client sends as bytes."""
-    if not data.lstrip().startswith(b"{"):
-        return False
-    try:
-        return isinstance(strict_json.load(data), dict)
-    except ValueError:
-        return False
 
 
 def _type_of(message: dict[Any, Any]) -> str | None:

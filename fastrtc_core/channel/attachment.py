@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from ..context import Context, current_context
-from ..errors import ChannelClosedError, ConfigurationError
+from ..errors import ChannelClosedError, ConfigurationError, MessageError
 from ..frames import AudioFrame
 from ..functions import Function
 from ..handler import StreamHandlerBase
@@ -236,6 +236,12 @@ class _Messages:
         if self._channel.state == "disconnected":
             raise ChannelClosedError("the channel is not connected")
         self._engine.own(self._send(data))
+
+    def post_bytes(self, data: bytes) -> None:
+        """Bytes go from member to member as streams, which are read at the pace of the reader."""
+        raise MessageError(
+            "the messages of a channel are text: send bytes with `stream_bytes` of the member"
+        )
 
     async def drain(self) -> None:
         """There is always room."""

@@ -40,7 +40,7 @@ from .events import (
     Transcribed,
 )
 from .mixing import SAMPLE_RATE, Mix
-from .page import latest_chat, text_of, texts_of
+from .page import WELCOME, latest_chat, text_of, texts_of
 from .room import Member, Room
 from .rpc import failure_of
 from .streams.lane import Lane
@@ -114,7 +114,7 @@ class BrowserMember(Member):
         """Be in the room until the connection ends; returns why it did."""
         try:
             room = self._find_room(self._channel_name)
-            welcome = self._welcome(room)
+            welcome = self._welcome(room, peer.max_message_size)
             room.join(self)
         except OfferError as error:  # somebody else was faster
             self._post(build_message("error", str(error)))
@@ -184,6 +184,8 @@ class BrowserMember(Member):
             if not self._bytes.take(size + OVERHEAD, self._loop.time()):
                 raise MessageError("too many bytes a second: this message is lost")
             message = parse_client_message(text)
+            if isinstance(message.data, bytes):
+                raise MessageError("the messages of a channel are text: send bytes as a stream")
             if not (isinstance(message.data, dict) and message.data.get("event") == "data_stream"):
                 self._count_message()
             if message.type != "message" or not isinstance(message.data, dict):
@@ -284,15 +286,18 @@ class BrowserMember(Member):
         encoder = self._room.encoder if mix.shared else self._encoder
         self.local_audio.push(encoder.encode(mix))
 
-    def _welcome(self, room: Room) -> dict[str, Any]:
-        others = [member.describe() for member in room.members.values()]
-        return {
+    def _welcome(self, room: Room, max_size: float) -> dict[str, Any]:
+        """Who is there, and as much of the chat as fits beside it into a message of this size."""
+        welcome: dict[str, Any] = {
             "uid": self.uid,
             "channel": room.name,
             "state": "connected" if room.whole else "reconnecting",
-            "users": others,
-            "chat": latest_chat(room.chat.history),
+            "users": [member.describe() for member in room.members.values()],
+            "chat": [],
         }
+        rest = max_size - len(text_of("joined", **welcome))
+        welcome["chat"] = latest_chat(room.chat.history, min(WELCOME, rest))
+        return welcome
 
     def _tell(self, event: str, **data: Any) -> None:
         self._post(text_of(event, **data))

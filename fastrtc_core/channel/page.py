@@ -33,7 +33,7 @@ from .events import (
 )
 
 WELCOME = 1 << 17
-"""Bytes of the chat so far that who joins is sent; a data channel takes twice as many at once."""
+"""Bytes of the chat so far that who joins is sent; most data channels take twice as many."""
 
 
 def text_of(event: str, **data: Any) -> str:
@@ -92,13 +92,12 @@ def _shared_texts(event: ChatWritten | MessageSent | Transcribed) -> tuple[str, 
             return tuple(text_of("stream_message_part", uid=sender, data=part) for part in parts)
 
 
-def latest_chat(history: list[ChatMessage]) -> list[dict[str, Any]]:
-    """The end of the chat, as much as fits into one message."""
+def latest_chat(history: list[ChatMessage], room: float) -> list[dict[str, Any]]:
+    """The end of the chat, as much as fits into so many bytes."""
     written: list[dict[str, Any]] = []
-    room = WELCOME
     for message in reversed(history):
         entry = _written(message)
-        room -= len(json.dumps(entry))
+        room -= len(json.dumps(entry)) + len(", ")
         if room < 0:
             break
         written.append(entry)

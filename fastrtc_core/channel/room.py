@@ -17,6 +17,7 @@ from ..errors import (
     RpcError,
     StreamError,
 )
+from ..messages import BytesLike
 from ..tracks import Participant, RemoteAudioTrack
 from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
 from .chat import ChatLog, Written
@@ -318,6 +319,8 @@ class Room:
             MessageError: If it is longer than 256 KiB, no Unicode text, or has no proper id.
         """
         self._check(sender)
+        if isinstance(text, BytesLike):
+            raise MessageError("a message is text: send bytes with `stream_bytes` or `send_file`")
         if not is_unicode(text) or len(text.encode()) > MAX_MESSAGE:
             raise MessageError(f"a message must be Unicode text of up to {MAX_MESSAGE} bytes")
         if msg_id and not is_message_id(msg_id):

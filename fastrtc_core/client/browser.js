@@ -11,7 +11,7 @@
  *     startButton.onclick = () => connection.connect();
  *
  * One HTTP request opens a session: all candidates are gathered, one offer is posted, and everything
- * after that goes over the data channel as JSON messages `{type, data}`.
+ * after that goes over the data channel as JSON messages `{type, data}`, or as bytes.
  *
  * @typedef {"audio" | "video" | "audio-video" | "text"} Modality
  * @typedef {"send-receive" | "send" | "receive"} Mode  as this client sees it
@@ -45,7 +45,7 @@
  * - `untrack` `{sid, source, name}`: the server publishes it no longer;
  * - `level` `{local, remote}`: loudness (RMS, 0 to 1) of microphone and remote audio, 20 times a second;
  * - `warning`, `log`, `message`, `transcript`, `fetch_output`, `stopword`, `interrupted`, `update_connection`,
- *   `end_stream`, `closing`: a message of the server [its `data`];
+ *   `end_stream`, `closing`: a message of the server [its `data`; bytes are a `message`, an `ArrayBuffer`];
  * - `send_input`: the server asks for the inputs. The last `args` are sent, if there are any and the
  *   event is not cancelled by `preventDefault()`.
  */
@@ -56,6 +56,8 @@ const CONNECT_TIMEOUT = 10_000; // ms
 const LOST_AFTER = 5_000; // ms; a browser calls a peer disconnected after some seconds of silence
 const TAIL = 400; // ms that the browser needs to play what is still in its buffer
 const LEVEL_INTERVAL = 50; // ms
+const MAX_SENT = 65_536; // bytes of the largest message that the server takes
+const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up at 16 MiB
 
 const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
@@ -170,9 +172,21 @@ export class Connection extends EventTarget {
     this.#setState("closed", reason);
   }
 
-  /** Send any JSON value to the handler's `on_message`. @returns {boolean} false if not connected */
+  /**
+   * Send any JSON value, or bytes, to the handler's `on_message`.
+   *
+   * @param {any} data  an `ArrayBuffer`, a typed array or a `DataView` goes out as it is, as a binary message
+   * @returns {boolean} false if it was not sent: there is no connection, or the `error` event says why not
+   */
   send(data) {
+    if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) return this.#transmit(data, data.byteLength);
+    if (data instanceof Blob) throw new TypeError("Send `await blob.arrayBuffer()`: a Blob has to be read first.");
     return this.#post("message", data);
+  }
+
+  /** Bytes of messages that wait to be sent, 0 if not connected. Send no more while there are many. */
+  get bufferedAmount() {
+    return this.#channel?.bufferedAmount ?? 0;
   }
 
   /** Replace the additional inputs, at once if connected. @param {any[]} [args] */
@@ -260,6 +274,7 @@ export class Connection extends EventTarget {
       if (!this.#publications.welcome(transceiver)) this.#addRemote(track);
     };
     this.#channel = pc.createDataChannel("text");
+    this.#channel.binaryType = "arraybuffer";
     this.#channel.onmessage = ({ data }) => this.#receive(data);
     const directions = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" };
     for (const kind of kinds) {
@@ -391,8 +406,12 @@ export class Connection extends EventTarget {
     signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
-  /** @param {string} text */
+  /** @param {string | ArrayBuffer} text */
   #receive(text) {
+    if (typeof text !== "string") {
+      this.#emit("message", text);
+      return;
+    }
     let message;
     try {
       message = JSON.parse(text);
@@ -416,8 +435,27 @@ export class Connection extends EventTarget {
   }
 
   #post(type, data) {
+    const text = JSON.stringify({ type, data });
+    // A unit of UTF-16 is up to three bytes of UTF-8.
+    return this.#transmit(text, text.length * 3 <= MAX_SENT ? text.length : utf8Size(text));
+  }
+
+  /** @param {string | BufferSource} message  @param {number} size  in bytes */
+  #transmit(message, size) {
     if (this.#channel?.readyState !== "open") return false;
-    this.#channel.send(JSON.stringify({ type, data }));
+    const refuse = (code, text) => {
+      this.#tell(new ConnectionError(code, text), false);
+      return false;
+    };
+    if (size > MAX_SENT) {
+      const text = `A message of ${size} bytes was not sent: the server takes up to ${MAX_SENT}.`;
+      return refuse("message-too-large", text);
+    }
+    const waiting = this.#channel.bufferedAmount;
+    if (waiting + size > MAX_WAITING) {
+      return refuse("too-many-messages", `A message was not sent: ${waiting} bytes wait to be sent already.`);
+    }
+    this.#channel.send(message);
     return true;
   }
 

@@ -107,6 +107,7 @@ export class Channel extends EventTarget {
    * @returns {boolean} false if not connected
    */
   sendStreamMessage(text, { to = null, msgId = "" } = {}) {
+    if (typeof text !== "string") throw new TypeError("A message is a text: send bytes with sendFile or streamBytes.");
     const whole = wellFormed(text);
     const message = { event: "stream_message", data: whole, to, msg_id: msgId };
     if (sizeInside(whole) <= PACKET_BYTES) return this.connection.send(message);

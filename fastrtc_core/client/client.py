@@ -16,8 +16,8 @@ from ..errors import (
 )
 from ..functions import Modality, Mode
 from ..media.clock import SessionClock
-from ..messages import Message, build_message, parse_server_message
-from ..session import CloseReason, MessageChannel
+from ..messages import BytesLike, Message, build_message, check_size, parse_server_message
+from ..session import CloseReason, MessageChannel, post_on
 from ..tracks import (
     AudioSource,
     AudioStream,
@@ -39,6 +39,9 @@ from .signaling import post_offer, raise_refusal
 
 MESSAGE_CAPACITY = 256
 """Messages that may wait to be read; then the oldest are dropped."""
+
+MESSAGE_BYTES = 8 << 20
+"""The same, in bytes, or characters of their JSON."""
 
 SendOffer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
@@ -88,7 +91,7 @@ class Client:
         if not set(media) <= {"audio", "video"}:
             raise ConfigurationError(f"modality {modality!r} is not known")
         self.webrtc_id = webrtc_id
-        self.messages_dropped = 0
+        self._unreadable = 0
         self._send_offer = url
         self._stereo = stereo
         self._args = None if args is None else list(args)
@@ -119,7 +122,7 @@ class Client:
         if self.remote_video is not None:
             self.server.publish("camera", self.remote_video)
         self._publications: Publications | None = None
-        self._messages: Ring[Message] = Ring(MESSAGE_CAPACITY)
+        self._messages: Ring[Message] = Ring(MESSAGE_CAPACITY, MESSAGE_BYTES)
         self._channel: MessageChannel | None = None
         self._channel_open = asyncio.Event()
         self._closed = asyncio.Event()
@@ -169,14 +172,20 @@ class Client:
 
     # Messages
 
+    @property
+    def messages_dropped(self) -> int:
+        """Messages of the server that could not be read, or were not read in time."""
+        return self._unreadable + self._messages.dropped
+
     async def send(self, data: Any) -> None:
-        """Send a message to the handler's `on_message`.
+        """Send a message to the handler's `on_message`: any JSON value, or bytes.
 
         Raises:
-            MessageError: If JSON cannot express the data.
+            MessageError: If JSON cannot express the data, or it is larger than 64 KiB.
             ChannelClosedError: If the connection is closed.
         """
-        await self._send(build_message("message", data))
+        binary = isinstance(data, BytesLike)
+        await self._send(bytes(data) if binary else build_message("message", data))
 
     async def send_input(self, *args: Any) -> None:
         """Send the additional inputs; raises as `send` does."""
@@ -184,7 +193,10 @@ class Client:
         await self._send(build_message("send_input", self._args))
 
     async def messages(self) -> AsyncIterator[Message]:
-        """Yields every message of the server until the connection is closed."""
+        """Yields every message of the server until the connection is closed.
+
+        A binary one is a `message` with `bytes` as its data.
+        """
         while True:
             try:
                 yield await self._messages.get()
@@ -199,7 +211,8 @@ class Client:
         """
         return await self._messages.get()
 
-    async def _send(self, text: str) -> None:
+    async def _send(self, text: str | bytes) -> None:
+        check_size(text)
         opening = asyncio.ensure_future(self._channel_open.wait())
         closing = asyncio.ensure_future(self._closed.wait())
         try:
@@ -210,7 +223,7 @@ class Client:
         if self._channel is None or self._closed.is_set():
             raise ChannelClosedError("the connection is closed")
         await self._channel.drain()
-        self._channel.post(text)
+        post_on(self._channel, text)
 
     # Tracks
 
@@ -247,7 +260,7 @@ class Client:
         try:
             message = parse_server_message(text)
         except MessageError:
-            self.messages_dropped += 1
+            self._unreadable += 1
             return
         if message.type == "send_input" and self._args is not None and self._channel is not None:
             self._channel.post(build_message("send_input", self._args))
@@ -258,7 +271,7 @@ class Client:
             self._announced = CloseReason.CLOSE_STREAM
         elif message.type == "closing" and message.data in list(CloseReason):
             self._announced = CloseReason(message.data)
-        self._messages.put(message)
+        self._messages.put(message, len(text))
 
     def stop(self, reason: CloseReason) -> None:
         """Note that the connection has ended; the first reason counts.

@@ -343,11 +343,12 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         Args:
             msg: A whole protocol message, as its text or as a `dict` of `type` and `data`, is sent
                 as it is; any other value that JSON can express reaches the client as the data of a
-                `message`. `bytes` go out as they are, as a binary message, where the transport has
-                such: WebRTC does.
+                `message`. `bytes` go out as they are, as a binary message.
 
         Raises:
-            MessageError: If JSON cannot express the value, or the transport carries no bytes.
+            MessageError: If JSON cannot express the value; if it is larger than 256 KiB, or than
+                the client takes; or if the transport carries no bytes (the Realtime API, and a
+                channel).
             ChannelClosedError: If the channel is closed.
         """
         await self._session.send_message(msg)

@@ -1,6 +1,7 @@
 """Sessions: one live connection each, whatever its transport."""
 
 from .outputs import OutputHub
+from .postbox import post_on
 from .session import Session, copy_handler
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
@@ -12,4 +13,5 @@ __all__ = [
     "OutputHub",
     "Session",
     "copy_handler",
+    "post_on",
 ]

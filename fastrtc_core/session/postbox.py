@@ -16,6 +16,9 @@ logger = logging.getLogger("fastrtc_core.session")
 EARLY_MESSAGES = 64
 """Messages that wait for the channel to open; then the oldest are dropped."""
 
+EARLY_BYTES = 1 << 20
+"""Bytes, or characters, of them."""
+
 
 class Postbox:
     """Sends what a session has to say.
@@ -26,22 +29,27 @@ class Postbox:
     Attributes:
         channel: The message channel, once it is open.
         opened: Set from then on.
+        dropped: Messages that had no room before.
     """
 
     def __init__(self, session_id: str) -> None:
         self.channel: MessageChannel | None = None
         self._session_id = session_id
         self.opened = asyncio.Event()
-        self._early: deque[str | bytes] = deque(maxlen=EARLY_MESSAGES)
+        self.dropped = 0
+        self._early: deque[str | bytes] = deque()
+        self._early_size = 0
         self._closed = False
 
     def open(self, channel: MessageChannel) -> None:
         """Send what waits, and from now on at once."""
         self.channel = channel
         self.opened.set()
+        if self.dropped:
+            logger.warning("session %s: %d early messages are lost", self._session_id, self.dropped)
         while self._early:
             try:
-                _post(channel, self._early.popleft())
+                post_on(channel, self._pop())
             except FastRTCError as error:
                 logger.warning(
                     "session %s: an early message was not sent: %s", self._session_id, error
@@ -62,9 +70,9 @@ class Postbox:
         if self._closed:
             raise ChannelClosedError("the session has ended")
         if self.channel is None:
-            self._early.append(text)
+            self._keep(text)
         else:
-            _post(self.channel, text)
+            post_on(self.channel, text)
 
     async def send(self, message: Any) -> None:
         """Send a message, waiting for room; see `StreamHandlerBase.send_message`."""
@@ -73,8 +81,28 @@ class Postbox:
             await self.channel.drain()
         self.post(text)
 
+    def _keep(self, text: str | bytes) -> None:
+        self._early.append(text)
+        self._early_size += len(text)
+        while len(self._early) > EARLY_MESSAGES or (
+            self._early_size > EARLY_BYTES and len(self._early) > 1
+        ):
+            self._pop()
+            self.dropped += 1
 
-def _post(channel: MessageChannel, message: str | bytes) -> None:
+    def _pop(self) -> str | bytes:
+        text = self._early.popleft()
+        self._early_size -= len(text)
+        return text
+
+
+def post_on(channel: MessageChannel, message: str | bytes) -> None:
+    """Send a text or bytes, as what they are.
+
+    Raises:
+        ChannelClosedError, QueueFullError: As `MessageChannel.post`.
+        MessageError: If it is too large, or binary, and the transport carries text alone.
+    """
     if isinstance(message, str):
         channel.post(message)
     elif isinstance(channel, BinaryChannel):

@@ -11,7 +11,14 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
-from ..errors import ChannelClosedError, HandlerError, QueueFullError, UserCodeError, UserExitError
+from ..errors import (
+    ChannelClosedError,
+    HandlerError,
+    MessageError,
+    QueueFullError,
+    UserCodeError,
+    UserExitError,
+)
 from ..messages import build_message
 from ..usercode import guarded
 
@@ -112,7 +119,7 @@ class Reporter:
         """Send the client a message, if it can take one."""
         try:
             self._post(build_message(type, data, **more))
-        except (ChannelClosedError, QueueFullError) as error:
+        except (ChannelClosedError, MessageError, QueueFullError) as error:
             logger.debug("session %s: %s not sent: %s", self._session_id, type, error)
 
     def close(self) -> None:

@@ -66,7 +66,7 @@ class BinaryChannel(Protocol):
     """A message channel that takes bytes as well."""
 
     def post_bytes(self, data: bytes) -> None:
-        """Queue a binary message; raises as `MessageChannel.post` does."""
+        """Queue a binary message; raises as `MessageChannel.post` does, and `MessageError`."""
 
 
 class Publisher(Protocol):

@@ -13,7 +13,7 @@ from ..context import Context, current_context
 from ..errors import ChannelClosedError, EndOfStreamError
 from ..frames import AudioFrame
 from ..handler import StreamHandlerBase
-from ..messages import Message, build_message, parse_server_message
+from ..messages import BytesLike, Message, build_message, parse_server_message
 from ..session import CloseReason, Hooks, Medium, Session, copy_handler
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
 from .signals import frames_of
@@ -82,8 +82,9 @@ class InProcessPeer:
         await asyncio.sleep(max(0.0, due - loop.time()))
 
     def send(self, data: Any, type: str = "message") -> None:
-        """Send a message."""
-        self.session.take_message(build_message(type, data))
+        """Send a message; bytes are a binary one."""
+        binary = type == "message" and isinstance(data, BytesLike)
+        self.session.take_message(bytes(data) if binary else build_message(type, data))
 
     def of_type(self, type: str) -> list[Any]:
         """The data of every message of a type."""

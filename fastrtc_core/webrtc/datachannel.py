@@ -18,7 +18,7 @@ LOW_WATER = 1 << 18
 """Bytes on their way below which `drain` returns."""
 
 MAX_BYTES = 1 << 18
-"""Largest message that the other side is able to take (its `max-message-size` in SDP)."""
+"""Largest message that is sent, to those that take as much (their `max-message-size` in SDP)."""
 
 
 class DataChannel:
@@ -65,7 +65,7 @@ class DataChannel:
         Raises:
             ChannelClosedError: If the channel is not open.
             QueueFullError: If too much is on its way.
-            MessageError: If it is too large to be sent.
+            MessageError: If it is larger than the other side takes.
         """
         self._post(text, len(text.encode()))
 
@@ -80,7 +80,10 @@ class DataChannel:
             raise ChannelClosedError(f"the data channel is {self.raw.readyState}")
         if self.raw.bufferedAmount > HIGH_WATER:
             raise QueueFullError(f"{self.raw.bufferedAmount} bytes are on their way already")
-        self.raw.send(message)
+        try:
+            self.raw.send(message)
+        except ValueError as error:  # how aiortc says that the other side takes less
+            raise MessageError(f"the message is too large: {error}") from None
 
     async def drain(self) -> None:
         """Wait until less than `LOW_WATER` bytes are on their way, or the channel is closed."""

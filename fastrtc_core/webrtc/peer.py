@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import re
 from collections.abc import Collection, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -62,6 +64,11 @@ CHECK_TIMEOUT = 5.0
 
 CHANNEL_GRACE = 1.0
 """How long in s the other side has to open the data channel before this side does."""
+
+DEFAULT_MESSAGE_SIZE = 65_536
+"""Bytes of the largest message for those that say nothing of it (RFC 8841 section 6.1)."""
+
+_MAX_MESSAGE_SIZE = re.compile(r"^a=max-message-size:(\d+)\s*$", re.MULTILINE)
 
 LOSS_INTERVAL = 2.0
 """Time in s between two looks at the loss that the other side reports."""
@@ -201,6 +208,15 @@ class Peer:
         for transceiver in self._pc.getTransceivers():
             internals.take_parameters(transceiver, reduced.h264.get(transceiver.mid or "", {}))
         return reduced
+
+    @property
+    def max_message_size(self) -> float:
+        """Bytes of the largest message that the other side takes, once its description is known.
+
+        There, 0 stands for any size.
+        """
+        found = _MAX_MESSAGE_SIZE.search(self._pc.remoteDescription.sdp)
+        return DEFAULT_MESSAGE_SIZE if found is None else int(found[1]) or math.inf
 
     async def offer(self, *, data_channel: bool = True) -> str:
         """Make an offer; returns its SDP with all candidates of this side."""

@@ -3,6 +3,9 @@
 The client says `start` first, then `media`, and messages as on a data channel; `stop` ends it and
 `ping` is answered with `pong`. Audio is µ-law in base64 at the rates of the handler, as FastRTC's
 clients send it, unless `start` asks for `pcm16`, another rate, two channels, or binary frames.
+
+Binary frames are audio, or messages if `start` asks for that. Where they are audio, bytes are
+carried by the event `bytes`, in base64. JSON in a binary frame is read as JSON in any case.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from .. import strict_json
 from ..errors import MalformedOfferError, MessageError
@@ -36,9 +39,9 @@ class Media(NamedTuple):
 
 
 class Text(NamedTuple):
-    """A message, as on a data channel."""
+    """A message, as on a data channel: text, or bytes."""
 
-    text: str
+    text: str | bytes
 
 
 class Reply(NamedTuple):
@@ -150,6 +153,14 @@ class Dialect(Protocol):
         """Write a message of the session; nothing where clients understand none."""
         ...
 
+    def binary(self, data: bytes) -> Sequence[str | bytes]:
+        """Write a binary message; nothing where clients understand no messages at all.
+
+        Raises:
+            MessageError: If clients take text alone.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Start:
@@ -160,7 +171,7 @@ class Start:
         encoding: `mulaw`, `alaw` or `pcm16`.
         sample_rate: In both directions, in Hz; the rates of the handler when left out.
         num_channels: In both directions.
-        binary: Whether audio goes in binary frames, in both directions.
+        binary: Whether audio goes in binary frames; or `messages`, if binary messages do.
         args: Additional inputs.
         params: Whatever else the handler is to know.
         extended: Whether it knows more than FastRTC's clients do, and waits for `started`.
@@ -170,7 +181,7 @@ class Start:
     encoding: Encoding = "mulaw"
     sample_rate: int | None = None
     num_channels: int | None = None
-    binary: bool = False
+    binary: bool | Literal["messages"] = False
     args: list[Any] | None = None
     params: dict[str, Any] = field(default_factory=dict)
     extended: bool = False
@@ -193,7 +204,7 @@ def parse_start(data: str | bytes) -> Start:
         "encoding": (str,),
         "sample_rate": (int,),
         "channels": (int,),
-        "binary": (bool,),
+        "binary": (bool, str),
         "args": (list,),
         "params": (dict,),
     }
@@ -201,6 +212,8 @@ def parse_start(data: str | bytes) -> Start:
     for key, value in given.items():
         if not isinstance(value, kinds[key]) or (kinds[key] == (int,) and isinstance(value, bool)):
             raise MalformedOfferError(f"{key} must be of type {kinds[key][0].__name__}")
+    if isinstance(given.get("binary"), str) and given["binary"] != "messages":
+        raise MalformedOfferError("binary must be true or false (audio), or 'messages'")
     encoding = given.get("encoding", "mulaw")
     if encoding not in CODECS:
         raise MalformedOfferError(f"encoding must be one of {', '.join(CODECS)}")
@@ -266,14 +279,17 @@ class JsonDialect:
         Raises:
             MessageError: If it cannot be understood.
         """
-        if isinstance(data, bytes):
-            return self._media(data)
-        message = load(data)
+        message = load(data) if isinstance(data, str) else _message_in(data)
+        if message is None:
+            assert isinstance(data, bytes)
+            return Text(data) if self._start.binary == "messages" else self._media(data)
         event = message.get("event")
         if event is None:
             return Text(data)
         if event == "media":
-            return self._media(payload_of(message))
+            return self._media(payload_of(message.get("media"), "media"))
+        if event == "bytes":
+            return Text(payload_of(message, "bytes"))
         if event == "ping":
             return Reply('{"event": "pong"}')
         if event == "stop":
@@ -283,7 +299,7 @@ class JsonDialect:
     def audio(self, frame: AudioFrame) -> Sequence[str | bytes]:
         """Write a frame of the output rate and layout."""
         data = self._encoder.encode(frame.data)
-        if self._start.binary:
+        if self._start.binary is True:
             return (data,)
         payload = base64.b64encode(data).decode()
         return (f'{{"event": "media", "media": {{"payload": "{payload}"}}}}',)
@@ -304,40 +320,59 @@ class JsonDialect:
         """A message of the session, as it is."""
         return (text,)
 
+    def binary(self, data: bytes) -> Sequence[str | bytes]:
+        """As it is, or in an event, as `start` has asked for it."""
+        if self._start.binary == "messages":
+            return (data,)
+        return (json.dumps({"event": "bytes", "payload": base64.b64encode(data).decode()}),)
+
     def _media(self, data: bytes) -> Media:
         return Media(AudioFrame(self.input_sample_rate, self._decoder.decode(data)))
 
 
 def load(data: str | bytes, limit: int = MAX_MESSAGE) -> dict[str, Any]:
-    """Read a JSON object of at most so many characters.
+    """Read a JSON object of at most so many characters; some clients send it as bytes.
 
     Raises:
         MessageError: If it is none.
     """
-    if isinstance(data, bytes):
-        raise MessageError("the message must be text")
     if len(data) > limit:
         raise MessageError(f"the message is larger than {limit} characters")
     try:
         message = strict_json.load(data)
     except ValueError:
-        raise MessageError("the message is not JSON") from None
+        kind = "message" if isinstance(data, str) else "binary message"
+        raise MessageError(f"the {kind} is not JSON") from None
     if not isinstance(message, dict):
         raise MessageError("a message must be a JSON object")
     return message
 
 
-def payload_of(message: dict[str, Any]) -> bytes:
-    """The bytes of a `media` event.
+def payload_of(carrier: Any, name: str) -> bytes:
+    """The bytes that an event has as its `payload`, or a part of it with this name.
 
     Raises:
         MessageError: If there are none.
     """
-    media = message.get("media")
-    payload = media.get("payload") if isinstance(media, dict) else None
+    payload = carrier.get("payload") if isinstance(carrier, dict) else None
     if not isinstance(payload, str):
-        raise MessageError("media must have a payload in base64")
+        raise MessageError(f"{name} must have a payload in base64")
     try:
         return base64.b64decode(payload, validate=True)
     except (binascii.Error, ValueError):
-        raise MessageError("the payload of media is not base64") from None
+        raise MessageError(f"the payload of {name} is not base64") from None
+
+
+def _message_in(data: bytes) -> dict[str, Any] | None:
+    """An event or a message that comes in a binary frame; `None` for anything else.
+
+    Audio may be a JSON object by chance, but hardly one of the protocol.
+    """
+    inner = data.strip()
+    if not (inner.startswith(b"{") and inner.endswith(b"}")):
+        return None
+    try:
+        message = load(data)
+    except MessageError:
+        return None
+    return message if "event" in message or "type" in message else None

@@ -12,10 +12,10 @@ from .dialect import Dialect
 from .socket import Socket
 
 MAX_WAITING = 1 << 20
-"""Characters of messages that may wait."""
+"""Characters of messages that may wait, or bytes."""
 
 MAX_MESSAGE = 1 << 18
-"""Characters of the largest message."""
+"""Characters of the largest message, or bytes."""
 
 
 class Outbox:
@@ -59,11 +59,20 @@ class Outbox:
         """
         if len(text) > MAX_MESSAGE:
             raise MessageError(f"a message of {len(text)} characters is larger than {MAX_MESSAGE}")
-        for written in self._dialect.message(text):
+        self._post(self._dialect.message(text))
+
+    def post_bytes(self, data: bytes) -> None:
+        """Queue a binary message; raises as `post` does, and where clients take text alone."""
+        if len(data) > MAX_MESSAGE:
+            raise MessageError(f"a message of {len(data)} bytes is larger than {MAX_MESSAGE}")
+        self._post(self._dialect.binary(data))
+
+    def _post(self, parts: Sequence[str | bytes]) -> None:
+        for written in parts:
             if self._closed:
                 raise ChannelClosedError("the socket is closed")
             if self.full:
-                raise QueueFullError(f"{self._waiting} characters wait already")
+                raise QueueFullError(f"{self._waiting} characters or bytes wait already")
             self.put(written)
 
     def put(self, data: str | bytes) -> None:

@@ -179,7 +179,7 @@ class CallDialect:
             media = _inner(message, "media")
             if str(media.get("track", "inbound")).startswith("out"):
                 return None  # what we sent, once more
-            samples = self._codec.decode(payload_of(message))
+            samples = self._codec.decode(payload_of(media, "media"))
             return _media(self._chunks.push(samples, media.get("chunk"), media.get("timestamp")))
         if event == "stop":
             last = _media(self._chunks.flush())
@@ -216,6 +216,10 @@ class CallDialect:
 
     def message(self, text: str) -> Sequence[str]:
         """A telephone shows no messages."""
+        return ()
+
+    def binary(self, data: bytes) -> Sequence[str | bytes]:
+        """Of no kind."""
         return ()
 
 

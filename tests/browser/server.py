@@ -1,4 +1,4 @@
-"""What the browser tests talk to: `python server.py (ui | page | channel) PORT`."""
+"""What the browser tests talk to: `python server.py (ui | page | channel | access) PORT`."""
 
 from __future__ import annotations
 
@@ -60,6 +60,9 @@ CHANNEL_PAGE = """<!doctype html><meta charset="utf-8"><title>Channel</title>
 </script>"""
 
 
+ACCESS_SECRET = "a secret of thirty-two characters"
+
+
 class ReportingEcho(AudioVideoEcho):
     """Echoes, and puts out a line for each change of its input and a count of its frames."""
 
@@ -99,7 +102,9 @@ class Answering(Echo):
     async def on_message(self, message: Any) -> None:
         if message == "fail":
             raise HandlerError("This failed on purpose.")
-        if message == "ask":
+        if isinstance(message, bytes):
+            await self.send_message(message[::-1])
+        elif message == "ask":
             self.reset()
             await self.wait_for_args()
             await self.send_message({"args": list(self.args)})
@@ -307,5 +312,34 @@ def serve_channel(port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
+def serve_access(port: int) -> None:
+    """A page that has the client, channels for two with tokens, and what a backend does to them."""
+    engine = RtcEngine("test", ACCESS_SECRET, max_users=2)
+    app = FastAPI()
+    engine.mount(app, "/rtc")
+    Stream(Answering(), concurrency_limit=1).mount(app, "/one")
+
+    @app.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(CHANNEL_PAGE)
+
+    @app.post("/orders/{order}/{channel}/{uid}")
+    async def order(order: str, channel: str, uid: int) -> str:
+        if order == "remove":
+            await engine.remove_user(channel, uid)
+        elif order == "end":
+            await engine.end_channel(channel)
+        return ""
+
+    @app.post("/revoke")
+    async def revoke(token: str) -> str:
+        await engine.revoke_token(token)
+        return ""
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+APPS = {"ui": serve_ui, "page": serve_page, "channel": serve_channel, "access": serve_access}
+
 if __name__ == "__main__":
-    {"ui": serve_ui, "page": serve_page, "channel": serve_channel}[sys.argv[1]](int(sys.argv[2]))
+    APPS[sys.argv[1]](int(sys.argv[2]))

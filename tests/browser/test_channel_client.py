@@ -103,6 +103,26 @@ def test_long_messages_go_in_parts(server: Server, open_page: OpenPage) -> None:
     assert told(ada, "error") == told(bob, "error") == []
 
 
+def test_bytes_are_no_messages(server: Server, open_page: OpenPage) -> None:
+    """A page is told how they go instead, by its client or by the server; nobody else gets any."""
+    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    problem = ada.evaluate(
+        """() => {
+          try { channel.sendStreamMessage(new Uint8Array(3)); }
+          catch ({ name, message }) { return [name, message]; }
+        }"""
+    )
+    advice = "A message is a text: send bytes with sendFile or streamBytes."
+    assert problem == ["TypeError", advice]
+    assert ada.evaluate("channel.connection.send(new Uint8Array([0, 1]))")
+    ada.wait_for_function("told.some(({ type }) => type === 'error')")
+    (error,) = told(ada, "error")
+    assert error["message"] == "the messages of a channel are text: send bytes as a stream"
+    ada.evaluate("channel.sendStreamMessage('text')")
+    bob.wait_for_function("told.some(({ type }) => type === 'stream_message')")
+    assert [one["data"] for one in told(bob, "stream_message")] == ["text"]
+
+
 def test_calls_both_ways(server: Server, open_page: OpenPage) -> None:
     """A page calls the server, which calls it back; pages call each other; errors have codes."""
     ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")

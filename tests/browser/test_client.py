@@ -126,6 +126,78 @@ def test_messages_go_both_ways(page: Page) -> None:
     wait_for(page, "message", {"heard": "still here"})
 
 
+# Sends a message and returns the next one that comes, as numbers if it is binary.
+EXCHANGE = """async (make) => {
+  const back = new Promise((resolve) => {
+    connection.addEventListener("message", ({ detail }) => resolve(detail), { once: true });
+  });
+  if (!connection.send(eval(make))) return "not sent";
+  const detail = await back;
+  return detail instanceof ArrayBuffer ? [...new Uint8Array(detail)] : detail;
+}"""
+
+
+def test_bytes_go_both_ways(page: Page) -> None:
+    """A buffer or a view of one goes out as bytes, and an `ArrayBuffer` comes back; JSON stays."""
+    assert connect(page, modality="text")
+    wait_for(page, "message")  # its greeting
+    for value, back in (
+        ("new Uint8Array([0, 255, 123]).buffer", [123, 255, 0]),
+        ("new Uint8Array([9, 1, 2, 9]).subarray(1, 3)", [2, 1]),
+        ("new Int16Array([258])", [1, 2]),
+        ("new DataView(new ArrayBuffer(3), 1)", [0, 0]),
+        ("new Uint8Array(0)", []),
+        ("'text'", {"heard": "text"}),
+        ('new TextEncoder().encode(\'{"type": "message", "data": 5}\')', {"heard": 5}),
+    ):
+        assert page.evaluate(EXCHANGE, value) == back, value
+    size = 65_536
+    assert len(page.evaluate(EXCHANGE, f"new Uint8Array({size})")) == size
+    problem = page.evaluate(
+        "() => { try { connection.send(new Blob(['x'])); } "
+        "catch ({ name, message }) { return [name, message]; } }"
+    )
+    assert problem == [
+        "TypeError",
+        "Send `await blob.arrayBuffer()`: a Blob has to be read first.",
+    ]
+    assert seen(page, "error") == []
+
+
+def test_what_cannot_be_sent_is_told_in_words(page: Page) -> None:
+    """What is larger than the server takes, and what is too much at once; the session goes on."""
+    assert connect(page, modality="text")
+    wait_for(page, "message")
+    for value in ("new Uint8Array(65537)", "'x'.repeat(65536)", "'ü'.repeat(32760)"):
+        assert page.evaluate(f"connection.send({value})") is False
+    assert page.evaluate("connection.send('ü'.repeat(32700))")
+    told = seen(page, "error")
+    assert [(one["code"], one["fatal"]) for one in told] == [("message-too-large", False)] * 3
+    assert told[0]["message"] == (
+        "A message of 65537 bytes was not sent: the server takes up to 65536."
+    )
+    sent = page.evaluate(
+        """() => {
+          let sent = 0;
+          while (sent < 1000 && connection.send(new Uint8Array(65536))) sent++;
+          return [sent, connection.bufferedAmount];
+        }"""
+    )
+    assert 60 <= sent[0] <= 100  # 4 MiB, and what has left at once
+    assert 3 << 20 < sent[1] <= 4 << 20
+    [error] = seen(page, "error")[3:]
+    assert error["code"] == "too-many-messages"
+    assert error["message"].endswith("bytes wait to be sent already.")
+    page.wait_for_function("connection.bufferedAmount === 0")
+    page.evaluate("connection.send('still here')")
+    wait_for(page, "message", {"heard": "still here"})
+    page.evaluate("connection.close()")
+    assert page.evaluate("[connection.send(new Uint8Array(1)), connection.bufferedAmount]") == [
+        False,
+        0,
+    ]
+
+
 def test_inputs_are_sent_when_the_server_asks(page: Page) -> None:
     """`send_input` is answered with the last inputs."""
     assert connect(page, args=["old"])

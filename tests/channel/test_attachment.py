@@ -122,6 +122,29 @@ async def test_outputs_reach_a_callback() -> None:
         assert attachment._running == set()
 
 
+async def test_a_handler_is_told_how_bytes_go_to_members() -> None:
+    """Its messages are text there; the error names the way, and what follows arrives."""
+
+    class Sender(Scribe):
+        async def start_up(self) -> None:
+            try:
+                await self.send_message(b"bytes")
+            except MessageError as error:
+                await self.send_message(str(error))
+
+        def copy(self) -> Sender:
+            return Sender()
+
+    async with meeting(1, 9) as (one, agent):
+        heard: list[str] = []
+        one.on("stream_message", lambda uid, text: heard.append(text))
+        await agent.attach(Sender())
+        await asyncio.sleep(0.5)
+        (text,) = heard
+        assert "text" in text
+        assert "stream_bytes" in text
+
+
 async def test_what_a_handler_says_is_its_own() -> None:
     """The transcript of a `say` has the uid of the member that it speaks for."""
 

@@ -140,6 +140,40 @@ async def test_messages_that_cannot_be_meant(data: Any) -> None:
         await eventually(lambda: events(other, "chat_message"), "the next one")
 
 
+async def test_a_client_of_small_messages_is_welcome() -> None:
+    """One that takes 64 KiB, as those do that say nothing of it, joins a long chat as well."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        inside = engine.create_channel(RtcOptions(channel_name="room", uid=9))
+        await inside.connect()
+        for number in range(200):
+            await inside.send_chat_message(f"{number} " + "x" * 1000)
+
+        async def offer(body: dict[str, Any]) -> dict[str, Any]:
+            line = "a=max-message-size:262144\r\n"
+            assert line in body["sdp"]
+            return await engine.accept({**body, "sdp": body["sdp"].replace(line, "")})
+
+        client = await join(stack, offer, uid=1)
+        (welcome,) = events(client, "joined")
+        assert len(welcome["chat"]) > 30
+        assert welcome["chat"][-1]["text"].startswith("199 ")
+
+
+async def test_binary_messages_of_other_clients() -> None:
+    """JSON that comes as bytes is a message; for other bytes there are streams, and it says so."""
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        client = await join(stack, engine.accept, uid=1)
+        other = await join(stack, engine.accept, uid=2)
+        await client.send(b"\x00\xff")
+        await client.send(
+            b'{"type": "message", "data": {"event": "chat_message", "data": "in bytes"}}'
+        )
+        await eventually(lambda: events(other, "chat_message"), "the message")
+        assert events(other, "chat_message")[0]["text"] == "in bytes"
+        errors = [m.data for m in client.__dict__["told"] if m.type == "error"]
+        assert errors == ["the messages of a channel are text: send bytes as a stream"]
+
+
 async def test_a_flood_is_held_back() -> None:
     """What is beyond some messages a second is lost, and the sender is told."""
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:

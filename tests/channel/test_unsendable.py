@@ -34,6 +34,7 @@ CALLS = {
     "message": lambda one: one.send_stream_message(HALF),
     "message id": lambda one: one.send_stream_message("text", HALF),
     "message too large": lambda one: one.send_stream_message("x" * 300_000),
+    "message bytes": lambda one: one.send_stream_message(b"bytes"),
     "chat": lambda one: one.send_chat_message(HALF),
     "chat id": lambda one: one.send_chat_message("text", msg_id=HALF),
     "chat bytes": lambda one: one.send_chat_message(b"bytes"),

@@ -88,7 +88,7 @@ def test_a_start_is_read_or_refused(data: str | bytes) -> None:
             "encoding": st.sampled_from([*CODECS, "opus"]) | json_values,
             "sample_rate": st.integers(7990, 192_010) | json_values,
             "channels": st.integers(0, 3) | json_values,
-            "binary": st.booleans() | json_values,
+            "binary": st.booleans() | st.just("messages") | json_values,
             "args": json_values,
         },
     )

@@ -5,6 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
+from fastrtc_core.errors import MessageError
+from fastrtc_core.messages import MAX_MESSAGE_BYTES
+
 from ..webrtc.support import eventually
 from .agent import Agent
 from .clients import Transport
@@ -41,6 +46,43 @@ async def test_what_a_handler_sends_reaches_its_client_in_order(transport: Trans
         await asyncio.to_thread(one.agent.send_message_sync, "from a thread")
         await one.is_told("message", *VALUES, "from a thread")
         await two.is_told("message")
+
+
+async def test_bytes_go_both_ways(transport: Transport) -> None:
+    """Whatever they hold, in order with texts; JSON that comes as bytes is read as JSON."""
+    pieces: list[Any] = [b"\x00\xff\x80", "text", b"", bytes(range(256)) * 250, b"{", b"[1]"]
+    async with serving(Agent(), transport) as server:
+        client = await server.connect()
+        for piece in pieces:
+            await client.agent.send_message(piece)
+        await client.agent.send_message(b'{"json": 1}')
+        await client.is_told("message", *pieces, b'{"json": 1}')
+        if not transport.messages:
+            return
+        for piece in (*pieces, b'{"type": "message", "data": ["as bytes"]}\n'):
+            await client.send(piece)
+        await eventually(lambda: len(client.agent.messages) == len(pieces) + 1)
+        assert client.agent.messages == [*pieces, ["as bytes"]]
+
+
+async def test_bytes_that_are_too_many_are_refused_in_words(transport: Transport) -> None:
+    """To the handler, which sends them, and to the client; the session goes on."""
+    if not transport.messages:
+        return
+    async with serving(Agent(), transport) as server:
+        client = await server.connect()
+        if transport.on_network:
+            with pytest.raises(MessageError, match="262145 bytes is larger"):
+                await client.agent.send_message(bytes((1 << 18) + 1))
+        refusal = "the message is larger than 65536 bytes"
+        if transport.name == "webrtc":  # our client knows what the server takes
+            with pytest.raises(MessageError, match=refusal):
+                await client.send(bytes(MAX_MESSAGE_BYTES + 1))
+        else:
+            await client.send(bytes(MAX_MESSAGE_BYTES + 1))
+            await client.is_told("error", refusal)
+        await client.send(b"still here")
+        await eventually(lambda: client.agent.messages == [b"still here"])
 
 
 async def test_messages_of_the_protocol_are_sent_as_they_are(transport: Transport) -> None:

@@ -38,7 +38,7 @@ class SocketClient:
         self.hears = asyncio.Event()
         self.hears.set()
         self.ended = asyncio.Event()
-        self._binary = False
+        self._binary_messages = False
         self._codec = CODECS[encoding](channels)
         self._encoder = CODECS[encoding](channels)
 
@@ -55,6 +55,13 @@ class SocketClient:
     async def send(self, **message: Any) -> None:
         """Send a JSON message."""
         await self.socket.send(json.dumps(message))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message, as this client has agreed with the server."""
+        if self._binary_messages:
+            await self.socket.send(data)
+        else:
+            await self.send(event="bytes", payload=base64.b64encode(data).decode())
 
     async def media(self, frame: AudioFrame, *, binary: bool = False) -> None:
         """Send audio."""
@@ -90,8 +97,15 @@ class SocketClient:
         return [message["data"] for message in self.messages if message.get("type") == type]
 
     def _take(self, data: str | bytes) -> None:
+        if isinstance(data, bytes) and self._binary_messages:
+            self.messages.append({"type": "message", "data": data})
+            return
         if isinstance(data, str):
             message = json.loads(data)
+            if message.get("event") == "bytes":
+                payload = base64.b64decode(message["payload"])
+                self.messages.append({"type": "message", "data": payload})
+                return
             if message.get("event") != "media":
                 self.messages.append(message)
                 return
@@ -113,6 +127,7 @@ async def connected(
     address = url.replace("http", "ws", 1) + "/websocket/offer"
     async with connect(address, **options) as socket:
         client = SocketClient(socket, encoding, rate, channels)
+        client._binary_messages = (start or {}).get("binary") == "messages"
         await client.send(event="start", **(start or {}))
         listening = asyncio.create_task(client.listen())
         try:

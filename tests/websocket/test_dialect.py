@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastrtc_core.errors import MalformedOfferError
+from fastrtc_core.errors import MalformedOfferError, MessageError
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.websocket.dialect import (
     JsonDialect,
@@ -20,6 +20,8 @@ from fastrtc_core.websocket.dialect import (
     Text,
     parse_start,
 )
+from fastrtc_core.websocket.realtime import RealtimeDialect
+from fastrtc_core.websocket.telephony import CallDialect, parse_call
 from fastrtc_handlers import Echo
 
 
@@ -78,6 +80,71 @@ def test_everything_else() -> None:
     assert json.loads(clear) == {"event": "clear"}
 
 
+def test_binary_frames_are_audio_unless_they_are_asked_to_be_messages() -> None:
+    """Bytes travel in an event where frames are audio, and as they are where frames are messages;
+    audio and the like are told apart either way."""
+    data = bytes(range(256))
+    as_audio = JsonDialect(start(encoding="pcm16", binary=True), Echo())
+    as_messages = JsonDialect(start(encoding="pcm16", binary="messages"), Echo())
+    assert isinstance(as_audio.parse(data), Media)
+    assert as_messages.parse(data) == Text(data)
+    (event,) = as_audio.binary(data)
+    assert json.loads(event) == {"event": "bytes", "payload": base64.b64encode(data).decode()}
+    assert as_messages.binary(data) == (data,)
+    for dialect in (as_audio, as_messages, JsonDialect(Start(), Echo())):
+        assert dialect.parse(event) == Text(data)
+    (sound,) = as_messages.audio(tone(500, 0.02, 24000))
+    assert isinstance(sound, str)
+    assert isinstance(as_messages.parse(sound), Media)
+    assert json.loads(as_messages.started("me") or "")["binary"] == "messages"
+    for wrong in ({"payload": 1}, {}, {"payload": "!"}):
+        with pytest.raises(MessageError, match="bytes"):
+            as_audio.parse(json.dumps({"event": "bytes", **wrong}))
+
+
+@pytest.mark.parametrize("binary", [False, True, "messages"])
+def test_json_in_a_binary_frame_is_read_as_json(binary: Any) -> None:
+    """From the `start` on; audio that looks like JSON for some bytes is audio."""
+    dialect = JsonDialect(
+        parse_start(json.dumps({"event": "start", "binary": binary}).encode()), Echo()
+    )
+    assert dialect.parse(b'{"event": "ping"}\n') == Reply('{"event": "pong"}')
+    message = b' {"type": "message", "data": "gr\xc3\xbcn"}'
+    assert dialect.parse(message) == Text(message)
+    media = dialect.parse(b'{"event": "media", "media": {"payload": "AAAA"}}')
+    assert isinstance(media, Media)
+    for data in (b"{}", b"{\xff}", b'{"a": 1}', b"{" * 40, b"[1]", b"}"):
+        event = dialect.parse(data)
+        assert event == Text(data) if binary == "messages" else isinstance(event, Media)
+
+
+def test_other_protocols_read_json_in_binary_frames_and_nothing_else() -> None:
+    """The telephone shows no messages of any kind; the Realtime API refuses them in words."""
+    first = {"event": "start", "start": {"streamSid": "MZ1"}}
+    call = parse_call(json.dumps(first).encode())
+    assert call is not None
+    phone = CallDialect(call)
+    assert phone.parse(b'{"event": "stop"}') == Stop()
+    assert phone.binary(b"\x00") == ()
+    with pytest.raises(MessageError, match="the binary message is not JSON"):
+        phone.parse(b"\xff\xff")
+    realtime = RealtimeDialect("me", {}, Echo())
+    with pytest.raises(MessageError, match="Realtime API has no binary messages"):
+        realtime.binary(b"\x00")
+    refused = realtime.parse(b"\xff\xff")
+    assert isinstance(refused, Reply)
+    error = json.loads(refused.text)["error"]
+    assert error["code"] == "invalid_event"
+    assert "input_audio_buffer.append" in error["message"]
+    append = {
+        "type": "input_audio_buffer.append",
+        "audio": base64.b64encode(bytes(96_000)).decode(),
+    }
+    event = realtime.parse(json.dumps(append).encode())
+    assert isinstance(event, Media)
+    assert event.frame.samples_per_channel == 48_000
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -88,6 +155,7 @@ def test_everything_else() -> None:
         ({"sample_rate": "8000"}, "int"),
         ({"channels": 3}, "1 or 2"),
         ({"binary": 1}, "bool"),
+        ({"binary": "audio"}, "true or false .audio., or 'messages'"),
         ({"args": {}}, "list"),
         ({"params": []}, "dict"),
         ({"websocket_id": 5}, "str"),

@@ -149,6 +149,10 @@ class RealtimeDialect:
             return ()  # told by other events, or for the application
         return [text]  # clients ignore what they do not know
 
+    def binary(self, data: bytes) -> Sequence[str | bytes]:
+        """Clients of the API read JSON alone."""
+        raise MessageError("the Realtime API has no binary messages: send text or JSON")
+
     # From the client
 
     def parse(self, data: str | bytes) -> Event:

@@ -71,7 +71,13 @@ def read_event(data: str | bytes) -> dict[str, Any]:
     Raises:
         MessageError: If it is no JSON object, or too large.
     """
-    if len(data) <= MAX_MESSAGE or isinstance(data, bytes):
+    if isinstance(data, bytes):
+        try:
+            data = data.decode()
+        except UnicodeDecodeError:
+            problem = "a binary message is no event: audio goes into input_audio_buffer.append"
+            raise MessageError(problem) from None
+    if len(data) <= MAX_MESSAGE:
         return load(data)
     if data.count('"') > _QUOTES or "[" in data or data.count("{") > 1:
         raise MessageError(f"only audio may be larger than {MAX_MESSAGE} characters")

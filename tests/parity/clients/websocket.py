@@ -33,7 +33,8 @@ class WebSocket(Transport):
     async def open(self, server: Server, wishes: Wishes) -> AsyncIterator[Client]:
         """Connect, and say `start`."""
         channels = 2 if wishes.stereo else 1
-        wanted = {"encoding": "pcm16", "sample_rate": RATE, "channels": channels}
+        wanted: dict[str, Any] = {"encoding": "pcm16", "sample_rate": RATE, "channels": channels}
+        wanted["binary"] = "messages"
         start = _start(wishes) | wanted
         async with connected(
             server.url, encoding="pcm16", channels=channels, start=start, max_queue=1
@@ -98,7 +99,10 @@ class WebSocketClient(Client):
 
     async def send(self, data: Any) -> None:
         """Send a message."""
-        await self._socket.send(type="message", data=data)
+        if isinstance(data, bytes):
+            await self._socket.send_bytes(data)
+        else:
+            await self._socket.send(type="message", data=data)
 
     async def close(self) -> None:
         """Say `stop`."""
