@@ -95,6 +95,8 @@ class Session:
         tracks: All of these, and what can be done with them.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
+        unplayed: How much in s of what was sent a client certainly holds yet; set by a transport
+            that can take it back.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Session:
         self.close_reason: CloseReason | None = None
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
+        self.unplayed: Callable[[], float] = lambda: 0.0
         self._postbox = Postbox(self.id)
         self.reporter = Reporter(
             self.id, self._postbox.post, self.loop, lambda: self.stop(CloseReason.ERROR)

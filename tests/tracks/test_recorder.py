@@ -256,3 +256,52 @@ def test_what_comes_ahead_of_time_is_bounded() -> None:
     lane.closed = True
     assert np.all(timeline.take(before) == 999)
     assert not timeline._lanes
+
+
+Taken = st.lists(
+    st.one_of(
+        st.tuples(st.just("push"), st.integers(1, 1500)),
+        st.tuples(st.just("silence"), st.integers(1, 800)),
+        st.tuples(st.just("wait"), st.integers(0, 3000)),
+        st.tuples(st.just("take back"), st.integers(0, 2000)),
+        st.tuples(st.just("write"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@given(Taken)
+@settings(max_examples=150, deadline=None)
+def test_what_is_taken_back_is_not_written(steps: list[tuple[str, int]]) -> None:
+    """Exactly that, whatever the lengths and pauses; what was written before stays."""
+    made, rate = 100, 8000
+    timeline = Timeline(rate, 1)
+    lane = timeline.add(0)
+    now = 0
+    pushed: list[int] = []
+    """What was not written yet."""
+    written: list[NDArray[np.int16]] = []
+    kept: list[int] = []
+    for step, count in steps:
+        if step == "wait":
+            now += count
+        elif step == "push":
+            piece = np.arange(made, made + count).astype(np.int16)
+            made += count
+            lane.push(piece[None], now)
+            pushed += piece.tolist()
+        elif step == "silence":
+            lane.push(np.zeros((1, count), np.int16), now)
+            pushed += [0] * count
+        elif step == "take back":
+            gone = pushed[len(pushed) - min(count, len(pushed)) :]
+            del pushed[len(pushed) - len(gone) :]
+            lane.take_back(count)
+        else:
+            written.append(timeline.take(max(0, now - rate // 4))[0])
+            kept = [sample for sample in np.concatenate(written).tolist() if sample]
+            if kept and kept[-1] in pushed:
+                del pushed[: pushed.index(kept[-1]) + 1]
+    written.append(timeline.take(now + 20 * rate)[0])
+    heard = np.concatenate(written)
+    assert heard[heard != 0].tolist() == kept + [sample for sample in pushed if sample]
