@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -271,6 +271,8 @@ Taken = st.lists(
 
 
 @given(Taken)
+@example([("push", 1500), ("silence", 800), ("take back", 1000)])
+@example([("push", 1500), ("silence", 800), ("push", 10), ("take back", 500), ("take back", 600)])
 @settings(max_examples=150, deadline=None)
 def test_what_is_taken_back_is_not_written(steps: list[tuple[str, int]]) -> None:
     """Exactly that, whatever the lengths and pauses; what was written before stays."""
