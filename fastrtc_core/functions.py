@@ -101,7 +101,11 @@ class _FunctionHandler(StreamHandlerBase):
         """Close the generator, so that its `finally` runs; if it still runs, its thread does."""
         iterator = self._iterator
         if isinstance(iterator, AsyncGenerator):
-            asyncio.run_coroutine_threadsafe(guarded(iterator.aclose()), self.loop).result()
+            closing = asyncio.run_coroutine_threadsafe(guarded(iterator.aclose()), self.loop)
+            try:
+                closing.result()
+            finally:  # the session may not wait for it any longer
+                closing.cancel()
         elif iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
             iterator.close()
 

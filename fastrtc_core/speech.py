@@ -12,7 +12,8 @@ class Playback(NamedTuple):
     """What became of a speech.
 
     Attributes:
-        heard: How much of its audio was sent to the client, in s.
+        heard: How much of its audio was sent to the client, in s; where a client discards what it
+            has not played yet, without what it cannot have played.
         text: The sentences of which something was sent, as they were written; empty where audio
             was said, not text.
         interrupted: Whether it ended before everything was sent.
@@ -78,7 +79,7 @@ class Speech:
 
     @property
     def heard(self) -> float:
-        """How much of its audio has been sent to the client so far, in s."""
+        """How much of its audio was heard so far, in s; see `Playback`."""
         return self._playback.result().heard if self.done else self._heard()
 
     def cancel(self) -> None:

@@ -35,8 +35,10 @@ from fastrtc_core.functions import (
     pick_arguments,
 )
 from fastrtc_core.handler import implements
+from fastrtc_core.session import session
 from fastrtc_core.testing import connect, tone
 
+from .failures import Failure, every_failure
 from .webrtc.support import eventually
 
 FRAME = AudioFrame(48000, np.arange(960, dtype=np.int16)[np.newaxis])
@@ -310,6 +312,59 @@ async def test_a_generator_that_is_interrupted_cleans_up(is_async: bool) -> None
     async with connect(handler, receives=frozenset()) as peer:
         await eventually(lambda: peer.heard)
     assert log == ["closed"]
+
+
+@pytest.mark.parametrize("yields_first", [True, False])
+@every_failure
+async def test_the_end_of_a_generator_may_raise_anything(
+    failure: Failure, yields_first: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the client leaves, or in the midst of it: it is reported once, and all is closed."""
+    is_async = inspect.iscoroutinefunction(failure.function)
+
+    def generator() -> Iterator[Any]:
+        try:
+            while yields_first:
+                yield tone(1000, 0.02, 24000)
+        finally:
+            failure.function()
+
+    async def generator_later() -> AsyncIterator[Any]:
+        try:
+            while yields_first:
+                yield tone(1000, 0.02, 24000)
+        finally:
+            await failure.function()
+
+    handler = as_handler(generator_later if is_async else generator, "audio", "receive")
+    async with connect(handler, receives=frozenset()) as peer:
+        await eventually(lambda: peer.heard if yields_first else peer.of_type("error"))
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1, caplog.text
+
+
+async def test_an_end_that_lasts_is_not_left_behind(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What an async generator still awaits when its session no longer waits for it is cancelled."""
+    monkeypatch.setattr(session, "SHUTDOWN_TIMEOUT", 0.2)
+    log: list[str] = []
+
+    async def generator() -> AsyncIterator[Any]:
+        try:
+            while True:
+                yield tone(1000, 0.02, 24000)
+        finally:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                log.append("cancelled")
+
+    handler = as_handler(generator, "audio", "receive")
+    async with connect(handler, receives=frozenset()) as peer:
+        await eventually(lambda: peer.heard)
+    await eventually(lambda: log)
+    assert "shutdown takes over" in caplog.text
 
 
 def test_each_session_has_a_generator_of_its_own() -> None:

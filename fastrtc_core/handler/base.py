@@ -261,7 +261,7 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         """Fall silent and end what is being said, and what waits to be; safe from any thread.
 
         Generators see `GeneratorExit` or `CancelledError`, and nothing that they yield later is
-        heard. The client is told (`interrupted`) with the milliseconds that were sent to it, and
+        heard. The client is told (`interrupted`) with the milliseconds that it can have heard, and
         `on_interrupted` is called. What `emit` has returned is not touched: see `clear_queue`.
 
         Args:

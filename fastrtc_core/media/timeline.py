@@ -40,6 +40,9 @@ class Lane:
         self._ahead = round(AHEAD * sample_rate)
         self._taken = taken
         self._runs: deque[_Run] = deque()
+        self._pushed = 0
+        self._left_out: deque[tuple[int, int]] = deque()
+        """Which of the latest samples are in no run: from one to before another."""
 
     @property
     def queued(self) -> int:
@@ -59,6 +62,7 @@ class Lane:
             now: At which sample the recording is.
         """
         count = data.shape[1]
+        self._pushed += count
         start = max(now - count, self._taken)
         if not self._runs or start - self._runs[-1].end > self._tolerance:
             self._runs.append(_Run(start))
@@ -67,11 +71,36 @@ class Lane:
         if ahead > 0:
             ahead -= self._move(ahead)
         if ahead > self._tolerance and np.abs(data.astype(np.int32)).max(initial=0) < QUIET:
-            return
-        if ahead > self._ahead:
+            self._leave_out(count)
+        elif ahead > self._ahead:
+            self._leave_out(count)
             self.dropped += count
-            return
-        run.push(data)
+        else:
+            run.push(data)
+
+    def take_back(self, count: int) -> None:
+        """Forget the last samples that were pushed, as far as they were not taken."""
+        first = self._pushed = max(0, self._pushed - count)
+        while self._left_out and self._left_out[-1][1] > first:
+            start, end = self._left_out.pop()
+            count -= end - max(start, first)
+            if start < first:
+                self._left_out.append((start, first))
+        while count and self._runs:
+            run = self._runs[-1]
+            count -= run.drop(count)
+            if run.queued:
+                break
+            self._runs.pop()
+
+    def _leave_out(self, count: int) -> None:
+        """The samples that were pushed last are in no run."""
+        start = self._pushed - count
+        if self._left_out and self._left_out[-1][1] == start:
+            start = self._left_out.pop()[0]
+        self._left_out.append((start, self._pushed))
+        while self._left_out[0][1] < self._pushed - self._ahead:
+            self._left_out.popleft()
 
     def _move(self, count: int) -> int:
         """Let the latest sound begin so much earlier; returns by how much it could."""
@@ -114,6 +143,13 @@ class _Run(SampleBuffer):
     def __init__(self, start: int) -> None:
         super().__init__(1)
         self.start = start
+
+    def drop(self, count: int) -> int:
+        """Forget the latest samples; returns how many that were."""
+        kept = self.take(self.queued)
+        count = min(count, kept.shape[1])
+        self.push(kept[:, : kept.shape[1] - count])
+        return count
 
     @property
     def end(self) -> int:

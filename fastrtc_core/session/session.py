@@ -87,6 +87,8 @@ class Session:
         link: The session as its handler sees it.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
+        unplayed: How much in s of what was sent a client certainly holds yet; set by a transport
+            that can take it back.
     """
 
     def __init__(
@@ -107,6 +109,7 @@ class Session:
         self.context = replace(context, _warn=self._warn)
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
+        self.unplayed: Callable[[], float] = lambda: 0.0
         self._life = life = Life(self.id)
         self._postbox = Postbox(self.id)
         self.reporter = reporter = Reporter(
@@ -138,6 +141,7 @@ class Session:
             life=life,
             reporter=reporter,
             deliver_extras=self._deliver_extras,
+            unplayed=lambda: self.unplayed(),
         )
         self._video_output = (
             None

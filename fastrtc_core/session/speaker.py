@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClosedError
@@ -63,6 +64,7 @@ class Speaker:
         life: The life of the session.
         reporter: Tells what is said, and what went wrong.
         deliver_extras: Takes what comes beside what is said.
+        unplayed: How much in s of what was sent the client certainly holds yet.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Speaker:
         life: Life,
         reporter: Reporter,
         deliver_extras: DeliverExtras,
+        unplayed: Callable[[], float],
     ) -> None:
         self.current: Speech | None = None
         self._handler = handler
@@ -86,6 +89,7 @@ class Speaker:
         self._life = life
         self._reporter = reporter
         self._deliver_extras = deliver_extras
+        self._unplayed = unplayed
         self._waiting: list[Speech] = []
         self._progress: _Progress | None = None
         self._playing: asyncio.Task[None] | None = None
@@ -182,6 +186,8 @@ class Speaker:
     def _stop(self, *, clear: bool = True) -> Playback:
         """End what is being said, at once."""
         assert self.current is not None
+        if not clear and self._progress is not None:
+            self._progress.settle()
         playback = self._playback(interrupted=True)
         self.current.finish(playback)
         if clear and self._progress is not None:  # it has the floor: all that waits is its own
@@ -195,6 +201,8 @@ class Speaker:
         progress = self._progress
         if progress is None:
             return Playback(0.0, "", interrupted, error)
+        if not interrupted:  # it is played to its end
+            progress.settle()
         return Playback(progress.heard(), progress.text(), interrupted, error)
 
     async def _play(self, speech: Speech) -> None:
@@ -206,7 +214,7 @@ class Speaker:
             async with self._output.floor:
                 self._output.flush()  # what came before
                 self._reporter.tell("log", "response_starting")
-                self._progress = progress = _Progress(self._source)
+                self._progress = progress = _Progress(self._source, self._unplayed)
                 speech.begin(progress.heard)
                 while not isinstance(piece := await pieces.get(), _End):
                     await self._deliver(piece)
@@ -304,11 +312,13 @@ def _ends_sentence(text: Any, extras: list[Any], sentences: Sentences) -> bool:
 class _Progress:
     """How far a speech has been heard: it has the floor, so all that is played is its own.
 
-    Counted in samples per channel that were sent, from its first one.
+    Counted in samples per channel that were sent, from its first one, without those that a client
+    certainly has not played yet, and discards if it is interrupted.
     """
 
-    def __init__(self, source: AudioSource) -> None:
+    def __init__(self, source: AudioSource, unplayed: Callable[[], float]) -> None:
         self._source = source
+        self._unplayed = unplayed
         self._settled = 0
         statistics = source.statistics()
         # What others queued before is played first.
@@ -342,5 +352,11 @@ class _Progress:
         self._settled = position
         self._first = self._source.statistics().played
 
+    def settle(self) -> None:
+        """What was sent is going to be heard, whatever comes."""
+        self._unplayed = lambda: 0.0
+
     def _position(self) -> int:
-        return self._settled + max(0, self._source.statistics().played - self._first)
+        unplayed = round(self._unplayed() * self._source.sample_rate)
+        sent = self._source.statistics().played - self._first
+        return self._settled + max(0, sent - unplayed)

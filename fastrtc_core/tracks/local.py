@@ -22,7 +22,7 @@ from .audio_source import AudioSource
 from .drive import Drive
 from .signal import Signal
 from .stats import TrackKind
-from .track import Reader, Track
+from .track import Forgetful, Reader, Track
 from .video_source import VideoSource
 
 F = TypeVar("F")
@@ -161,6 +161,16 @@ class LocalAudioTrack(_LocalTrack[AudioFrame]):
                 return timed
         self.end()
         raise EndOfStreamError("the source of the track is closed")
+
+    def take_back(self, duration: float) -> None:
+        """The end of what was sent, so many s, is not played: the client discards it.
+
+        For the transport. A recording forgets it; a stream has read it, perhaps.
+        """
+        count = round(duration * self.source.sample_rate)
+        for reader in tuple(self._readers):
+            if isinstance(reader, Forgetful):
+                reader._take_back(count)
 
     @property
     def _changed(self) -> Signal:

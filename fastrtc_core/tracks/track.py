@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -21,6 +21,14 @@ class Reader(Protocol[G]):
 
     def _push(self, frame: G) -> None: ...
     def _end(self) -> None: ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """A reader that can undo what it got."""
+
+    def _take_back(self, count: int) -> None:
+        """So many samples per channel, the last of all that were pushed, are not played."""
 
 
 class Track(Generic[F]):

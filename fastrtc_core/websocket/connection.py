@@ -22,10 +22,12 @@ from .dialect import (
     Several,
     Stop,
     Text,
+    Truncated,
 )
 from .intake import Intake
 from .outbox import Outbox
 from .socket import Close, DisconnectedError, Socket
+from .unplayed import Unplayed
 
 logger = logging.getLogger(__name__)
 
@@ -105,11 +107,13 @@ class Connection:
         self._later: asyncio.Queue[Event] = asyncio.Queue(MAX_LATER)
         self._later_bytes = 0
         self._pause: asyncio.TimerHandle | None = None
+        self._unplayed = Unplayed()
 
     async def run(self) -> None:
         """Run the session, and close the socket."""
         session = self._session
         session.on_clear = self._clear
+        session.unplayed = self._length_unplayed
         session.open_channel(self.outbox)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -210,6 +214,8 @@ class Connection:
                 event.told(self._intake.discard())
         elif isinstance(event, Interrupt):
             self._interrupt()
+        elif isinstance(event, Truncated):
+            self._take_back(self._unplayed.correct(event.length))
 
     def _interrupt(self) -> None:
         if self._session.link.speech is not None:
@@ -258,7 +264,10 @@ class Connection:
                 timed = await track.next_frame()
             except EndOfStreamError:
                 return
-            await self.outbox.send(self._dialect.audio(AudioFrame(timed.sample_rate, timed.data)))
+            frame = AudioFrame(timed.sample_rate, timed.data)
+            self._unplayed.leave(frame.duration)
+            await self.outbox.send(self._dialect.audio(frame))
+            self._unplayed.left(self._session.link.loop.time())
             self._expect_pause()
 
     def _expect_pause(self) -> None:
@@ -275,6 +284,14 @@ class Connection:
     def _clear(self) -> None:
         for text in self._dialect.clear():
             self.outbox.put(text)
+        self._take_back(self._unplayed.take_back(self._session.link.loop.time()))
+
+    def _length_unplayed(self) -> float:
+        return self._unplayed.length(self._session.link.loop.time())
+
+    def _take_back(self, length: float) -> None:
+        if self._session.local_audio is not None:
+            self._session.local_audio.take_back(length)
 
 
 def _size_of(event: Event) -> int:

@@ -86,13 +86,36 @@ class Later(NamedTuple):
     event: Event
 
 
+class Truncated(NamedTuple):
+    """The client has not played the end of what it was sent.
+
+    Attributes:
+        length: Of that end, in s.
+    """
+
+    length: float
+
+
 class Several(NamedTuple):
     """One after the other."""
 
     events: tuple[Event, ...]
 
 
-Event = Media | Text | Reply | Key | Mark | Stop | Interrupt | Discard | Later | Several | None
+Event = (
+    Media
+    | Text
+    | Reply
+    | Key
+    | Mark
+    | Stop
+    | Interrupt
+    | Discard
+    | Later
+    | Truncated
+    | Several
+    | None
+)
 """What a client sent; `None` for what is of no interest."""
 
 

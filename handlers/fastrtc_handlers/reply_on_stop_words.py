@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,7 +27,7 @@ class ReplyOnStopWords(ReplyOnPause):
         startup_fn: As of `ReplyOnPause`.
         stt: What recognises them, on the thread on which frames arrive; `get_stt_model()` by
             default.
-        clock: The time in s.
+        clock: The time in s; by default that of the session's event loop.
         options: All else that `ReplyOnPause` takes.
 
     Raises:
@@ -44,7 +43,7 @@ class ReplyOnStopWords(ReplyOnPause):
         startup_fn: Callable[..., Any] | None = None,
         *,
         stt: STTModel | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
         **options: Any,
     ) -> None:
         if isinstance(stop_words, str) or not any(words_of(phrase) for phrase in stop_words):
@@ -56,7 +55,8 @@ class ReplyOnStopWords(ReplyOnPause):
 
     def determine_reply(self, audio: AudioFrame) -> bool:
         """Whether the turn has a stop word with something behind it, or follows one."""
-        if self._clock() < self._awake_until:
+        now = self.loop.time() if self._clock is None else self._clock()
+        if now < self._awake_until:
             self._awake_until = float("-inf")
             return True
         assert self.stt is not None
@@ -65,5 +65,5 @@ class ReplyOnStopWords(ReplyOnPause):
             return False
         self.send_message_sync({"type": "stopword", "data": " ".join(rest)})
         if not rest:
-            self._awake_until = self._clock() + LISTENS_FOR
+            self._awake_until = now + LISTENS_FOR
         return bool(rest)

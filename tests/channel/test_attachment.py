@@ -18,6 +18,7 @@ from fastrtc_core.testing import tone
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_handlers import Transcriber
 
+from ..failures import Failure, every_failure, first
 from ..fuzz.strategies import damaged_json, examples, json_values
 from ..handlers.turns.test_taking import LoudIsSpeech
 from .cluster.support import servers, settle
@@ -265,3 +266,17 @@ async def test_a_pause_is_heard_after_a_voice() -> None:
     hearing.close()
     await asyncio.sleep(1)
     assert len(heard) == 20 + len(silence) + 1
+
+
+@every_failure
+async def test_who_takes_outputs_may_raise_anything(failure: Failure) -> None:
+    """The next outputs come."""
+    outputs: list[Any] = []
+    async with meeting(1, 2, 9) as (one, two, agent):
+        on_outputs = first(failure, lambda output, uid: outputs.append(output.args))
+        await agent.attach(Scribe(), on_outputs=on_outputs)
+        await asyncio.sleep(0.1)
+        for speaker in (one, two):
+            await speaker.push_audio_frame(tone(500, 0.5, RATE))
+            await asyncio.sleep(1)
+        assert outputs == [("loud", 11)]

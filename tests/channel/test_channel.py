@@ -25,6 +25,8 @@ from fastrtc_core import (
 from fastrtc_core.channel import Channel, RtcEngine, RtcOptions
 from fastrtc_core.testing import fit_sine, tone
 
+from ..failures import Failure, every_failure, first
+
 pytestmark = pytest.mark.virtual_clock
 RATE = 24000
 
@@ -396,3 +398,18 @@ async def test_a_member_that_cannot_be_told_harms_nobody(monkeypatch: pytest.Mon
         await asyncio.sleep(0.1)
         assert joined == [3]
         assert sorted(three.remote_users) == [1, 2]
+
+
+@every_failure
+async def test_a_callback_may_raise_anything(failure: Failure) -> None:
+    """It is told of what happens next, and so are the others; the channel goes on."""
+    told: list[Any] = []
+    other: list[int] = []
+    async with meeting(1, 2, 3) as (one, two, three):
+        one.on("user_left", first(failure, lambda *args: told.append(args)))
+        one.on("user_left", other.append)
+        for channel in (two, three):
+            await channel.disconnect()
+            await asyncio.sleep(0.1)
+        assert [args[0] for args in told] == [3]
+        assert other == [2, 3]

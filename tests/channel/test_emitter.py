@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from fastrtc_core import ConfigurationError
 from fastrtc_core.channel.emitter import Emitter
 
+from ..failures import Failure, every_sync_failure
+
 EVENTS = ("user_joined", "user_left")
 
 Calls = list[tuple[Callable[..., Any], tuple[Any, ...]]]
@@ -367,3 +369,18 @@ async def test_waits_can_be_ended() -> None:
     await asyncio.sleep(0)
     emitter.emit("user_left", 2)
     assert await later == (2,)
+
+
+@every_sync_failure
+async def test_a_predicate_may_raise_anything(failure: Failure) -> None:
+    """It ends its own wait, and no other."""
+    emitter = Emitter(["message"], lambda callback, args: None)
+    waits = [
+        asyncio.create_task(emitter.wait_for("message", predicate))
+        for predicate in (failure.function, None)
+    ]
+    await asyncio.sleep(0)
+    emitter.emit("message", 1)
+    with pytest.raises(failure.error):
+        await waits[0]
+    assert await waits[1] == (1,)

@@ -17,6 +17,7 @@ from fastrtc_core.channel.events import CallSent, UserLeft
 from fastrtc_core.channel.rpc import MAX_PAYLOAD, MAX_RUNNING, Rpc, failure_of
 from fastrtc_core.testing import run_virtual
 
+from ..failures import Failure, every_failure, first
 from .test_channel import meeting
 
 pytestmark = pytest.mark.virtual_clock
@@ -238,3 +239,14 @@ async def test_long_errors_arrive() -> None:
         error = await failing(two.perform_rpc(1, "fail"))
         assert error.code == 9
         assert len(json.dumps([error.message, error.data])) < MAX_PAYLOAD
+
+
+@every_failure
+async def test_a_method_may_raise_anything(failure: Failure) -> None:
+    """The caller gets an error in neutral words, and may call again."""
+    async with meeting(1, 2) as (one, two):
+        one.register_rpc_method("method", first(failure, lambda call: call.payload))
+        error = await failing(two.perform_rpc(1, "method", "a"))
+        assert error.code == RpcErrorCode.APPLICATION_ERROR
+        assert str(error) == "the method failed"
+        assert await two.perform_rpc(1, "method", "b") == "b"

@@ -45,6 +45,7 @@ from fastrtc_core.channel.streams.window import IDLE, OPEN, PER_SENDER, TIMEOUT,
 from fastrtc_core.messages import build_message
 from fastrtc_core.testing import run_virtual
 
+from ..failures import Failure, every_failure, every_sync_failure, first
 from .test_channel import meeting
 
 pytestmark = pytest.mark.virtual_clock
@@ -744,3 +745,28 @@ async def test_leaving_ends_what_is_waited_for() -> None:
         assert loop.time() - begun < 0.5
         assert [type(result) for result in results] == [StreamError] * 3
         assert one.stream_statistics().sending == 0
+
+
+@every_failure
+async def test_who_reads_a_stream_may_raise_anything(failure: Failure) -> None:
+    """The sender is told, and the next stream is read."""
+    read: list[int] = []
+    async with meeting(1, 2) as (one, two):
+        two.register_text_stream_handler(
+            "notes", first(failure, lambda reader, sender: read.append(sender))
+        )
+        with pytest.raises(StreamError, match="has failed"):
+            await one.send_text("first", topic="notes")
+        with pytest.raises(StreamError, match="has ended"):  # it does not read it
+            await one.send_text("second", topic="notes")
+        assert read == [1]
+
+
+@every_sync_failure
+async def test_who_is_told_of_progress_may_raise_anything(failure: Failure) -> None:
+    """The stream goes on."""
+    collector = Collector()
+    async with meeting(1, 2) as (one, two):
+        two.register_text_stream_handler("notes", collector.read)
+        await one.send_text("all of it", topic="notes", progress=failure.function)
+        assert "".join(collector.pieces) == "all of it"

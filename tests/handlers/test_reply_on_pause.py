@@ -86,6 +86,26 @@ async def test_a_function_of_any_kind(fn: Any) -> None:
 
 
 @pytest.mark.virtual_clock
+async def test_who_never_pauses_is_answered_again_and_again() -> None:
+    """At each `max_turn`; each answer is heard whole."""
+    told: list[Playback] = []
+
+    class Noting(ReplyOnPause):
+        def on_interrupted(self, playback: Playback) -> None:
+            told.append(playback)
+
+    options = TurnOptions(silence=0.5, max_turn=2.0)
+    handler = Noting(whole, input_sample_rate=RATE, model=LoudIsSpeech(), algo_options=options)
+    async with connect(handler) as peer:
+        for _ in range(7):
+            await peer.speak(SPEECH)
+        await peer.speak(SILENCE)
+    assert not told
+    heard = np.concatenate([timed.data[0] for _, timed in peer.heard])
+    assert len(heard) / 24000 == pytest.approx(4 * REPLY.duration, abs=0.05)
+
+
+@pytest.mark.virtual_clock
 async def test_the_function_gets_the_turn_and_the_inputs() -> None:
     """As many of the additional inputs as it takes; without those that it needs, it waits."""
     calls: list[tuple[AudioFrame, Any]] = []

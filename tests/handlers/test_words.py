@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_core.testing import connect, tone
 from fastrtc_handlers import ReplyOnStopWords, TurnOptions
+from fastrtc_handlers.reply_on_stop_words import LISTENS_FOR
 from fastrtc_handlers.words import after_phrase, words_of
 
 from .test_reply_on_pause import RATE, take_turn
@@ -110,6 +112,29 @@ async def test_it_does_not_listen_for_ever() -> None:
         told.hears = "what time is it"
         await take_turn(peer)
         assert not turns
+
+
+@pytest.mark.virtual_clock
+async def test_it_listens_by_the_clock_of_the_session() -> None:
+    """So that a run over a file, or on virtual time, is as one in real time."""
+    told = Told()
+    turns: list[AudioFrame] = []
+    handler = ReplyOnStopWords(
+        turns.append,
+        ["computer"],
+        stt=told,
+        input_sample_rate=RATE,
+        model=LoudIsSpeech(),
+        algo_options=TurnOptions(silence=0.5),
+    )
+    async with connect(handler) as peer:
+        for pause, answered in ((LISTENS_FOR - 3, 1), (LISTENS_FOR + 1, 1)):
+            told.hears = "computer"
+            await take_turn(peer)
+            told.hears = "what time is it"
+            await asyncio.sleep(pause)
+            await take_turn(peer)
+            assert len(turns) == answered
 
 
 @pytest.mark.parametrize("words", [[], "computer", ["", "!"]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import signal
 import subprocess
 import sys
@@ -27,10 +28,13 @@ from fastrtc_core import (
     SourceError,
     Stream,
     StreamHandler,
+    UserExitError,
 )
 from fastrtc_core.sources import Block, CallbackSource, FileSource, SourceInterface, ToneSource
 from fastrtc_core.testing import delay_of, speech_like
 from fastrtc_handlers import Echo
+
+from ..failures import Failure, every_failure, every_sync_failure, first
 
 
 class Counter(AsyncStreamHandler):
@@ -271,6 +275,44 @@ def test_an_error_of_the_sink_ends_the_run() -> None:
     with pytest.raises(OSError, match="the disk is full"):
         stream(Echo()).run_source(source, fail)
     assert not source.running
+
+
+@every_failure
+def test_a_sink_that_fails_ends_the_run(failure: Failure) -> None:
+    """Whatever it raises, it is an error of the run, and the program goes on."""
+    source = ToneSource(real_time=False)
+    with pytest.raises(failure.error):
+        stream(Echo()).run_source(source, failure.function)
+    assert not source.running
+
+
+@every_failure
+def test_outputs_that_cannot_be_taken(failure: Failure, caplog: pytest.LogCaptureFixture) -> None:
+    """An error loses one of them and is logged; only an exit ends the run, and not the program."""
+    taken: list[Any] = []
+    on_output = first(failure, lambda *args: taken.append(args[0]))
+    source = ToneSource(duration=5, real_time=False)
+    run = functools.partial(stream(Counter()).run_source, source, on_output=on_output, tail=0)
+    if failure.error is UserExitError:
+        with pytest.raises(UserExitError, match="no model"):
+            run()
+        assert not taken
+    else:
+        run()
+        assert taken == [32000, 48000, 64000, 80000]
+        assert [record.getMessage() for record in caplog.records] == ["on_output failed"]
+
+
+@every_sync_failure
+def test_a_source_that_fails_ends_the_run(failure: Failure) -> None:
+    """As an error that the caller can catch."""
+
+    class Broken(ToneSource):
+        def _run(self) -> None:
+            failure.function()
+
+    with pytest.raises(failure.error):
+        stream(Counter()).run_source(Broken(real_time=False))
 
 
 def test_channels_have_to_be_chosen() -> None:

@@ -22,12 +22,14 @@ from fastrtc_core import (
     InvalidFrameError,
     RemoteAudioTrack,
     StreamHandler,
+    UserExitError,
 )
 from fastrtc_core.session import Hooks, reports
 from fastrtc_core.session.reports import INTERVAL, MAX_KINDS
 from fastrtc_core.session.session import CHANNEL_TIMEOUT, SLOW_START
 from fastrtc_core.testing import InProcessPeer, connect, tone
 
+from ..failures import Failure, every_failure, first
 from .handlers import Pictures, Recording
 
 pytestmark = pytest.mark.virtual_clock
@@ -203,6 +205,22 @@ async def test_an_exit_in_shutdown_or_a_hook_harms_nobody(
         await asyncio.sleep(0.1)
         assert peer.close_reason is CloseReason.ERROR
     assert failing(peer).calls == ["shutdown"]
+
+
+@pytest.mark.parametrize("name", ["on_connect", "on_disconnect"])
+@every_failure
+async def test_a_hook_may_raise_anything(
+    name: str, failure: Failure, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged; but for an exit, the session is served as if nothing had been."""
+    hooks: Any = Hooks(**{name: first(failure)})
+    async with connect(Recording(), hooks=hooks) as peer:
+        await peer.speak(tone(duration=0.2))
+        handler = peer.session.handler
+        assert isinstance(handler, Recording)
+        ends = name == "on_connect" and failure.error is UserExitError
+        assert bool(handler.frames) != ends
+    assert len([record for record in caplog.records if record.levelno == logging.ERROR]) == 1
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])

@@ -315,3 +315,68 @@ def test_delay_returns_whatever_the_stalls(
         left.append(buffer.queued)
     assert min(left[-100:]) <= 2.75 * 960
     assert broken < len(left) - 100
+
+
+def pushed_at(
+    seconds: float, size: int, ppm: int, stalls: list[tuple[int, float]]
+) -> list[tuple[float, float]]:
+    """When each piece of so many samples was made, and when it comes.
+
+    Args:
+        seconds: Of audio.
+        size: Of a piece.
+        ppm: By how much the clock of the sender is fast.
+        stalls: When the path begins to let nothing through, in frames, and for how long in s.
+    """
+    due = sorted((0.02 * frame, length) for frame, length in stalls)
+    free, times = 0.0, []
+    for number in range(1, int(seconds * RATE / size)):
+        made = number * size / RATE / (1 + ppm / 1e6)
+        while due and due[0][0] <= made:
+            begun, length = due.pop(0)
+            free = max(free, begun + length)
+        times.append((made, max(made, free)))
+    return times
+
+
+@given(
+    st.lists(st.tuples(st.integers(25, 120), st.sampled_from([0.03, 0.2, 0.35, 1.0])), max_size=4),
+    st.integers(-3000, 3000),
+    st.sampled_from([160, 480, 960, 1111, 4000]),
+)
+@settings(max_examples=8, deadline=None)
+def test_a_mix_loses_nothing_and_is_in_time_again(
+    stalls: list[tuple[int, float]], ppm: int, size: int
+) -> None:
+    """Whatever the pieces, the stalls and the drift: it holds half a second, and a delay goes."""
+    times = pushed_at(9.0, size, ppm, stalls)
+    longest = max(come - made for made, come in times)
+    voice = tone(210, 1.0, RATE, 0.3).data
+    heard: list[NDArray[np.int16]] = []
+    waits: list[int] = []
+
+    async def scene() -> int:
+        loop = asyncio.get_running_loop()
+        async with AudioMixer() as mixer, asyncio.TaskGroup() as tasks:
+            track = RemoteAudioTrack()
+            mixer.add(track)
+            tasks.create_task(listen(mixer, heard))
+            begun = loop.time()
+            for number, (_, come) in enumerate(times):
+                await asyncio.sleep(max(0.0, begun + come - loop.time()))
+                start = number * size % RATE
+                data = np.take(voice, range(start, start + size), axis=1, mode="wrap")
+                track.push(AudioFrame(RATE, data))
+                waits.append(mixer._inputs[track].queued)
+            dropped = mixer.dropped(track)
+            await mixer.aclose()
+        return dropped
+
+    dropped = run_virtual(scene())
+    if longest + size / RATE < 0.4:
+        assert dropped == 0
+    # In the last second: little waits, nothing is torn.
+    last = waits[-RATE // size :]
+    assert min(last) <= 2.75 * 960 + size
+    sound = np.concatenate(heard)[-RATE:-2400]
+    assert longest_silence(sound, RATE, 50) < 0.003

@@ -9,12 +9,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame, AudioSource, ConfigurationError, VideoSource
-from fastrtc_core.media.timeline import Timeline
+from fastrtc_core.media.timeline import TOLERANCE, Timeline
 from fastrtc_core.testing import delay_of, fit_sine, longest_silence, tone
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_core.tracks import LocalAudioTrack, LocalVideoTrack, Recorder, RemoteAudioTrack
@@ -211,12 +211,16 @@ async def test_a_stall_moves_no_side(stall: float, tmp_path: Path) -> None:
 @given(
     stalls=st.lists(st.tuples(st.integers(0, 200), st.floats(0, 0.6)), max_size=3),
     sizes=st.lists(st.sampled_from([480, 960, 2777, 4800]), min_size=1, max_size=4),
+    ppm=st.sampled_from([0, 0, -3000, 300, 3000]),
 )
 @settings(max_examples=30, deadline=None)
 def test_sound_is_recorded_when_it_was_made(
-    stalls: list[tuple[int, float]], sizes: list[int]
+    stalls: list[tuple[int, float]], sizes: list[int], ppm: int
 ) -> None:
-    """Whatever the stalls, if all together are shorter than the recorder waits; all of it."""
+    """Whatever the stalls, if all together are shorter than the recorder waits; all of it.
+
+    A clock that differs moves it by no more than it differs, and by what counts as jitter.
+    """
     rate = 8000
     timeline = Timeline(rate, 1)
     lane = timeline.add(0)
@@ -228,16 +232,20 @@ def test_sound_is_recorded_when_it_was_made(
         piece = made[position : position + sizes[number % len(sizes)] * rate // RATE + 1]
         number += 1
         position += len(piece)
-        while due and due[0][0] <= position:
+        said = round(position / (1 + ppm / 1e6))
+        while due and due[0][0] <= said:
             at, length = due.pop(0)
             # The path lets nothing through for so long; two stalls are no longer one.
             free = max(free, at + length)
-        now = max(position, free)
+        now = max(said, free)
         taken.append(timeline.take(now - 2 * rate)[0])
         lane.push(piece[None], now)
-    taken.append(timeline.take(len(made))[0])
-    assert np.array_equal(np.concatenate(taken), made)
+    taken.append(timeline.take(len(made) + rate)[0])
+    heard = np.concatenate(taken)
+    assert np.array_equal(heard[heard != 0], made)
     assert lane.dropped == 0
+    off = np.abs(np.flatnonzero(heard) - np.arange(len(made)) / (1 + ppm / 1e6))
+    assert off.max() <= (0 if ppm == 0 else (TOLERANCE + 3000e-6 * 8) * rate + 1)
 
 
 def test_what_comes_ahead_of_time_is_bounded() -> None:
@@ -256,3 +264,54 @@ def test_what_comes_ahead_of_time_is_bounded() -> None:
     lane.closed = True
     assert np.all(timeline.take(before) == 999)
     assert not timeline._lanes
+
+
+Taken = st.lists(
+    st.one_of(
+        st.tuples(st.just("push"), st.integers(1, 1500)),
+        st.tuples(st.just("silence"), st.integers(1, 800)),
+        st.tuples(st.just("wait"), st.integers(0, 3000)),
+        st.tuples(st.just("take back"), st.integers(0, 2000)),
+        st.tuples(st.just("write"), st.just(0)),
+    ),
+    max_size=40,
+)
+
+
+@given(Taken)
+@example([("push", 1500), ("silence", 800), ("take back", 1000)])
+@example([("push", 1500), ("silence", 800), ("push", 10), ("take back", 500), ("take back", 600)])
+@settings(max_examples=150, deadline=None)
+def test_what_is_taken_back_is_not_written(steps: list[tuple[str, int]]) -> None:
+    """Exactly that, whatever the lengths and pauses; what was written before stays."""
+    made, rate = 100, 8000
+    timeline = Timeline(rate, 1)
+    lane = timeline.add(0)
+    now = 0
+    pushed: list[int] = []
+    """What was not written yet."""
+    written: list[NDArray[np.int16]] = []
+    kept: list[int] = []
+    for step, count in steps:
+        if step == "wait":
+            now += count
+        elif step == "push":
+            piece = np.arange(made, made + count).astype(np.int16)
+            made += count
+            lane.push(piece[None], now)
+            pushed += piece.tolist()
+        elif step == "silence":
+            lane.push(np.zeros((1, count), np.int16), now)
+            pushed += [0] * count
+        elif step == "take back":
+            gone = pushed[len(pushed) - min(count, len(pushed)) :]
+            del pushed[len(pushed) - len(gone) :]
+            lane.take_back(count)
+        else:
+            written.append(timeline.take(max(0, now - rate // 4))[0])
+            kept = [sample for sample in np.concatenate(written).tolist() if sample]
+            if kept and kept[-1] in pushed:
+                del pushed[: pushed.index(kept[-1]) + 1]
+    written.append(timeline.take(now + 20 * rate)[0])
+    heard = np.concatenate(written)
+    assert heard[heard != 0].tolist() == kept + [sample for sample in pushed if sample]

@@ -28,6 +28,8 @@ from fastrtc_core.ui import StreamBlocks
 from fastrtc_core.ui.blocks import _show
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
 
+from ..failures import Failure, every_failure, first
+
 
 class Everything(AsyncAudioVideoStreamHandler):
     """Does nothing, but could do everything."""
@@ -211,3 +213,12 @@ def _settings(ui: gr.Blocks) -> dict[str, Any]:
     last = script.rindex("client.Connection, ") + len("client.Connection, ")
     settings: dict[str, Any] = json.JSONDecoder().raw_decode(script[last:])[0]
     return settings
+
+
+@every_failure
+async def test_a_handler_of_outputs_may_raise_anything(failure: Failure) -> None:
+    """It is an error like any other, which the page is told of; the next outputs are shown."""
+    handler = first(failure, lambda *args: args[-1])
+    with pytest.raises(failure.error):
+        await _show(handler, ("old",), ("new",))
+    assert await _show(handler, ("old",), ("new",)) == ("new",)

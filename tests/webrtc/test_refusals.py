@@ -18,6 +18,7 @@ from fastrtc_core import Stream, UnknownSessionError
 from fastrtc_core.client import Client
 from fastrtc_core.webrtc import peer
 
+from ..failures import Failure, every_failure, first
 from .support import Silent, app_of, eventually, gone, make_offer, raw_peer, serving
 
 JSON = {"content-type": "application/json"}
@@ -156,6 +157,30 @@ async def test_faults_of_the_application_are_a_503_and_a_log_record(
         await gone(stream)
     assert "secret path" in caplog.text
     assert "secret token" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["server_rtc_configuration", "audio_options", "video_options"])
+@every_failure
+async def test_an_option_that_cannot_be_had(option: str, failure: Failure) -> None:
+    """Whatever its function raises refuses one offer, and the next one connects."""
+    options: Any = {option: first(failure)}
+    stream = Stream(Silent(), **options)
+    async with server(stream) as http:
+        await refused(http, 503, "unavailable", json=await offer_of())
+        async with Client(stream.offer):
+            pass
+    await gone(stream)
+
+
+@every_failure
+async def test_the_servers_of_a_page_that_cannot_be_had(failure: Failure) -> None:
+    """One page goes without, and the next has them."""
+    servers = [{"urls": "stun:stun.example.org"}]
+    stream = Stream(Silent(), rtc_configuration=first(failure, lambda: servers))
+    async with server(stream) as http:
+        replies = [await http.get("/webrtc/config") for _ in range(2)]
+    assert replies[0].status_code == 500
+    assert replies[1].json()["iceServers"] == servers
 
 
 async def test_asking_about_an_unknown_id_is_an_error() -> None:

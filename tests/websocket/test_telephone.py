@@ -29,6 +29,7 @@ from fastrtc_core.websocket.signatures import signature
 from fastrtc_core.websocket.telephony import parse_call
 from fastrtc_handlers import Echo
 
+from ..failures import Failure, every_failure, first
 from ..webrtc.support import eventually
 from .test_server import Agent, copies, on_a_server
 
@@ -333,6 +334,16 @@ async def test_the_port_that_a_proxy_tells_of_is_part_of_the_address() -> None:
             headers = {"host": "a.org", "x-forwarded-proto": "https", "x-forwarded-port": port}
             reply = await http.post("/telephone/incoming", headers=headers)
             assert f'"wss://a.org{shown}/telephone/handler"' in reply.text
+
+
+@every_failure
+async def test_parameters_that_cannot_be_had(failure: Failure) -> None:
+    """Whatever their function raises refuses one call, and the next is connected."""
+    options = TelephoneOptions(parameters=first(failure, lambda call: {"a": "1"}))
+    async with on_a_server(Stream(Clerk()), telephone=options) as url:
+        async with httpx.AsyncClient(base_url=url) as http:
+            replies = [await http.post("/telephone/incoming") for _ in range(2)]
+    assert [reply.status_code for reply in replies] == [500, 200]
 
 
 async def test_a_function_that_fails_connects_nobody(caplog: pytest.LogCaptureFixture) -> None:

@@ -38,8 +38,9 @@ CAPACITY = 256
 class Recorder:
     """Records tracks as they are heard: what was received, and what was really sent.
 
-    What was cleared before it left, by an interruption for example, is not in it. Time goes on
-    where all are silent. It is written on a thread.
+    What was cleared before it left, by an interruption for example, is not in it, nor what had left
+    but a client was told to discard before it can have played it: see `docs/tracks.md`. Time goes
+    on where all are silent. It is written on a thread.
 
     Args:
         path: The file, `.wav`, `.flac`, `.ogg`, `.opus`, `.m4a`, `.mp4` or `.webm`; it is replaced.
@@ -216,12 +217,22 @@ class _Ear:
         self._lanes = [recorder._timeline.add(side) for side in sides]
         # A track on both sides keeps its own left and right.
         self._converter = Converter(recorder.sample_rate, len(sides))
+        self._rate = recorder.sample_rate
+        """Of what comes, in Hz."""
 
     def _push(self, frame: AudioFrame) -> None:
+        self._rate = frame.sample_rate
         data = self._converter.push(frame)
         now = self._recorder._now()
         for number, lane in enumerate(self._lanes):
             lane.push(data[number : number + 1], now)
+
+    def _take_back(self, count: int) -> None:
+        # What the resampler holds back is the end of it, and was not recorded yet.
+        held = self._converter.flush().shape[1]
+        count = round(count * self._recorder.sample_rate / self._rate) - held
+        for lane in self._lanes:
+            lane.take_back(max(0, count))
 
     def _end(self) -> None:
         """The recording goes on without it."""

@@ -55,6 +55,8 @@ class Conversation:
         """Characters of each of them."""
         self._lengths: dict[str, float] = {}
         """Length in s of the audio of those that the assistant says."""
+        self._latest: tuple[str, float] = "", 0.0
+        """The item whose audio was sent last, and the length of that in s."""
         self._heard_item: str | None = None
         """The item for what the user is saying."""
 
@@ -155,6 +157,11 @@ class Conversation:
         """Length in s of the audio of an item that the assistant says; `None` of any other."""
         return self._lengths.get(id)
 
+    def unheard(self, id: str, end: float) -> float:
+        """How much in s was sent last of an item, after so many s of it; 0 if others followed."""
+        latest, sent = self._latest
+        return max(0.0, sent - end) if latest == id else 0.0
+
     def truncate_item(self, id: str, milliseconds: int) -> str:
         """Nothing after so many ms of an item was heard; its words go, as in the API."""
         self._lengths[id] = milliseconds / 1000
@@ -211,8 +218,11 @@ class Conversation:
         """So much of it."""
         events = [] if self._response else self.begin_response(is_speech=False)
         assert self._response is not None
-        if self._response.item_id in self._lengths:
-            self._lengths[self._response.item_id] += seconds
+        latest, sent = self._latest
+        id = self._response.item_id
+        self._latest = id, seconds + (sent if latest == id else 0.0)
+        if id in self._lengths:
+            self._lengths[id] += seconds
         delta = base64.b64encode(data).decode()
         place = self._response.place()
         events.append(self.event("response.output_audio.delta", delta=delta, **place))

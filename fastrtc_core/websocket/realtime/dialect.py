@@ -21,7 +21,7 @@ from ...frames import AudioFrame
 from ...handler import StreamHandlerBase
 from ...media.converter import Converter
 from ...messages import MAX_MESSAGE_BYTES, build_message, parse_server_message
-from ..dialect import Discard, Event, Interrupt, Later, Media, Reply, Several, Text
+from ..dialect import Discard, Event, Interrupt, Later, Media, Reply, Several, Text, Truncated
 from .checks import RefusedError, check_range, unsupported
 from .conversation import ROOT, Conversation
 from .events import MAX_EVENT, check_fields, read_event, text_of_user
@@ -287,7 +287,9 @@ class RealtimeDialect:
             text = f"Audio content of {1000 * length:.0f}ms is already shorter than {end}ms"
             raise RefusedError(text, "invalid_value", "audio_end_ms")
         to_handler = _to_handler(message)
-        return Several((to_handler, Reply(self._conversation.truncate_item(id, end))))
+        unheard = self._conversation.unheard(id, end / 1000)
+        truncated = Reply(self._conversation.truncate_item(id, end))
+        return Several((to_handler, Truncated(unheard), truncated))
 
     def _known(self, message: dict[str, Any], verb: str) -> dict[str, Any]:
         """The item that is meant by what is done with it; the verb without its ending."""

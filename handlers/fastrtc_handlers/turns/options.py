@@ -20,7 +20,9 @@ class TurnOptions:
     Attributes:
         silence: Silence after which a turn is over; what a turn detector starts from.
         min_speech: Speech in a turn below which it is none: a cough, a click.
-        max_turn: Length at which a turn is answered although the speaker goes on.
+        max_turn: Length at which a turn is answered although the speaker goes on. Until they have
+            paused, what they say does not interrupt that answer; it is the next turn, the latest
+            `max_turn` of it.
         pre_roll: What is kept of the time before a turn: the beginning of its first consonant.
         interrupt_after: Speech after which somebody who speaks while the bot does interrupts it.
             Up to then the bot is only silent; below it lie "mhm" and "right", and where no

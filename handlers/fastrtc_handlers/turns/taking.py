@@ -9,6 +9,10 @@ goes on as any other; if not, it was a cough or a "mhm", and the bot goes on whe
 
 While it is answering and nothing of the answer is heard yet, nobody talks over anything: the
 speaker was not done. Whatever is enough for a turn then belongs to the one that is being answered.
+
+Who never pauses is answered at `max_turn`, and speaks on: that does not interrupt the answer. It is
+heard to its end, and what was said beside it is the next turn. After a pause, speech interrupts it
+if it lasts.
 """
 
 from __future__ import annotations
@@ -106,6 +110,11 @@ class TurnTaking:
         """Whether the bot was told to pause."""
         self._asked = False
         """Whether an interruption waits to be confirmed."""
+        self._runs_on = False
+        """Whether the turn began where the one before it was ended for its length, and that is
+        being answered since."""
+        self._unbroken = False
+        """Whether its speech goes on from there without a pause."""
         self._held = False
         """Whether the turn goes on until `finish`, however long the silence."""
         self._answered: tuple[int, int] | None = None
@@ -203,7 +212,7 @@ class TurnTaking:
         self._vad.reset()
         self._vad_start = self._tape.end
         self._start = self._speech = None
-        self._paused = self._asked = self._held = False
+        self._paused = self._asked = self._held = self._runs_on = False
         return actions
 
     # One frame
@@ -238,12 +247,15 @@ class TurnTaking:
             return
         self._voiced += position - self._speech
         self._speech = None
+        self._unbroken = False
         self._silence = position
         self._patience = self._detector.patience(self._tape.since(self._start))
 
     def _decide(self, bot: Bot) -> list[Action]:
         if not bot.busy:
-            self._paused, self._has_floor = False, True
+            self._paused, self._has_floor, self._runs_on = False, True, False
+        elif self._runs_on and self._speech is not None:
+            return self._decide_beside_answer(self._speech)
         elif not self._has_floor:
             return self._decide_to_interrupt(bot)
         elif self._speech is not None:
@@ -268,8 +280,21 @@ class TurnTaking:
             if speaking:  # the speaker goes on: another turn
                 self._start = self._speech = now
                 self._voiced = 0
-                self._has_floor = True
+                self._has_floor = self._runs_on = self._unbroken = True
             return [action]
+        return []
+
+    def _decide_beside_answer(self, speech: int) -> list[Action]:
+        """Speech, since a sample, beside the answer to a turn that was ended for its length."""
+        assert self._start is not None
+        now, options = self._tape.end, self._options
+        lasted = now - speech - round(self._vad.end_delay * self._rate)
+        if not self._unbroken and lasted >= options.interrupt_after * self._rate:
+            self._runs_on = False
+            return [Action("interrupt")]
+        # However long the answer is, the turn after it has its bound.
+        self._start = max(self._start, now - round(options.max_turn * self._rate))
+        self._speech = max(self._start, speech)
         return []
 
     def _decide_to_interrupt(self, bot: Bot) -> list[Action]:
@@ -327,7 +352,7 @@ class TurnTaking:
         if self._held:
             self.drop()
         self._start = self._speech = None
-        self._paused = self._asked = False
+        self._paused = self._asked = self._runs_on = False
         return Action("reply", audio)
 
     def _since(self, start: int) -> AudioFrame:

@@ -154,6 +154,55 @@ def test_who_never_pauses_is_answered_in_the_end() -> None:
     assert [int(value) for value in joined if value] == list(range(1, 251))
 
 
+@pytest.mark.parametrize("bot", [THINKING, TALKING])
+def test_the_answer_to_who_never_pauses_is_not_cut(bot: Bot) -> None:
+    """Speech that goes on does not interrupt it; all of that is the next turn."""
+    table = Table(TurnOptions(silence=0.5, max_turn=2.0, pre_roll=0.0)).speech(2)
+    assert table.done == [(2.0, "reply")]
+    table.bot = bot
+    table.speech(1.0)
+    assert table.kinds == ["reply"], "not even paused"
+    table.bot = Bot()
+    table.speech(0.3).silence(1)
+    assert table.done == [(2.0, "reply"), (3.8, "reply")]
+    said = [sample for sample in table.replies[1].data[0, ::FRAME] if sample]
+    assert said == list(range(101, 166))
+
+
+def test_who_speaks_beside_a_long_answer_is_answered_after_it() -> None:
+    """The latest of it, as much as a turn has; what is kept is bounded."""
+    table = Table(TurnOptions(silence=0.5, max_turn=2.0, pre_roll=0.0)).speech(2)
+    table.bot = TALKING
+    table.speech(60)
+    assert table.kinds == ["reply"]
+    assert table.turns._tape.end - table.turns._tape.start <= 2.6 * RATE
+    table.bot = Bot()
+    table.speech(0.02)
+    assert table.kinds == ["reply", "reply"]
+    assert table.replies[1].duration == pytest.approx(2.0, abs=0.021)
+
+
+def test_after_a_pause_the_answer_can_be_interrupted_again() -> None:
+    """By speech that lasts; what was said beside it is one turn with that."""
+    table = Table(TurnOptions(silence=0.5, interrupt_after=0.6, max_turn=3.0, pre_roll=0.0))
+    table.speech(3)
+    table.bot = TALKING
+    table.speech(0.5).silence(0.2).speech(0.1).silence(0.2)
+    assert table.kinds == ["reply"], "a short sound does not"
+    table.speech(1).silence(1)
+    assert table.done == [(3.0, "reply"), (4.6, "interrupt"), (5.5, "reply")]
+    said = [sample for sample in table.replies[1].data[0, ::FRAME] if sample]
+    assert said == list(range(151, 231))
+
+
+def test_who_is_done_beside_the_answer_is_answered_next() -> None:
+    """After the usual silence, and the answer before is heard to its end."""
+    table = Table(TurnOptions(silence=0.5, max_turn=2.0)).speech(2)
+    table.bot = TALKING
+    table.speech(1).silence(1)
+    assert table.done == [(2.0, "reply"), (3.5, "reply")]
+
+
 def test_an_interruption() -> None:
     """At once a pause; when the speech has lasted, the end of the bot; then a turn as any other."""
     table = Table()
