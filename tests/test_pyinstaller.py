@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import runpy
 import subprocess
@@ -72,6 +73,13 @@ def test_hooks_are_of_modules_that_there_are(hooks: Path) -> None:
         assert importlib.util.find_spec(name) is not None, name
 
 
+def test_pyinstaller_finds_the_hooks(hooks: Path) -> None:
+    """By the entry points of installed packages, of which one names the folder."""
+    entries = importlib.metadata.entry_points(group="pyinstaller40", name="hook-dirs")
+    found = [entry.load() for entry in entries if entry.value.startswith("fastrtc_core.")]
+    assert [function() for function in found] == [[str(hooks)]]
+
+
 def test_packages_that_are_not_installed_are_left_out(hooks: Path) -> None:
     """A hook asks for nothing that is not there."""
     from fastrtc_core.__pyinstaller import collect
@@ -81,14 +89,16 @@ def test_packages_that_are_not_installed_are_left_out(hooks: Path) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_a_built_application_runs(hooks: Path, tmp_path: Path) -> None:
-    """The browser client, libopus, a voice, a recogniser and a detector work in one folder."""
+def test_a_built_application_runs(tmp_path: Path) -> None:
+    """The browser client, libopus, a voice, a recogniser and a detector work in one folder.
+
+    PyInstaller is told nothing of the hooks: it finds them by the entry point of what is installed.
+    """
     pytest.importorskip("PyInstaller")
     (tmp_path / "program.py").write_text(PROGRAM)
     build = [
         *(sys.executable, "-m", "PyInstaller", "--onedir", "--noconfirm", "--log-level", "WARN"),
-        *("--additional-hooks-dir", str(hooks), "--exclude-module", "gradio", "program.py"),
-        *("--paths", str(ROOT), "--paths", str(ROOT / "handlers")),
+        *("--exclude-module", "gradio", "program.py"),
     ]
     subprocess.run(build, cwd=tmp_path, check=True, timeout=500)
     program = tmp_path / "dist" / "program" / "program"

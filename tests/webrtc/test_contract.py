@@ -16,7 +16,7 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import vpx
-from aiortc.rtcdtlstransport import SRTP_PROFILES
+from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, RTCDtlsTransport
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
 from OpenSSL import SSL
@@ -25,7 +25,7 @@ from fastrtc_core import Stream
 from fastrtc_core.client import Client
 from fastrtc_core.testing import tone
 from fastrtc_core.webrtc import internals
-from fastrtc_core.webrtc.internals import association
+from fastrtc_core.webrtc.internals import association, fingerprints
 from fastrtc_handlers import Echo
 
 from .support import Silent, eventually, gone, hear, raw_peer, speak
@@ -299,6 +299,15 @@ async def test_names_of_the_certificate_and_its_ciphers() -> None:
         names = SSL.Connection(certificate._create_ssl_context(SRTP_PROFILES)).get_cipher_list()
         signatures = ["ECDSA" if "ECDSA" in name else "RSA" for name in names if "ECDHE" in name]
         assert signatures == ["ECDSA", "RSA"] * 4
+
+
+async def test_names_of_the_check_of_a_certificate() -> None:
+    """A transport looks at all fingerprints in one method, by hash functions in a known order."""
+    assert list(X509_DIGEST_ALGORITHMS) == fingerprints._BY_STRENGTH
+    private: Any = RTCDtlsTransport
+    parameters = list(inspect.signature(private._validate_peer_identity).parameters)
+    assert parameters == ["self", "remoteParameters"]
+    assert "self._validate_peer_identity(remoteParameters)" in inspect.getsource(private.start)
 
 
 async def test_names_of_the_place_of_a_section() -> None:

@@ -20,8 +20,11 @@ RFC 8827 section 6.5 asks for: with forward secrecy."""
 def accept_rsa(pc: RTCPeerConnection) -> None:
     """Let a new connection speak with a peer that has an RSA certificate.
 
-    The certificate of this side stays an ECDSA one. Where this side is the DTLS server, the peer
-    must take that; every implementation of WebRTC does (RFC 8827 section 6.5).
+    The certificate of this side stays an ECDSA one. A DTLS client with `a=setup:active` in its
+    offer must take that, whatever its own certificate is: RFC 8827 section 6.5 makes such a suite
+    the one that all must have, and browsers show no other certificate either. A second one with an
+    RSA key would help nobody who can talk with a browser, and its fingerprints in the answer would
+    keep out each client which, as aiortc does, wants all of them to match.
     """
     private: Any = pc
     private._RTCPeerConnection__certificates = [

@@ -11,6 +11,7 @@ from aiortc import RTCPeerConnection
 
 from .association import bound_association
 from .connection import dtls_transports
+from .fingerprints import accept_one_of_several
 from .gate import Gate, MayCheck, gate_of
 from .sources import bound_sender, bound_sources
 
@@ -30,6 +31,7 @@ def guard(pc: RTCPeerConnection, may_check: MayCheck | None) -> None:
             dtls._fastrtc_gate = gate = Gate(dtls, may_check)
             dtls._recv_next = _dropping_damaged(dtls._recv_next)
             bound_sources(dtls, gate)
+            accept_one_of_several(dtls)
         gate_of(dtls).watch_sockets()
     for sender in pc.getSenders():
         bound_sender(sender)

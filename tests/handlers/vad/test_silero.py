@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
+from time import process_time, sleep
 from types import SimpleNamespace
 
 import numpy as np
@@ -85,6 +86,19 @@ def test_a_reset_stream_is_a_new_one() -> None:
     assert scores(stream) != again
     stream.reset()
     assert scores(stream) == scores(SileroStream(load_model()))
+
+
+def test_no_thread_computes_on_after_a_window() -> None:
+    """A stream in real time takes 3 % of a core, 50 % with a BLAS whose threads spin."""
+    stream = SileroStream(load_model())
+    window = noise(WINDOW / 16000, 16000).data[0]
+    for _ in range(5):
+        stream.step(window)
+    used = process_time()
+    for _ in range(30):
+        stream.step(window)
+        sleep(WINDOW / 16000)
+    assert (process_time() - used) / (30 * WINDOW / 16000) < 0.2
 
 
 @pytest.mark.parametrize("level", [32767, -32768])
