@@ -258,7 +258,8 @@ class Peer:
 
         Args:
             sdp: The offer.
-            sends: Further tracks to send, by the mid of the section that was made for each.
+            sends: Further tracks to send, by the mid of the section that was made for each; their
+                first packets wait for `begin_sending`.
             arrived: Takes the further tracks that it brings, by their mid.
 
         Raises:
@@ -273,7 +274,7 @@ class Peer:
             for transceiver in self._pc.getTransceivers():
                 track = sends.get(transceiver.mid or "")
                 if track is not None:
-                    self._sections.send(track, transceiver)
+                    self._sections.send(track, transceiver, held=True)
             return reduced.complete(await self._describe())
         except Exception:
             for track in sends.values():
@@ -282,6 +283,10 @@ class Peer:
             raise
         finally:
             self._arrived = {}
+
+    def begin_sending(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+        """The other side has the answer with this track: its packets may go out."""
+        self._sections.begin(track)
 
     async def offer_again(
         self,

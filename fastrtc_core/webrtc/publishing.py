@@ -28,6 +28,11 @@ logger = logging.getLogger(__name__)
 PUBLISH_TIMEOUT = 10.0
 """How long in s a client may take to make room for a track."""
 
+LEAD = 0.25
+"""Time in s by which an answer is ahead of the first packet of a track that came with it. Firefox
+hands packets that are there before the answer to another section of the kind, where that one has
+had none so far, and then never to the right one."""
+
 MAX_OFFERS = 8
 """Offers that may wait for their answer."""
 
@@ -152,7 +157,7 @@ class Publisher:
         while True:
             data = await self._offers.get()
             try:
-                sdp = await self._serve(parse_reoffer(data))
+                sdp, granted = await self._serve(parse_reoffer(data))
             except MalformedOfferError as error:
                 self._answer({"error": str(error)})
             except Exception as error:
@@ -161,8 +166,18 @@ class Publisher:
                 self._answer({"error": f"the offer cannot be answered: {error}"})
             else:
                 self._answer({"sdp": sdp})
+                await self._begin(granted)
 
-    async def _serve(self, reoffer: Reoffer) -> str:
+    async def _begin(self, granted: list[_Wanted]) -> None:
+        """Send tracks whose answer is on its way."""
+        if granted:
+            await asyncio.sleep(LEAD)
+        for wanted in granted:
+            self._peer.begin_sending(wanted.track)
+            if not wanted.done.done():
+                wanted.done.set_result(None)
+
+    async def _serve(self, reoffer: Reoffer) -> tuple[str, list[_Wanted]]:
         granted = {
             mid: self._wanted[sid] for mid, sid in reoffer.receives.items() if sid in self._wanted
         }
@@ -170,11 +185,10 @@ class Publisher:
         sdp = await self._peer.answer_again(
             reoffer.offer.sdp, {mid: wanted.track for mid, wanted in granted.items()}, arrived
         )
-        for wanted in granted.values():
-            if not wanted.done.done():
-                wanted.done.set_result(None)
         self._note(reoffer, arrived)
-        return force_stereo(sdp) if self._session.handler.expected_layout == "stereo" else sdp
+        if self._session.handler.expected_layout == "stereo":
+            sdp = force_stereo(sdp)
+        return sdp, list(granted.values())
 
     def _note(self, reoffer: Reoffer, arrived: dict[str, Track[Any]]) -> None:
         """Bring what the participant publishes up to date."""

@@ -71,8 +71,8 @@ class Outlet(MediaStreamTrack):
         """That of the track, if it is audio."""
         return self._outgoing.encoder if isinstance(self._outgoing, OutgoingAudio) else None
 
-    def carry(self, track: LocalTrack | None) -> None:
-        """Send a track from now on, or nothing."""
+    def carry(self, track: LocalTrack | None, *, held: bool = False) -> None:
+        """Send a track from now on, or nothing; one that is held, from `begin` on."""
         if self.track is not None:
             self.track.published = False
         self.track, self._outgoing, self._offset = track, None, None
@@ -83,9 +83,15 @@ class Outlet(MediaStreamTrack):
             self._outgoing = OutgoingVideo(track)
         if track is not None:
             track.published = True
-            self._filled.set()
+            if not held:
+                self._filled.set()
         if self._reading is not None:  # it may wait for a frame that never comes
             self._reading.reschedule(self._now())
+
+    def begin(self) -> None:
+        """Send the track that was held; idempotent."""
+        if self.track is not None:
+            self._filled.set()
 
     async def next_frame(self) -> EncodedFrame:
         """Wait for the next frame of audio."""
@@ -250,8 +256,16 @@ class Sections:
         self._inlets[transceiver] = None
         return transceiver
 
-    def send(self, track: LocalTrack, transceiver: RTCRtpTransceiver) -> bool:
-        """Send a track through a section; returns whether it has room."""
+    def send(
+        self, track: LocalTrack, transceiver: RTCRtpTransceiver, *, held: bool = False
+    ) -> bool:
+        """Send a track through a section; returns whether it has room.
+
+        Args:
+            track: The track.
+            transceiver: The section.
+            held: Whether its first packet waits for `begin`.
+        """
         outlet = self._outlets.get(transceiver)
         if outlet is None:
             if transceiver.sender.track is not None:
@@ -273,9 +287,15 @@ class Sections:
                 )
         elif outlet.track is not None:
             return False
-        outlet.carry(track)
+        outlet.carry(track, held=held)
         track._statistics = statistics.of_sender(transceiver.sender)
         return True
+
+    def begin(self, track: LocalTrack) -> None:
+        """Send a track that was held, if it is still wanted; idempotent."""
+        for outlet in self._outlets.values():
+            if outlet.track is track:
+                outlet.begin()
 
     def stop_sending(self, track: LocalTrack) -> bool:
         """Send a track no longer; returns whether it was sent."""

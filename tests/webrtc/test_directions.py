@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -107,4 +108,50 @@ async def test_pictures_of_any_size_come_back(size: tuple[int, int]) -> None:
         back = frame.to_ndarray(format="gray")
         assert back.shape == (height // 2 * 2, width // 2 * 2)
         assert back[: height // 3].mean() < 40 < 200 < back[-height // 3 :].mean()
+    await gone(stream)
+
+
+@pytest.mark.parametrize("stopped", ["audio", "video"])
+async def test_a_section_that_is_stopped_ends_alone(stopped: str) -> None:
+    """A later offer with port 0 (RFC 8829 section 5.3.1) ends it; the rest of the call goes on."""
+
+    class Counting(Everything):
+        pass
+
+    stream = Stream(Counting(), modality="audio-video", mode="send")
+    answers: list[Any] = []
+    async with Client(stream.offer, modality="audio-video", mode="send") as client:
+        assert client._publications is not None
+        assert client.audio_source is not None
+        assert client.video_source is not None
+        talk = client.audio_source.capture_frame(AudioFrame(48000, np.ones((1, 48000), np.int16)))
+        await talk
+        await eventually(lambda: Counting.heard > 5, "the microphone")
+        client._publications.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
+        sdp, _, _ = await client._publications._peer.offer_again([], [])
+        session, *sections = sdp.split("m=")
+        for index, section in enumerate(sections):
+            if section.startswith(stopped):
+                mid = section.partition("a=mid:")[2].split()[0]
+                sections[index] = (
+                    f"{stopped} 0 UDP/TLS/RTP/SAVPF 96\r\na=mid:{mid}\r\na=inactive\r\n"
+                )
+                group = next(line for line in session.splitlines() if "BUNDLE" in line)
+                left = [one for one in group.split() if one != mid]
+                session = session.replace(group, " ".join(left))
+        await client._send(
+            json.dumps({"type": "offer", "data": {"sdp": "m=".join([session, *sections])}})
+        )
+        (answer,) = await eventually(lambda: answers, "the answer")
+        assert f"m={stopped} 0 " in answer["sdp"]
+        heard, seen = Counting.heard, Counting.seen
+        for _ in range(20):
+            await client.audio_source.capture_frame(AudioFrame(48000, np.ones((1, 4800), np.int16)))
+            client.video_source.capture_frame(av.VideoFrame(64, 48, "yuv420p"))
+            await asyncio.sleep(0.05)
+        if stopped == "audio":
+            await eventually(lambda: Counting.seen > seen + 5, "the camera")
+        else:
+            await eventually(lambda: Counting.heard > heard + 20, "the microphone")
+        assert stream.sessions == 1
     await gone(stream)

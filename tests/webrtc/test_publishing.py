@@ -132,6 +132,37 @@ async def test_a_second_voice_and_a_screen_from_the_server() -> None:
     await gone(stream)
 
 
+async def test_the_answer_is_ahead_of_the_track() -> None:
+    """Firefox would give packets that overtake it to another section, for good."""
+    made: list[Host] = []
+    stream = Stream(Host(made))
+    async with Client(stream.offer) as client:
+        await eventually(lambda: made, "the session")
+        music = AudioSource(RATE)
+        track = LocalAudioTrack.create_audio_track("music", music)
+        filling = asyncio.create_task(play(music, 700))
+        publishing_it = asyncio.create_task(made[0].publish_track(track, "screen_share_audio"))
+        await eventually(lambda: len(client.server.tracks) == 2, "the answer")
+        remote = client.server.tracks["screen_share_audio"]
+        await asyncio.sleep(publishing.LEAD * 0.8)
+        assert remote.frames == 0
+        assert not publishing_it.done()
+        await publishing_it
+        await eventually(lambda: remote.frames, "the first packet")
+        # Whoever takes it back meanwhile has taken it back.
+        await made[0].unpublish_track(track)
+        again = asyncio.create_task(made[0].publish_track(track, "screen_share_audio"))
+        await eventually(lambda: track.published, "the answer")
+        await made[0].unpublish_track(track)
+        await again
+        (sent,) = await track.get_stats()
+        await asyncio.sleep(0.5)
+        assert (await track.get_stats())[0].packets == sent.packets
+        filling.cancel()
+        await music.aclose()
+    await gone(stream)
+
+
 async def test_a_screen_from_the_client() -> None:
     """The handler is told, sees it, and learns when it is over; the microphone goes on."""
     made: list[Host] = []
