@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ from _cli import launch
 from fastrtc_core import AdditionalOutputs, AsyncStreamHandler, AudioFrame, Stream, send_warning
 
 REPORT_EVERY = 10  # frames of 20 ms
+SILENCE = (0.0, -60.0)  # where the curve begins: s, dB
 
 
 class Amplifier(AsyncStreamHandler):
@@ -53,7 +55,7 @@ class Amplifier(AsyncStreamHandler):
         seconds = round(time.monotonic() - self.started, 1)
         level = round(float(10 * np.log10(max(np.mean(self.power or [0.0]), 1e-6))), 1)
         self.curve.append((seconds, level))
-        curve = pd.DataFrame(self.curve, columns=["Time (s)", "Level (dB)"])
+        curve = curve_of(self.curve)
         line = f"{seconds:6.1f} s   {event}\n" if event else ""
         self.put(AdditionalOutputs(level, curve, line))
 
@@ -66,6 +68,10 @@ class Amplifier(AsyncStreamHandler):
 
     def copy(self) -> "Amplifier":
         return Amplifier()
+
+
+def curve_of(points: Iterable[tuple[float, float]]) -> pd.DataFrame:
+    return pd.DataFrame(points, columns=["Time (s)", "Level (dB)"])
 
 
 def show(
@@ -85,7 +91,14 @@ stream = Stream(
     ],
     additional_outputs=[
         gr.Number(label="Level (dB)", interactive=False),
-        gr.LinePlot(x="Time (s)", y="Level (dB)", y_lim=[-60, 0], height=220, label="Level"),
+        gr.LinePlot(
+            curve_of([SILENCE]),  # screen readers stumble over Gradio's empty plot
+            x="Time (s)",
+            y="Level (dB)",
+            y_lim=[-60, 0],
+            height=220,
+            label="Level",
+        ),
         gr.Textbox(label="Log", lines=5, interactive=False),
     ],
     additional_outputs_handler=show,
