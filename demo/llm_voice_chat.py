@@ -71,7 +71,7 @@ stream = Stream(
     VoiceChat(),
     modality="audio",
     mode="send-receive",
-    additional_outputs=[gr.Chatbot(label="Conversation", height=400, buttons=[])],
+    additional_outputs=[gr.Chatbot(label="Conversation", height=400, buttons=["copy"])],
     additional_outputs_handler=lambda _shown, messages: messages,
     ui_args={"title": "Voice chat", "subtitle": f"With {MODEL}. Speak, and interrupt it at will."},
 )

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from _cli import launch
 from fastrtc_core import AdditionalOutputs, AsyncStreamHandler, AudioFrame, Stream, send_warning
 
 REPORT_EVERY = 10  # frames of 20 ms
+SILENCE = (0.0, -60.0)  # where the curve begins: s, dB
 
 
 class Amplifier(AsyncStreamHandler):
@@ -55,7 +57,7 @@ class Amplifier(AsyncStreamHandler):
         power = float(np.mean(self.power)) if self.power else 0.0
         level = round(10 * math.log10(max(power, 1e-6)), 1)
         self.curve.append((seconds, level))
-        curve = pd.DataFrame(self.curve, columns=["Time (s)", "Level (dB)"])
+        curve = curve_of(self.curve)
         line = f"{seconds:6.1f} s   {event}\n" if event else ""
         self.put(AdditionalOutputs(level, curve, line))
 
@@ -68,6 +70,10 @@ class Amplifier(AsyncStreamHandler):
 
     def copy(self) -> "Amplifier":
         return Amplifier()
+
+
+def curve_of(points: Iterable[tuple[float, float]]) -> pd.DataFrame:
+    return pd.DataFrame(points, columns=["Time (s)", "Level (dB)"])
 
 
 def show(
@@ -87,7 +93,14 @@ stream = Stream(
     ],
     additional_outputs=[
         gr.Number(label="Level (dB)", interactive=False),
-        gr.LinePlot(x="Time (s)", y="Level (dB)", y_lim=[-60, 0], height=220, label="Level"),
+        gr.LinePlot(
+            curve_of([SILENCE]),  # screen readers stumble over Gradio's empty plot
+            x="Time (s)",
+            y="Level (dB)",
+            y_lim=[-60, 0],
+            height=220,
+            label="Level",
+        ),
         gr.Textbox(label="Log", lines=5, interactive=False),
     ],
     additional_outputs_handler=show,

@@ -85,8 +85,12 @@ def levels(block: Block) -> pd.DataFrame:
     """A bar for each channel."""
     power = np.mean((block.data / 32768) ** 2, axis=1)
     decibels = np.maximum(0, 10 * np.log10(power + 1e-12) - FLOOR)
-    names = [f"Channel {number}" for number in range(1, len(block) + 1)]
-    return pd.DataFrame({"Channel": names, "Level": decibels.round(1)})
+    return bars(decibels.round(1))
+
+
+def bars(decibels: NDArray[np.float64]) -> pd.DataFrame:
+    names = [f"Channel {number}" for number in range(1, len(decibels) + 1)]
+    return pd.DataFrame({"Channel": names, "Level": decibels})
 
 
 def main() -> None:
@@ -99,6 +103,8 @@ def main() -> None:
         mode="receive",
         additional_outputs=[
             gr.BarPlot(
+                # Screen readers stumble over Gradio's empty plot.
+                bars(np.zeros(len(options.files) or len(PITCHES))),
                 x="Channel",
                 y="Level",
                 y_lim=[0, -FLOOR],

@@ -17,6 +17,9 @@ from fastrtc_handlers.tts import EspeakTTS
 stt = PocketSphinxSTT(GRAMMAR.format(sentences=SENTENCES))
 tts = EspeakTTS("en-us")
 
+# Screen readers stumble over Gradio's empty plot.
+NOTHING_YET = [{"Turn": "1", "Step": step, "ms": 0} for step in ("recognition", "voice")]
+
 
 class Household(ReplyOnPause):
     """Keeps the conversation of one session, and how long each answer took."""
@@ -59,8 +62,7 @@ class Household(ReplyOnPause):
     def note(self, role: str, text: str) -> AdditionalOutputs:
         """Add a line to the conversation; what there is to be shown now."""
         self.chat.append({"role": role, "content": text})
-        took = pd.DataFrame(self.took) if self.took else None
-        return AdditionalOutputs(list(self.chat), took)
+        return AdditionalOutputs(list(self.chat), pd.DataFrame(self.took or NOTHING_YET))
 
     def turns_so_far(self) -> str:
         """Which turn this is."""
@@ -72,9 +74,15 @@ stream = Stream(
     modality="audio",
     mode="send-receive",
     additional_outputs=[
-        gr.Chatbot(label="Conversation", height=320, buttons=[]),
+        # Without a button in it, the keyboard could not scroll it.
+        gr.Chatbot(label="Conversation", height=320, buttons=["copy"]),
         gr.BarPlot(
-            x="Turn", y="ms", color="Step", height=220, title="From the end of a turn to the reply"
+            pd.DataFrame(NOTHING_YET),
+            x="Turn",
+            y="ms",
+            color="Step",
+            height=220,
+            title="From the end of a turn to the reply",
         ),
     ],
     ui_args={"title": "Voice agent", "subtitle": f"Press Start and say one of these: {EXAMPLES}."},

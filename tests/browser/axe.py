@@ -18,6 +18,15 @@ _RUN = """async (context) => {
 }"""
 
 
+def violations_in_both_schemes(page: Page) -> list[str]:
+    """The same for light and dark; in the end the page is as light as it was."""
+    found = []
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{scheme}: {one}" for one in violations(page)]
+    return found
+
+
 def violations(page: Page, within: str | None = None) -> list[str]:
     """A text for each thing that breaks a rule, with the element; all of the page or a part."""
     page.evaluate(SCRIPT.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Page, expect
 
+from .axe import violations_in_both_schemes
 from .conftest import OpenPage, Screenshot
 from .support import NO_PAGE_DEMOS, ROOT, SEVERAL_PAGES_DEMOS, VOICE_DEMOS, Server
 
@@ -45,13 +46,20 @@ def demo(
 
 @contextmanager
 def visiting(server: Server, open_page: OpenPage) -> Iterator[Page]:
-    """The page of a demo, connected; Ctrl+C in the end, and nothing in the log."""
+    """The page of a demo, connected; Ctrl+C in the end, and nothing in the log.
+
+    Everybody can read it, before it starts and when it has done what it does.
+    """
     server.wait_until_ready()
     page = open_page(server.url)
-    page.get_by_role("button", name="Start").click()
+    start = page.get_by_role("button", name="Start")
+    expect(start).to_be_visible()
+    assert violations_in_both_schemes(page) == []
+    start.click()
     state = page.get_by_role("status").first
     expect(state).to_have_text("Connected")
     yield page
+    assert violations_in_both_schemes(page) == []
     assert server.interrupt() == 0, server.log.read_text()
     expect(state).to_have_text(re.compile("The server (closed|is shutting)"))
     assert "Traceback" not in server.log.read_text()
