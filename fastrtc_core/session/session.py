@@ -2,7 +2,7 @@
 
 A transport makes a session, feeds its remote tracks, pulls its local tracks, gives it a message
 channel, and calls `run` once it is connected. Everything that the session does happens in the task
-group of that one call, and ends with it.
+group of that one call, and ends with it; see `tasks` for what does not.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from .outputs import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
 from .speaker import Speaker
+from .tasks import SessionTasks, within
 from .tracks import SessionTracks
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
@@ -68,10 +69,6 @@ _ANNOUNCED = (
     CloseReason.ERROR,
 )
 """What the client is told of the end of its session."""
-
-
-class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
-    """Ends the task group of a session."""
 
 
 class Session:
@@ -154,7 +151,7 @@ class Session:
         self._inbox = Inbox(self)
         self._calls: list[UserCall] = []
         self._stopping = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
+        self._tasks: SessionTasks | None = None
         self._time_limit = time_limit
         self._hooks = hooks or Hooks()
         handler._link = self
@@ -164,13 +161,13 @@ class Session:
     async def run(self) -> CloseReason:
         """Start the handler, run its loops until the session ends, and shut it down."""
         token = current_context.set(self.context)
+        self._tasks = tasks = SessionTasks(self.id, self._stopping.set)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                tasks.create_task(self._end_when_stopped())
+            try:
                 tasks.create_task(self._serve())
-        except* _EndSignal:
-            pass
+                await self._stopping.wait()
+            finally:
+                await tasks.end()
         finally:
             self._tasks = None
             await self._finish()
@@ -389,10 +386,6 @@ class Session:
             loops.append(video.emit_video(self, emit, self._video_output))
         return loops
 
-    async def _end_when_stopped(self) -> None:
-        await self._stopping.wait()
-        raise _EndSignal
-
     async def _enforce_time_limit(self, limit: float) -> None:
         notice = min(TIME_LIMIT_NOTICE, limit / 2)
         await asyncio.sleep(limit - notice)
@@ -422,8 +415,8 @@ class Session:
         if self.close_reason in _ANNOUNCED:
             self.reporter.tell("closing", self.close_reason)
         try:
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
-                await call_once(self.handler.shutdown, f"shutdown-{self.id[:8]}")
+            shutdown = call_once(self.handler.shutdown, f"shutdown-{self.id[:8]}")
+            await within(shutdown, SHUTDOWN_TIMEOUT, self.id)
         except TimeoutError:
             logger.error("session %s: shutdown takes over %g s", self.id, SHUTDOWN_TIMEOUT)
         except Exception as error:
