@@ -7,6 +7,7 @@ import enum
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from .tasks import SessionTasks
 from .types import CloseReason
 
 Result = TypeVar("Result")
@@ -33,12 +34,8 @@ MAY_FOLLOW = {
 }
 
 
-class _EndSignal(Exception):  # noqa: N818 - nothing went wrong
-    """Ends the task group of a session."""
-
-
 class Life:
-    """One task group, from its start to its end, and the reason of that.
+    """The tasks of a session, from their start to their end, and the reason of that.
 
     Args:
         session_id: Named in errors.
@@ -55,7 +52,7 @@ class Life:
         self.reason: CloseReason | None = None
         self._session_id = session_id
         self._told_to_end = asyncio.Event()
-        self._tasks: asyncio.TaskGroup | None = None
+        self._tasks: SessionTasks | None = None
 
     @property
     def running(self) -> bool:
@@ -90,16 +87,16 @@ class Life:
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Work until it is told to end, and end all that was started meanwhile."""
+        self._tasks = tasks = SessionTasks(self._session_id, lambda: self.stop(CloseReason.CLOSED))
         try:
-            async with asyncio.TaskGroup() as tasks:
-                self._tasks = tasks
-                tasks.create_task(self._end_when_stopped())
-                tasks.create_task(work)
-        except* _EndSignal:
-            pass
+            tasks.create_task(work)
+            await self._told_to_end.wait()
         finally:
-            self._tasks = None
             self.stop(CloseReason.CLOSED)  # where it was cancelled
+            try:
+                await tasks.end()
+            finally:
+                self._tasks = None
 
     def close(self) -> None:
         """Nothing of it is left; idempotent."""
@@ -107,7 +104,7 @@ class Life:
             self._enter(SessionState.CLOSED)
 
     def own(self, coro: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Run a coroutine in the task group; it must keep what it raises to itself.
+        """Run a coroutine until the session ends; it must keep what it raises to itself.
 
         Raises:
             RuntimeError: If the session does not run; the coroutine is closed then.
@@ -116,10 +113,6 @@ class Life:
             coro.close()
             raise RuntimeError(f"session {self._session_id} is {self.state.value}, not running")
         return self._tasks.create_task(coro)
-
-    async def _end_when_stopped(self) -> None:
-        await self._told_to_end.wait()
-        raise _EndSignal
 
     def _enter(self, state: SessionState) -> None:
         if state not in MAY_FOLLOW[self.state]:

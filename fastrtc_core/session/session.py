@@ -2,7 +2,7 @@
 
 A transport makes a session, feeds its remote tracks, pulls its local tracks, gives it a message
 channel, and calls `run` once it is connected. Everything that the session does happens in the task
-group of that one call, and ends with it.
+group of that one call, and ends with it; see `tasks` for what does not.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from .outputs import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
 from .speaker import Speaker
+from .tasks import within
 from .tracks import SessionTracks
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
@@ -383,8 +384,8 @@ class Session:
         if self._reason in _ANNOUNCED:
             self.reporter.tell("closing", self._reason)
         try:
-            async with asyncio.timeout(SHUTDOWN_TIMEOUT):
-                await call_once(self.handler.shutdown, f"shutdown-{self._name}")
+            shutdown = call_once(self.handler.shutdown, f"shutdown-{self._name}")
+            await within(shutdown, SHUTDOWN_TIMEOUT, self.id)
         except TimeoutError:
             logger.error("session %s: shutdown takes over %g s", self.id, SHUTDOWN_TIMEOUT)
         except Exception as error:

@@ -370,6 +370,68 @@ async def test_a_handler_that_swallows_its_cancellation_still_ends() -> None:
 
 
 @pytest.mark.virtual_clock
+@pytest.mark.parametrize("where", ["start_up", "receive", "emit", "create_task", "shutdown"])
+async def test_code_that_cannot_be_cancelled_is_left_behind(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The session ends without it, and its `shutdown` runs; the log says where it waits."""
+    over = asyncio.Event()
+
+    class Endless(Recording):
+        async def _note(self, name: str) -> None:
+            self.calls.append(name)
+            while name == where and not over.is_set():
+                try:
+                    await over.wait()
+                except BaseException:  # what is tested
+                    continue
+
+        async def start_up(self) -> None:
+            self.create_task(self._note("create_task"))
+            await self._note("start_up")
+
+        async def receive(self, frame: AudioFrame) -> None:
+            await self._note("receive")
+
+        async def emit(self) -> None:
+            await self._note("emit")
+
+        async def shutdown(self) -> None:
+            await self._note("shutdown")
+
+    loop = asyncio.get_running_loop()
+    async with connect(Endless()) as peer:
+        await peer.speak(tone(duration=0.1))
+        ended = loop.time()
+    assert 5 <= loop.time() - ended < 6.5
+    assert handler_of(peer).calls.count("shutdown") == 1
+    left = [record for record in caplog.records if "is left behind" in record.getMessage()]
+    assert len(left) == 1
+    assert peer.session.id in left[0].getMessage()
+    assert "Endless" in left[0].getMessage()
+    over.set()
+    await asyncio.sleep(0.1)
+
+
+@pytest.mark.virtual_clock
+async def test_code_that_is_cancelled_may_clean_up() -> None:
+    """For as long as `shutdown` may take, and it is not disturbed meanwhile."""
+    log: list[str] = []
+
+    class Tidy(Recording):
+        async def emit(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(4)
+                log.append("tidied up")
+
+    async with connect(Tidy()):
+        await asyncio.sleep(0.1)
+    assert log == ["tidied up"]
+
+
+@pytest.mark.virtual_clock
 async def test_tasks_of_the_handler_end_with_the_session() -> None:
     """`create_task` runs beside the loops, reports what it raises, and is cancelled at the end."""
     cancelled: list[bool] = []
