@@ -44,6 +44,8 @@ from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .session import CloseReason
 from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
+from .telephone.incoming import IncomingCall
+from .telephone.options import TelephoneOptions
 from .tracks import (
     AudioFrameEvent,
     AudioMixer,
@@ -64,8 +66,6 @@ from .tracks import (
     VideoStream,
 )
 from .webrtc.options import AudioOptions, VideoOptions
-from .websocket.incoming import IncomingCall
-from .websocket.options import TelephoneOptions
 
 __all__ = [
     "AVSynchronizer",

@@ -20,12 +20,13 @@ from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry
 from .session import CloseReason, Hooks
 from .speech import Speech
+from .telephone.options import TelephoneOptions
 from .webrtc import ice
 from .webrtc.addresses import candidate_filter
 from .webrtc.manager import PeerManager, PeerOptions
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
 from .websocket.manager import SocketManager
-from .websocket.options import SocketOptions, TelephoneOptions
+from .websocket.options import SocketOptions
 
 if TYPE_CHECKING:
     import gradio
@@ -208,9 +209,10 @@ class Stream:
         # Imported here: FastAPI is a third of the time that importing this package takes, and of no
         # use to a process that only connects to a stream.
         from .door import Door
+        from .realtime import routes as realtime
+        from .telephone import routes as calls
         from .webrtc import routes as webrtc
         from .websocket import routes as websocket
-        from .websocket import telephone as calls
 
         door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
         if "webrtc" in transports:
@@ -218,9 +220,9 @@ class Stream:
         if "websocket" in transports and "audio" in self.modality:
             websocket.add_offer_route(door, self._sockets.serve)
         if "realtime" in transports and "audio" in self.modality:
-            websocket.add_realtime_route(door, self._sockets.serve_realtime)
+            realtime.add_route(door, self._sockets.serve)
         if "telephone" in transports and "audio" in self.modality:
-            calls.add_routes(door, self._sockets.serve_call, telephone or TelephoneOptions())
+            calls.add_routes(door, self._sockets.serve, telephone or TelephoneOptions())
         door.open(app)
         app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
 

@@ -23,10 +23,10 @@ from fastrtc_core import (
     StreamHandler,
     StreamHandlerBase,
 )
+from fastrtc_core.realtime.dialect import RealtimeDialect
+from fastrtc_core.telephone.dialect import CallDialect
 from fastrtc_core.testing import connect
 from fastrtc_core.websocket.dialect import JsonDialect
-from fastrtc_core.websocket.realtime.dialect import RealtimeDialect
-from fastrtc_core.websocket.telephony import CallDialect
 
 from .webrtc.support import eventually
 

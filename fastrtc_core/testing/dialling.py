@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from ..errors import ConnectionFailedError
-from ..websocket.signatures import signature
+from ..telephone.signatures import signature
 from .phone import Phone, Service, on_the_phone
 
 TIMEOUT = 15.0

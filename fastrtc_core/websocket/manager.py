@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
 
 from ..context import Caller, Context, current_context
 from ..errors import (
     ConcurrencyLimitError,
-    MalformedOfferError,
     OfferError,
     UnavailableError,
 )
@@ -19,11 +15,9 @@ from ..handler import StreamHandlerBase
 from ..registry import Registry
 from ..session import Medium, Session, copy_handler
 from .connection import Connection
-from .dialect import Dialect, JsonDialect, parse_start
 from .options import SocketOptions
-from .realtime import RealtimeDialect, refusal
 from .socket import Close, DisconnectedError, Socket
-from .telephony import CallDialect, parse_call
+from .visit import Asked, SocketVisit, Visit
 
 logger = logging.getLogger(__name__)
 
@@ -31,88 +25,6 @@ START_TIMEOUT = 10.0
 """How long in s a client may take to say `start`."""
 
 AUDIO: frozenset[Medium] = frozenset({"audio"})
-
-
-class _Asked(NamedTuple):
-    """What a client asks for; the id is the server's to choose if there is none."""
-
-    id: str | None
-    params: dict[str, Any]
-    args: list[Any] | None = None
-
-
-class _Visit(ABC):
-    """One client that has come, in the protocol of its route."""
-
-    transport: str
-
-    @abstractmethod
-    async def begin(self, socket: Socket) -> _Asked:
-        """Wait until it has said what it wants.
-
-        Raises:
-            OfferError: If that cannot be had.
-        """
-
-    @abstractmethod
-    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
-        """How it speaks from then on."""
-
-    def refusal(self, error: OfferError) -> str:
-        """What tells it why it gets no session: the shape that FastRTC's clients know."""
-        return json.dumps(error.body())
-
-
-class SocketVisit(_Visit):
-    """A client of FastRTC's protocol."""
-
-    transport = "websocket"
-
-    async def begin(self, socket: Socket) -> _Asked:
-        """Read its `start`."""
-        self._start = start = parse_start(await socket.receive())
-        return _Asked(start.websocket_id, start.params, start.args)
-
-    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
-        """As agreed in `start`."""
-        return JsonDialect(self._start, handler)
-
-
-class CallVisit(_Visit):
-    """A telephone service with a call."""
-
-    transport = "telephone"
-
-    async def begin(self, socket: Socket) -> _Asked:
-        """Read what the service tells of the call."""
-        call = parse_call(await socket.receive()) or parse_call(await socket.receive())
-        if call is None:
-            raise MalformedOfferError("'connected' is followed by 'start'")
-        self._call = call
-        return _Asked(None, call.params())
-
-    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
-        """As this service speaks."""
-        return CallDialect(self._call)
-
-
-class RealtimeVisit(_Visit):
-    """A client of the OpenAI Realtime API, which asks for nothing but a session."""
-
-    transport = "realtime"
-
-    async def begin(self, socket: Socket) -> _Asked:
-        """Take what stands in the address."""
-        self._params = dict(socket.query)
-        return _Asked(None, self._params)
-
-    def dialect(self, id: str, handler: StreamHandlerBase) -> Dialect:
-        """The events of the API."""
-        return RealtimeDialect(id, self._params, handler)
-
-    def refusal(self, error: OfferError) -> str:
-        """An `error` event."""
-        return refusal(error)
 
 
 class SocketManager:
@@ -131,19 +43,17 @@ class SocketManager:
         self._registry = registry
         self._options = options
 
-    async def serve(self, socket: Socket, caller: Caller | None = None) -> None:
-        """Serve one client, from its `start` to its end. What fails is told, and closes it."""
-        await self._serve(socket, SocketVisit(), caller)
+    async def serve(
+        self, socket: Socket, caller: Caller | None = None, visit: Visit | None = None
+    ) -> None:
+        """Serve one client, from its `start` to its end. What fails is told, and closes it.
 
-    async def serve_call(self, socket: Socket, caller: Caller | None = None) -> None:
-        """The same for the socket of a telephone call."""
-        await self._serve(socket, CallVisit(), caller)
-
-    async def serve_realtime(self, socket: Socket, caller: Caller | None = None) -> None:
-        """The same for a client of the OpenAI Realtime API."""
-        await self._serve(socket, RealtimeVisit(), caller)
-
-    async def _serve(self, socket: Socket, visit: _Visit, caller: Caller | None) -> None:
+        Args:
+            socket: The socket.
+            caller: Who asks, for the context of the session.
+            visit: In which protocol; that of FastRTC by default.
+        """
+        visit = visit or SocketVisit()
         caller = caller or Caller(socket.headers)
         try:
             with self._registry.entering.count(caller.address):
@@ -162,7 +72,7 @@ class SocketManager:
             failed = UnavailableError("the server failed; see its log")
             await _refuse(socket, visit, failed)
 
-    async def _run(self, socket: Socket, visit: _Visit, asked: _Asked, caller: Caller) -> None:
+    async def _run(self, socket: Socket, visit: Visit, asked: Asked, caller: Caller) -> None:
         mode = self._options.mode
         async with self._registry.slot(asked.id) as slot:
             context = Context(
@@ -191,7 +101,7 @@ class SocketManager:
             await connection.run()
 
 
-async def _refuse(socket: Socket, visit: _Visit, error: OfferError) -> None:
+async def _refuse(socket: Socket, visit: Visit, error: OfferError) -> None:
     """Say why, and close."""
     later = isinstance(error, (ConcurrencyLimitError, UnavailableError))
     try:

@@ -1,4 +1,4 @@
-"""The WebSocket routes."""
+"""The WebSocket route, and its sockets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from ..door import Door, caller_of
 from .compression import warn_of_compression
 from .socket import Close, DisconnectedError, Socket
 from .vanishing import watch
+from .visit import SocketVisit, Visit
 
-Serve = Callable[[Socket, Caller], Awaitable[None]]
-
-REALTIME = "realtime"
-"""The subprotocol of the Realtime API, which browsers ask for."""
+Serve = Callable[[Socket, Caller, Visit], Awaitable[None]]
 
 
 def add_offer_route(door: Door, serve: Serve) -> None:
@@ -32,20 +30,7 @@ def add_offer_route(door: Door, serve: Serve) -> None:
         """A session over a WebSocket."""
         if await door.admits(websocket):
             await websocket.accept()
-            await serve(StarletteSocket(websocket), caller_of(websocket, user))
-
-
-def add_realtime_route(door: Door, serve: Serve) -> None:
-    """Add the route of the OpenAI Realtime API; arguments as above."""
-
-    @door.guarded.websocket("/realtime")
-    async def realtime(websocket: WebSocket, user: Any = door.user) -> None:
-        """A session in the words of the OpenAI Realtime API."""
-        offered = websocket.scope.get("subprotocols", [])
-        subprotocol = REALTIME if REALTIME in offered else None
-        if await door.admits(websocket, subprotocol):
-            await websocket.accept(subprotocol)
-            await serve(StarletteSocket(websocket), caller_of(websocket, user))
+            await serve(StarletteSocket(websocket), caller_of(websocket, user), SocketVisit())
 
 
 class StarletteSocket:

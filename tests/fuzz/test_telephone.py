@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from fastrtc_core import MessageError, Stream, TelephoneOptions
 from fastrtc_core.errors import MalformedOfferError
+from fastrtc_core.telephone.answers import twiml
+from fastrtc_core.telephone.dialect import Call, CallDialect, parse_call
+from fastrtc_core.telephone.routes import MAX_BODY
 from fastrtc_core.testing.phone import STREAM, Service
-from fastrtc_core.websocket.answers import twiml
 from fastrtc_core.websocket.dialect import Key, Mark, Media, Stop
-from fastrtc_core.websocket.telephone import MAX_BODY
-from fastrtc_core.websocket.telephony import Call, CallDialect, parse_call
 
 from ..webrtc.support import Silent
 from .strategies import damaged_json, dumped, examples, messages, odd_texts

@@ -15,11 +15,13 @@ from websockets.asyncio.client import connect
 
 from fastrtc_core import Stream
 from fastrtc_core.context import Caller
+from fastrtc_core.realtime.conversation import ITEM_BYTES, Conversation
+from fastrtc_core.realtime.visit import RealtimeVisit
 from fastrtc_core.session.inbox import CAPACITY_BYTES, Inbox
 from fastrtc_core.session.reports import Reporter
+from fastrtc_core.telephone.visit import CallVisit
 from fastrtc_core.websocket import compression, connection
 from fastrtc_core.websocket.outbox import MAX_WAITING
-from fastrtc_core.websocket.realtime.conversation import ITEM_BYTES, Conversation
 from fastrtc_core.websocket.socket import DisconnectedError
 
 from ..webrtc.support import Silent, app_of, eventually, serving
@@ -105,7 +107,7 @@ async def test_commands_that_wait_for_audio_are_bounded_in_bytes(
     item = {"type": "function_call_output", "call_id": "1", "output": "x" * 60_000}
     create = json.dumps({"type": "conversation.item.create", "item": item})
     line = Line(*[create] * 30)
-    serving = asyncio.create_task(Stream(Silent())._sockets.serve_realtime(line))
+    serving = asyncio.create_task(Stream(Silent())._sockets.serve(line, visit=RealtimeVisit()))
     for _ in range(1000):
         await asyncio.sleep(0.01)
         if any("slow down" in str(text) for text in line.sent):
@@ -130,7 +132,7 @@ def test_remembered_items_are_bounded_in_bytes() -> None:
 async def test_a_call_begins_after_one_connected() -> None:
     """A stranger does not keep the server busy with them."""
     line = Line(*['{"event": "connected"}'] * 3)
-    await Stream(Silent())._sockets.serve_call(line)
+    await Stream(Silent())._sockets.serve(line, visit=CallVisit())
     assert line.closed is not None
     assert line.closed[0] == 1008
 

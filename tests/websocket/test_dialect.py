@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from fastrtc_core.errors import MalformedOfferError, MessageError
+from fastrtc_core.realtime import RealtimeDialect
+from fastrtc_core.telephone.dialect import CallDialect, parse_call
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.websocket.dialect import (
     JsonDialect,
@@ -20,8 +22,6 @@ from fastrtc_core.websocket.dialect import (
     Text,
     parse_start,
 )
-from fastrtc_core.websocket.realtime import RealtimeDialect
-from fastrtc_core.websocket.telephony import CallDialect, parse_call
 from fastrtc_handlers import Echo
 
 

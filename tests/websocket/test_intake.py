@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastrtc_core import AsyncStreamHandler, AudioFrame, AudioStream, RemoteAudioTrack, Stream
+from fastrtc_core.realtime.visit import RealtimeVisit
 from fastrtc_core.testing import run_virtual
 from fastrtc_core.websocket.dialect import BACKLOG
 from fastrtc_core.websocket.intake import HASTE, Intake
 from fastrtc_core.websocket.socket import DisconnectedError
+from fastrtc_core.websocket.visit import SocketVisit, Visit
 
 RATE = 8000
 CAPACITY = 8
@@ -94,11 +96,11 @@ def of_realtime(audio: list[str]) -> list[dict[str, Any]]:
 
 
 async def told_and_heard(
-    messages: list[dict[str, Any]], serve: str, seconds: float
+    messages: list[dict[str, Any]], visit: Visit, seconds: float
 ) -> tuple[list[str], NDArray[np.int16]]:
     Ear.heard, Ear.ready = [], asyncio.Event()
     line = Line(*messages)
-    serving = asyncio.create_task(getattr(Stream(Ear())._sockets, serve)(line))
+    serving = asyncio.create_task(Stream(Ear())._sockets.serve(line, visit=visit))
     await Ear.ready.wait()
     await asyncio.sleep(seconds)
     line.gone.set()
@@ -109,14 +111,16 @@ async def told_and_heard(
 @pytest.mark.virtual_clock
 @pytest.mark.parametrize("milliseconds", [20, 60, 100, 200])
 @pytest.mark.parametrize(
-    ("serve", "dialect"), [("serve", of_fastrtc), ("serve_realtime", of_realtime)]
+    ("visit", "dialect"), [(SocketVisit, of_fastrtc), (RealtimeVisit, of_realtime)]
 )
 async def test_what_is_sent_at_once_is_heard_whole(
-    milliseconds: int, serve: str, dialect: Callable[[list[str]], list[dict[str, Any]]]
+    milliseconds: int,
+    visit: type[Visit],
+    dialect: Callable[[list[str]], list[dict[str, Any]]],
 ) -> None:
     """Five seconds, in pieces of any length."""
     audio = numbered(5 * 24000)
-    told, heard = await told_and_heard(dialect(pieces(audio, 24 * milliseconds)), serve, 3.0)
+    told, heard = await told_and_heard(dialect(pieces(audio, 24 * milliseconds)), visit(), 3.0)
     assert not told
     assert np.array_equal(heard[: audio.shape[1]], audio[0])
 
@@ -125,7 +129,7 @@ async def test_what_is_sent_at_once_is_heard_whole(
 async def test_ten_seconds_may_wait_and_the_client_is_told() -> None:
     """Once."""
     audio = numbered(15 * 24000)
-    told, heard = await told_and_heard(of_fastrtc(pieces(audio, 2400)), "serve", 6.0)
+    told, heard = await told_and_heard(of_fastrtc(pieces(audio, 2400)), SocketVisit(), 6.0)
     assert len(told) == 1
     assert "10 s of it wait already" in told[0]
     length = len(heard)
@@ -137,7 +141,7 @@ async def test_ten_seconds_may_wait_and_the_client_is_told() -> None:
 async def test_push_to_talk_of_a_minute_may_come_at_once() -> None:
     """The Realtime API takes a turn as fast as the client can send it."""
     audio = numbered(60 * 24000)
-    told, heard = await told_and_heard(of_realtime(pieces(audio, 4800)), "serve_realtime", 17.0)
+    told, heard = await told_and_heard(of_realtime(pieces(audio, 4800)), RealtimeVisit(), 17.0)
     assert not told
     assert np.array_equal(heard[: audio.shape[1]], audio[0])
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastrtc_core import AsyncStreamHandler, AudioFrame, Playback, Stream
+from fastrtc_core.realtime.visit import RealtimeVisit
 from fastrtc_core.testing import run_virtual
 from fastrtc_core.websocket.socket import DisconnectedError
 from fastrtc_core.websocket.unplayed import Unplayed
@@ -191,7 +192,7 @@ async def test_a_realtime_client_tells_what_it_has_played(tmp_path: Path) -> Non
     """By `conversation.item.truncate`: the recording ends where it says, and not before."""
     Agent.path, Agent.ready = tmp_path / "call.wav", asyncio.Event()
     client = Client(None)
-    serving = asyncio.create_task(Stream(Agent())._sockets.serve_realtime(client))
+    serving = asyncio.create_task(Stream(Agent())._sockets.serve(client, visit=RealtimeVisit()))
     await Agent.ready.wait()
     Agent.now.queue.put_nowait(level(2.0))
     await asyncio.sleep(1.0)

@@ -1,4 +1,4 @@
-"""How telephone services speak over a WebSocket, without I/O.
+"""How telephone services speak over a socket, without I/O.
 
 Twilio (Media Streams), Telnyx and Plivo say the same things in different words: `start` with the
 ids of the call, `media` with 8 kHz G.711 in base64, a mark that comes back when it has been played,
@@ -18,10 +18,8 @@ from numpy.typing import NDArray
 
 from ..errors import MalformedOfferError, MessageError
 from ..frames import AudioFrame
-from .call_parameters import parameters_in
-from .chunks import Chunks
-from .codecs import ALaw, Codec, MuLaw
-from .dialect import (
+from ..websocket.codecs import ALaw, Codec, MuLaw
+from ..websocket.dialect import (
     BACKLOG,
     MAX_MESSAGE,
     Event,
@@ -33,6 +31,8 @@ from .dialect import (
     load,
     payload_of,
 )
+from .chunks import Chunks
+from .parameters import parameters_in
 
 SAMPLE_RATE = 8000
 """Rate of a telephone call in Hz."""

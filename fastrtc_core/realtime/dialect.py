@@ -15,13 +15,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import strict_json
-from ...errors import ConcurrencyLimitError, MessageError, OfferError, UnavailableError
-from ...frames import AudioFrame
-from ...handler import StreamHandlerBase
-from ...media.converter import Converter
-from ...messages import MAX_MESSAGE_BYTES, build_message, parse_server_message
-from ..dialect import Discard, Event, Interrupt, Later, Media, Reply, Several, Text, Truncated
+from .. import strict_json
+from ..errors import ConcurrencyLimitError, MessageError, OfferError, UnavailableError
+from ..frames import AudioFrame
+from ..handler import StreamHandlerBase
+from ..media.converter import Converter
+from ..messages import MAX_MESSAGE_BYTES, build_message, parse_server_message
+from ..websocket.dialect import (
+    Discard,
+    Event,
+    Interrupt,
+    Later,
+    Media,
+    Reply,
+    Several,
+    Text,
+    Truncated,
+)
 from .checks import RefusedError, check_range, unsupported
 from .conversation import ROOT, Conversation
 from .events import MAX_EVENT, check_fields, read_event, text_of_user

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ...errors import ConfigurationError
-from ..codecs import ALaw, Codec, MuLaw, Pcm16
+from ..errors import ConfigurationError
+from ..websocket.codecs import ALaw, Codec, MuLaw, Pcm16
 from .checks import (
     RefusedError,
     check_known,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import MessageError
-from ..dialect import MAX_MESSAGE, load
+from ..errors import MessageError
+from ..websocket.dialect import MAX_MESSAGE, load
 from .checks import RefusedError, check_known, check_type, required
 
 MAX_EVENT = 21 << 20

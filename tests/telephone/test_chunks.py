@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastrtc_core.media.g711 import encode_mulaw
+from fastrtc_core.telephone.chunks import DEPTH, MAX_GAP, Chunks
+from fastrtc_core.telephone.dialect import Call, CallDialect
 from fastrtc_core.testing.phone import STREAM
-from fastrtc_core.websocket.chunks import DEPTH, MAX_GAP, Chunks
 from fastrtc_core.websocket.dialect import Media, Several, Stop
-from fastrtc_core.websocket.telephony import Call, CallDialect
 
 RATE = 8000
 SIZE = RATE // 50

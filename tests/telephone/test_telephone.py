@@ -22,16 +22,16 @@ from fastrtc_core import (
     TelephoneOptions,
 )
 from fastrtc_core.errors import MalformedOfferError
+from fastrtc_core.telephone.answers import twiml
+from fastrtc_core.telephone.dialect import parse_call
+from fastrtc_core.telephone.signatures import signature
 from fastrtc_core.testing import delay_of, fit_sine, phone_call, speech_like, tone
 from fastrtc_core.testing.phone import Service, calling
-from fastrtc_core.websocket.answers import twiml
-from fastrtc_core.websocket.signatures import signature
-from fastrtc_core.websocket.telephony import parse_call
 from fastrtc_handlers import Echo
 
 from ..failures import Failure, every_failure, first
 from ..webrtc.support import eventually
-from .test_server import Agent, copies, on_a_server
+from ..websocket.test_server import Agent, copies, on_a_server
 
 SERVICES: tuple[Service, ...] = get_args(Service)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from ...errors import MessageError
+from ..errors import MessageError
 
 
 class RefusedError(MessageError):

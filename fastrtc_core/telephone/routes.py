@@ -12,13 +12,14 @@ from starlette.requests import ClientDisconnect
 
 from ..door import Door, caller_of
 from ..errors import OriginError
+from ..websocket.routes import Serve, StarletteSocket
+from ..websocket.socket import Close
 from .answers import answer
-from .call_parameters import parameters_of
 from .incoming import IncomingCall
 from .options import TelephoneOptions
-from .routes import Serve, StarletteSocket
+from .parameters import parameters_of
 from .signatures import is_signed
-from .socket import Close
+from .visit import CallVisit
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ def add_routes(door: Door, serve: Serve, options: TelephoneOptions) -> None:
             await websocket.close(Close.POLICY, "the signature is missing or wrong")
             return
         await websocket.accept()
-        await serve(StarletteSocket(websocket), caller_of(websocket, user))
+        await serve(StarletteSocket(websocket), caller_of(websocket, user), CallVisit())
 
 
 def _is_a_service(door: Door, request: Request | WebSocket) -> bool:
