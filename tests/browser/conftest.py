@@ -63,15 +63,6 @@ def browser(playwright: Playwright, speech: Path) -> Iterator[Browser]:
     running.close()
 
 
-def renderers(page: Page) -> set[int]:
-    """The processes of all pages of a Chromium."""
-    assert page.context.browser is not None
-    session = page.context.browser.new_browser_cdp_session()
-    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
-    session.detach()
-    return {process["id"] for process in found if process["type"] == "renderer"}
-
-
 @pytest.fixture(scope="package")
 def firefox(tmp_path_factory: pytest.TempPathFactory, speech: Path) -> Iterator[Firefox]:
     """A Firefox that grants everything and hears the sentence over and over."""

@@ -223,7 +223,6 @@ def record(
     *,
     rate: int = RATE,
     channels: int = 1,
-    meanwhile: Callable[[], None] = lambda: None,
 ) -> NDArray[np.float64]:
     """What sounds in some media streams: one row per stream and channel.
 
@@ -233,12 +232,8 @@ def record(
         seconds: How long.
         rate: Of the recording, in Hz.
         channels: Of each stream.
-        meanwhile: What is done while it records.
     """
-    begin = f"(options) => {{ window.recording = ({_RECORD})(options); }}"
-    page.evaluate(begin, [streams, seconds, rate, channels])
-    meanwhile()
-    rows: list[str] = page.evaluate("recording")
+    rows: list[str] = page.evaluate(_RECORD, [streams, seconds, rate, channels])
     decoded = [np.frombuffer(base64.b64decode(row), "<f4").astype(float) for row in rows]
     return np.array([row[: min(map(len, decoded))] for row in decoded])
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
-from .conftest import OpenPage, Screenshot, renderers
+from .conftest import OpenPage, Screenshot
 from .support import ROOT, Server, record
 
 FREQUENCIES = {"Ada": 500, "Bob": 900, "Cleo": 1500}
@@ -74,6 +74,15 @@ def send_file(pages: dict[str, Page]) -> None:
     own = pages["Bob"].get_by_role("list", name="Chat").get_by_role("listitem").last
     expect(own).to_have_text("Bobplan.bin (256 kB)")
     expect(own.get_by_role("progressbar")).to_have_count(0)
+
+
+def renderers(page: Page) -> set[int]:
+    """The processes of all pages."""
+    assert page.context.browser is not None
+    session = page.context.browser.new_browser_cdp_session()
+    found = session.send("SystemInfo.getProcessInfo")["processInfo"]
+    session.detach()
+    return {process["id"] for process in found if process["type"] == "renderer"}
 
 
 def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot) -> None:
