@@ -6,12 +6,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException
 from fastapi.responses import HTMLResponse, PlainTextResponse
+from numpy.typing import NDArray
 
 from fastrtc_core import (
     AdditionalOutputs,
@@ -180,6 +182,16 @@ def farewell() -> Iterator[Any]:
     yield CloseStream("That was all.")
 
 
+def negative(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A filter of pictures."""
+    return 255 - picture
+
+
+def mirror(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Hands back what it gets."""
+    return picture
+
+
 def show(_: float, log: str, count: int, line: str) -> tuple[int, str]:
     """Adds the line to what is shown; one it cannot take."""
     if "changed to 8" in line:
@@ -215,12 +227,15 @@ def serve_page(port: int) -> None:
     streams = {
         "/echo": Stream(Answering()),
         "/gallery": Stream(Gallery()),
+        "/negative": Stream(negative, modality="video"),
+        "/mirror": Stream(mirror, modality="video"),
+        "/both": Stream(AudioVideoEcho(48000), modality="audio-video"),
         "/limited": Stream(Echo(), concurrency_limit=1),
         "/send": Stream(Echo(), mode="send"),
         "/tones": Stream(TwoTones(), mode="receive"),
         "/farewell": Stream(farewell, mode="receive"),
         "/brief": Stream(Echo(), time_limit=1),
-        "/ice": Stream(Echo(), rtc_configuration=[{"urls": "stun:127.0.0.1:9"}]),
+        "/ice": Stream(Echo(), rtc_configuration=[{"urls": "stun:127.0.0.1:3478"}]),
     }
     for path, stream in streams.items():
         stream.mount(app, path)
@@ -232,6 +247,10 @@ def serve_page(port: int) -> None:
     @app.get("/")
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE)
+
+    @app.get("/plain")
+    async def plain() -> HTMLResponse:
+        return HTMLResponse(Path(__file__).with_name("plain.html").read_text())
 
     @app.post("/broken/offer")
     async def broken() -> PlainTextResponse:

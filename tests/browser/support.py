@@ -13,14 +13,13 @@ import time
 import urllib.error
 import urllib.request
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "test-artifacts"
@@ -56,6 +55,24 @@ def chromium_path() -> str:
     found = os.environ.get("FASTRTC_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     assert found, "no Chromium found; scripts/test installs one"
     return found
+
+
+class BrowserPage(Protocol):
+    """What a page of any browser can do, by the names that Playwright has for it."""
+
+    def evaluate(self, expression: str, arg: Any = None) -> Any:
+        """The value of an expression, of a function with `arg`, or of the promise of either."""
+
+    def wait_for_function(
+        self, expression: str, *, arg: Any = None, timeout: float | None = None
+    ) -> Any:
+        """Wait until an expression is true; `timeout` is in ms."""
+
+    def wait_for_timeout(self, timeout: float) -> None:
+        """Wait for some milliseconds."""
+
+
+OpenAnyPage = Callable[[str], BrowserPage]
 
 
 class Server:
@@ -179,9 +196,15 @@ _RECORD = """async ([expression, seconds, rate, channels]) => {
     }
   });
   const rows = Array.from({ length: streams.length * channels }, () => []);
-  recorder.port.onmessage = ({ data }) => data.forEach((part, row) => rows[row].push(...part));
-  merger.connect(recorder);
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  // By its samples: a browser on a slow machine takes a second or two to open its speakers.
+  await new Promise((resolve, reject) => {
+    setTimeout(() => reject(new Error("nothing is recorded")), (seconds + 10) * 1000);
+    recorder.port.onmessage = ({ data }) => {
+      data.forEach((part, row) => rows[row].push(...part));
+      if (rows[0].length >= seconds * rate) resolve();
+    };
+    merger.connect(recorder);
+  });
   await context.close();
   return rows.map((row) => {
     const bytes = new Uint8Array(Float32Array.from(row).buffer);
@@ -194,7 +217,12 @@ _RECORD = """async ([expression, seconds, rate, channels]) => {
 
 
 def record(
-    page: Page, streams: str, seconds: float, *, rate: int = RATE, channels: int = 1
+    page: BrowserPage,
+    streams: str,
+    seconds: float,
+    *,
+    rate: int = RATE,
+    channels: int = 1,
 ) -> NDArray[np.float64]:
     """What sounds in some media streams: one row per stream and channel.
 

@@ -6,10 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
 
-from .conftest import OpenPage
-from .support import Server, serving
+from .support import BrowserPage, OpenAnyPage, Server, serving
 
 JOIN = """async ([uid, name]) => {
   window.told = [];
@@ -43,14 +41,14 @@ def server() -> Iterator[Server]:
         assert "Traceback" not in server.log.read_text()
 
 
-def join(open_page: OpenPage, server: Server, uid: int, name: str) -> Page:
-    page = open_page(server.url)
+def join(open_any_page: OpenAnyPage, server: Server, uid: int, name: str) -> BrowserPage:
+    page = open_any_page(server.url)
     page.wait_for_function("Boolean(window.Channel)")
     assert page.evaluate(JOIN, [uid, name])
     return page
 
 
-def told(page: Page, type: str) -> list[dict[str, Any]]:
+def told(page: BrowserPage, type: str) -> list[dict[str, Any]]:
     """What a page was told, under a name."""
     found: list[dict[str, Any]] = page.evaluate(
         "(type) => told.filter((one) => one.type === type)", type
@@ -58,15 +56,15 @@ def told(page: Page, type: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_who_is_there_and_what_is_written(server: Server, open_page: OpenPage) -> None:
+def test_who_is_there_and_what_is_written(server: Server, open_any_page: OpenAnyPage) -> None:
     """Users by uid, the chat so far, updates in their place, and who leaves."""
-    ada = join(open_page, server, 1, "Ada")
+    ada = join(open_any_page, server, 1, "Ada")
     assert ada.evaluate("channel.uid") == 1
     bot = {"name": "Bot", "tracks": ["microphone"], "muted": []}
     assert ada.evaluate("[...channel.users]") == [[9, bot]]
     assert ada.evaluate("channel.sendChatMessage('Hello', { id: 'a' })")
     ada.wait_for_function("channel.chat.length === 1")
-    bob = join(open_page, server, 2, "Bob")
+    bob = join(open_any_page, server, 2, "Bob")
     ada.wait_for_function("channel.users.has(2)")
     assert told(ada, "user_joined")[0]["user"]["name"] == "Bob"
     assert [one["text"] for one in bob.evaluate("channel.chat")] == ["Hello"]
@@ -82,9 +80,9 @@ def test_who_is_there_and_what_is_written(server: Server, open_page: OpenPage) -
     ada.wait_for_function("channel.users.has(2)")
 
 
-def test_long_messages_go_in_parts(server: Server, open_page: OpenPage) -> None:
+def test_long_messages_go_in_parts(server: Server, open_any_page: OpenAnyPage) -> None:
     """Both ways, whatever is in them, to all or to one; one that is too long is refused."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     text = 'Größe "5" \\ 中 😀\n\x01' * 4000
     assert ada.evaluate("(text) => channel.sendStreamMessage(text, { msgId: 'long' })", text)
     bob.wait_for_function("told.some((one) => one.type === 'stream_message')")
@@ -103,9 +101,9 @@ def test_long_messages_go_in_parts(server: Server, open_page: OpenPage) -> None:
     assert told(ada, "error") == told(bob, "error") == []
 
 
-def test_calls_both_ways(server: Server, open_page: OpenPage) -> None:
+def test_calls_both_ways(server: Server, open_any_page: OpenAnyPage) -> None:
     """A page calls the server, which calls it back; pages call each other; errors have codes."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     for page in (ada, bob):
         page.evaluate(
             """() => {
@@ -137,10 +135,10 @@ def test_calls_both_ways(server: Server, open_page: OpenPage) -> None:
     assert ada.evaluate("waiting") == ["RpcError", 1503, "User 2 has left.", ""]
 
 
-def test_calls_of_one_keep_no_other_from_a_page(server: Server, open_page: OpenPage) -> None:
+def test_calls_of_one_keep_no_other_from_a_page(server: Server, open_any_page: OpenAnyPage) -> None:
     """Sixteen of one caller run at once; the signal of each says when its caller waits no longer,
     and what ends takes no room."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     ada.evaluate(
         """() => {
           window.ended = [];
@@ -165,9 +163,9 @@ def test_calls_of_one_keep_no_other_from_a_page(server: Server, open_page: OpenP
     assert ada.evaluate("ended") == [2] * 16
 
 
-def test_what_was_said_is_told(server: Server, open_page: OpenPage) -> None:
+def test_what_was_said_is_told(server: Server, open_any_page: OpenAnyPage) -> None:
     """With the uid of who spoke and of who wrote it down."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     ada.evaluate("channel.performRpc(9, 'say', 'Hello')")
     said = {"text": "Hello", "final": False, "start": 1.5, "end": None, "role": "user"}
     for page in (ada, bob):
@@ -176,9 +174,9 @@ def test_what_was_said_is_told(server: Server, open_page: OpenPage) -> None:
         assert event == {"type": "transcript", "uid": 1, "by": 9, **said}
 
 
-def test_a_file_from_page_to_page(server: Server, open_page: OpenPage) -> None:
+def test_a_file_from_page_to_page(server: Server, open_any_page: OpenAnyPage) -> None:
     """A megabyte arrives byte by byte, with what is said of it and progress on both sides."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     bob.evaluate(
         f"""() => {{
           window.got = new Promise((resolve) => {{
@@ -217,9 +215,9 @@ def test_a_file_from_page_to_page(server: Server, open_page: OpenPage) -> None:
     assert told(ada, "error") == told(bob, "error") == []
 
 
-def test_texts_to_and_from_the_server(server: Server, open_page: OpenPage) -> None:
+def test_texts_to_and_from_the_server(server: Server, open_any_page: OpenAnyPage) -> None:
     """A long text comes back changed; one that is written bit by bit is read bit by bit."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     text = 'grün "5" \\ 中 😀\n\x01' * 10_000
     back = ada.evaluate(
         """async (text) => {
@@ -251,9 +249,9 @@ def test_texts_to_and_from_the_server(server: Server, open_page: OpenPage) -> No
     assert bob.evaluate("pieces") == ["one ", "two ", "three", "end"]
 
 
-def test_a_slow_reader_holds_a_page_back(server: Server, open_page: OpenPage) -> None:
+def test_a_slow_reader_holds_a_page_back(server: Server, open_any_page: OpenAnyPage) -> None:
     """Twenty pieces a second, and no more than a window ahead."""
-    ada = join(open_page, server, 1, "Ada")
+    ada = join(open_any_page, server, 1, "Ada")
     took = ada.evaluate(
         """async () => {
           const begun = performance.now();
@@ -264,9 +262,9 @@ def test_a_slow_reader_holds_a_page_back(server: Server, open_page: OpenPage) ->
     assert took > 40 * 0.05 * 0.8
 
 
-def test_streams_that_fail(server: Server, open_page: OpenPage) -> None:
+def test_streams_that_fail(server: Server, open_any_page: OpenAnyPage) -> None:
     """Nobody takes it, the reader gives up, somebody leaves: each side learns why."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     bob.evaluate(
         """() => {
           window.failures = [];
@@ -307,9 +305,9 @@ def test_streams_that_fail(server: Server, open_page: OpenPage) -> None:
 
 
 @pytest.mark.soak
-def test_sixteen_files_at_once(server: Server, open_page: OpenPage) -> None:
+def test_sixteen_files_at_once(server: Server, open_any_page: OpenAnyPage) -> None:
     """They all arrive, and nobody is dropped for being slow."""
-    ada, bob = join(open_page, server, 1, "Ada"), join(open_page, server, 2, "Bob")
+    ada, bob = join(open_any_page, server, 1, "Ada"), join(open_any_page, server, 2, "Bob")
     bob.evaluate(
         """() => {
           window.sizes = [];
@@ -326,14 +324,14 @@ def test_sixteen_files_at_once(server: Server, open_page: OpenPage) -> None:
     assert told(ada, "error") == told(bob, "error") == []
 
 
-def test_pages_are_told_who_mutes(server: Server, open_page: OpenPage) -> None:
+def test_pages_are_told_who_mutes(server: Server, open_any_page: OpenAnyPage) -> None:
     """Whichever way it was muted, before or after it joined; and late joiners, too."""
-    ada = join(open_page, server, 1, "Ada")
-    bob = join(open_page, server, 2, "Bob")
+    ada = join(open_any_page, server, 1, "Ada")
+    bob = join(open_any_page, server, 2, "Bob")
     ada.evaluate("channel.mute()")
     bob.wait_for_function("channel.users.get(1).muted.includes('microphone')")
     bob.wait_for_function("told.some(({ type, muted }) => type === 'user_mute_audio' && muted)")
-    late = join(open_page, server, 3, "Eve")
+    late = join(open_any_page, server, 3, "Eve")
     assert late.evaluate("channel.users.get(1).muted") == ["microphone"]
     assert [one["uid"] for one in told(late, "track_muted")] == [1]
     ada.evaluate("channel.connection.mute('audio', false)")

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, Playwright
 from fastrtc_core.testing import fit_sine
 
 from .conftest import OpenPage
-from .support import FLAGS, Server, chromium_path, record, serving
+from .support import FLAGS, BrowserPage, OpenAnyPage, Server, chromium_path, record, serving
 
 # Notes everything that a connection says, and what it takes from the browser.
 PREPARE = """() => {
@@ -44,7 +44,7 @@ NOTHING_RUNS = """() => taken.tracks.every((track) => track.readyState === "ende
   && taken.peers.every((peer) => peer.connectionState === "closed")"""
 
 
-def prepare(page: Page) -> None:
+def prepare(page: BrowserPage) -> None:
     page.wait_for_function("!!window.Connection")
     page.evaluate(PREPARE)
 
@@ -62,7 +62,17 @@ def abandoned(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture
-def page(page_server: Server, open_page: OpenPage) -> Iterator[Page]:
+def page(page_server: Server, open_any_page: OpenAnyPage) -> Iterator[BrowserPage]:
+    """In each of the browsers."""
+    page = open_any_page(page_server.url)
+    prepare(page)
+    yield page
+    page.evaluate("window.connection?.close()")
+    page.wait_for_function(NOTHING_RUNS)
+
+
+@pytest.fixture
+def chromium_page(page_server: Server, open_page: OpenPage) -> Iterator[Page]:
     page = open_page(page_server.url)
     prepare(page)
     yield page
@@ -70,19 +80,19 @@ def page(page_server: Server, open_page: OpenPage) -> Iterator[Page]:
     page.wait_for_function(NOTHING_RUNS)
 
 
-def connect(page: Page, **options: Any) -> bool:
+def connect(page: BrowserPage, **options: Any) -> bool:
     connected: bool = page.evaluate("(options) => make(options).connect()", options)
     return connected
 
 
-def seen(page: Page, type: str) -> list[Any]:
+def seen(page: BrowserPage, type: str) -> list[Any]:
     found: list[Any] = page.evaluate(
         "(type) => seen.filter(([one]) => one === type).map(([, detail]) => detail)", type
     )
     return found
 
 
-def wait_for(page: Page, type: str, detail: Any = None) -> None:
+def wait_for(page: BrowserPage, type: str, detail: Any = None) -> None:
     """Wait until an event of this type was seen, with this detail if one is given."""
     page.wait_for_function(
         "([type, detail]) => seen.some(([one, its]) => one === type"
@@ -96,7 +106,7 @@ def wait_for(page: Page, type: str, detail: Any = None) -> None:
     )
 
 
-def test_finds_its_server_by_its_own_address(page: Page, page_server: Server) -> None:
+def test_finds_its_server_by_its_own_address(page: BrowserPage, page_server: Server) -> None:
     """Without options it talks to the stream that served it, and leaves nothing when closed."""
     assert connect(page)
     assert page.evaluate("connection.id")
@@ -112,7 +122,7 @@ def test_finds_its_server_by_its_own_address(page: Page, page_server: Server) ->
         pytest.fail("the server did not notice the end within 2.5 s")
 
 
-def test_messages_go_both_ways(page: Page) -> None:
+def test_messages_go_both_ways(page: BrowserPage) -> None:
     """Any JSON value arrives; an error of the handler is an event and ends nothing."""
     assert connect(page, args=[1, "two"])
     wait_for(page, "message", {"args": [1, "two"]})
@@ -126,14 +136,14 @@ def test_messages_go_both_ways(page: Page) -> None:
     wait_for(page, "message", {"heard": "still here"})
 
 
-def test_inputs_are_sent_when_the_server_asks(page: Page) -> None:
+def test_inputs_are_sent_when_the_server_asks(page: BrowserPage) -> None:
     """`send_input` is answered with the last inputs."""
     assert connect(page, args=["old"])
     page.evaluate("connection.args = ['new']; connection.send('ask')")
     wait_for(page, "message", {"args": ["new"]})
 
 
-def test_text_alone_is_a_session(page: Page) -> None:
+def test_text_alone_is_a_session(page: BrowserPage) -> None:
     """Modality `text` opens the data channel and asks for no device."""
     assert connect(page, modality="text")
     page.evaluate("connection.send('hello')")
@@ -141,7 +151,7 @@ def test_text_alone_is_a_session(page: Page) -> None:
     assert page.evaluate("taken.tracks.length + taken.contexts.length") == 0
 
 
-def test_send_only_receives_no_track(page: Page) -> None:
+def test_send_only_receives_no_track(page: BrowserPage) -> None:
     """Mode `send` sends and plays nothing."""
     assert connect(page, offer="/send/webrtc/offer", mode="send")
     assert page.evaluate("connection.localStream.getTracks().length") == 1
@@ -149,7 +159,7 @@ def test_send_only_receives_no_track(page: Page) -> None:
 
 
 @pytest.mark.parametrize("asked", [True, False])
-def test_stereo_stays_stereo(page: Page, asked: bool) -> None:
+def test_stereo_stays_stereo(page: BrowserPage, asked: bool) -> None:
     """Each tone of the server is heard on its own side alone, and after a later offer still is.
 
     A browser mixes down what its own description does not ask for, so the client asks always.
@@ -177,7 +187,7 @@ def test_stereo_stays_stereo(page: Page, asked: bool) -> None:
         assert spectra[1, 250] < spectra[1, 1000] / 30
 
 
-def test_a_shared_screen_comes_and_goes(page: Page) -> None:
+def test_a_shared_screen_comes_and_goes(page: BrowserPage) -> None:
     """The handler sees it and learns of its end; and it can be shared again."""
     assert connect(page, offer="/gallery/webrtc/offer")
     page.evaluate(
@@ -242,7 +252,7 @@ def test_a_shared_screen_comes_and_goes(page: Page) -> None:
     page.evaluate("clearInterval(drawing); screenTrack.stop()")
 
 
-def test_the_server_publishes_a_second_voice(page: Page) -> None:
+def test_the_server_publishes_a_second_voice(page: BrowserPage) -> None:
     """It is an event with its name, sounds as it should, and goes again."""
     assert connect(page, offer="/gallery/webrtc/offer")
     page.evaluate(
@@ -274,20 +284,20 @@ def test_the_server_publishes_a_second_voice(page: Page) -> None:
     wait_for(page, "untrack", "music")
 
 
-def test_the_server_ends_the_stream(page: Page) -> None:
+def test_the_server_ends_the_stream(page: BrowserPage) -> None:
     """The server's last words are the reason of the state `closed`."""
     assert connect(page, offer="/farewell/webrtc/offer", mode="receive")
     wait_for(page, "state", {"state": "closed", "reason": "That was all."})
 
 
-def test_the_time_limit_ends_the_session(page: Page) -> None:
+def test_the_time_limit_ends_the_session(page: BrowserPage) -> None:
     """Why the server closes is said in words."""
     assert connect(page, offer="/brief/webrtc/offer")
     reason = "The session has reached its time limit."
     wait_for(page, "state", {"state": "closed", "reason": reason})
 
 
-def test_mute_sends_silence(page: Page) -> None:
+def test_mute_sends_silence(page: BrowserPage) -> None:
     """What is muted is neither sent nor metered, and stays muted over a reconnect."""
     assert connect(page)
     page.evaluate("connection.mute('audio'); connection.mute('speaker')")
@@ -302,7 +312,7 @@ def test_mute_sends_silence(page: Page) -> None:
     assert page.evaluate("connection.audio.muted") is True
 
 
-def test_starting_twice_is_starting_once(page: Page, page_server: Server) -> None:
+def test_starting_twice_is_starting_once(page: BrowserPage, page_server: Server) -> None:
     """A second `connect()` joins the first."""
     page.evaluate("make({})")
     assert page.evaluate("Promise.all([connection.connect(), connection.connect()])") == [True] * 2
@@ -310,7 +320,7 @@ def test_starting_twice_is_starting_once(page: Page, page_server: Server) -> Non
     assert page.evaluate("taken.peers.length") == 1
 
 
-def test_closing_while_connecting(page: Page) -> None:
+def test_closing_while_connecting(page: BrowserPage) -> None:
     """A close at any moment of connecting ends in `closed`, with nothing left running."""
     for wait in (0, 5, 20, 60, 150):
         result = page.evaluate(
@@ -330,35 +340,37 @@ def test_closing_while_connecting(page: Page) -> None:
     assert seen(page, "error") == []
 
 
-def test_ice_servers_of_the_server(page: Page) -> None:
+def test_ice_servers_of_the_server(page: BrowserPage) -> None:
     """`rtcConfiguration: "server"` takes the ICE servers that the server names."""
     page.evaluate(
         "async () => { window.Connection = (await import('/ice/webrtc/client.js')).Connection }"
     )
     assert connect(page, rtcConfiguration="server")
     servers = page.evaluate("taken.peers[0].getConfiguration().iceServers.flatMap((s) => s.urls)")
-    assert servers == ["stun:127.0.0.1:9"]
+    assert servers == ["stun:127.0.0.1:3478"]
 
 
-def test_a_lost_device_is_told(page: Page) -> None:
+def test_a_lost_device_is_told(chromium_page: Page) -> None:
     """A microphone that is unplugged is an error in words; another one can take over."""
-    assert connect(page)
-    page.evaluate("taken.tracks[0].dispatchEvent(new Event('ended'))")
-    wait_for(page, "error")
-    [error] = seen(page, "error")
+    assert connect(chromium_page)
+    chromium_page.evaluate("taken.tracks[0].dispatchEvent(new Event('ended'))")
+    wait_for(chromium_page, "error")
+    [error] = seen(chromium_page, "error")
     assert error["code"] == "device-lost"
     assert "microphone was disconnected" in error["message"]
-    page.evaluate(
+    chromium_page.evaluate(
         "Connection.devices().then(({ audio }) => connection.setDevice('audio', audio[2].deviceId))"
     )
-    page.wait_for_function("connection.localStream.getTracks()[0].label === 'Fake Audio Input 2'")
-    assert page.evaluate("connection.state") == "connected"
+    chromium_page.wait_for_function(
+        "connection.localStream.getTracks()[0].label === 'Fake Audio Input 2'"
+    )
+    assert chromium_page.evaluate("connection.state") == "connected"
 
 
 # --- failures ---------------------------------------------------------------------------------
 
 
-def failure(page: Page, **options: Any) -> dict[str, Any]:
+def failure(page: BrowserPage, **options: Any) -> dict[str, Any]:
     """The error of a connection that must fail."""
     assert not connect(page, **options)
     [error] = seen(page, "error")
@@ -369,9 +381,9 @@ def failure(page: Page, **options: Any) -> dict[str, Any]:
     return found
 
 
-def test_full_server(page: Page, page_server: Server, open_page: OpenPage) -> None:
+def test_full_server(page: BrowserPage, page_server: Server, open_any_page: OpenAnyPage) -> None:
     """The concurrency limit is named."""
-    other = open_page(page_server.url)
+    other = open_any_page(page_server.url)
     other.wait_for_function("!!window.Connection")
     options = {"offer": "/limited/webrtc/offer"}
     script = "(options) => (window.first = new Connection(options)).connect()"
@@ -381,34 +393,34 @@ def test_full_server(page: Page, page_server: Server, open_page: OpenPage) -> No
     assert "server is full" in error["message"]
 
 
-def test_wrong_modality(page: Page) -> None:
+def test_wrong_modality(page: BrowserPage) -> None:
     """A stream that does not serve what is offered says so itself."""
     error = failure(page, offer="/tones/webrtc/offer", modality="video")
     assert error["code"] == "wrong_modality"
 
 
-def test_no_server(page: Page) -> None:
+def test_no_server(chromium_page: Page) -> None:
     """An address where nobody listens."""
-    page.unroute_all()
-    error = failure(page, offer="http://127.0.0.1:9/webrtc/offer")
+    chromium_page.unroute_all()
+    error = failure(chromium_page, offer="http://127.0.0.1:9/webrtc/offer")
     assert error["message"] == "The server cannot be reached."
 
 
-def test_answer_that_is_none(page: Page) -> None:
+def test_answer_that_is_none(page: BrowserPage) -> None:
     """A page of a proxy instead of an answer."""
     error = failure(page, offer="/broken/offer")
     assert error["message"] == "The server answered with 502 Bad Gateway."
 
 
-def test_silent_server(page: Page) -> None:
+def test_silent_server(chromium_page: Page) -> None:
     """A server that never answers is given up after ten seconds."""
-    page.clock.install()
-    page.route("**/silent", lambda route: None)
-    with page.expect_request("**/silent"):
-        page.evaluate("() => { window.result = make({ offer: '/silent' }).connect() }")
-    page.clock.fast_forward(10_000)
-    assert page.evaluate("result") is False
-    [error] = seen(page, "error")
+    chromium_page.clock.install()
+    chromium_page.route("**/silent", lambda route: None)
+    with chromium_page.expect_request("**/silent"):
+        chromium_page.evaluate("() => { window.result = make({ offer: '/silent' }).connect() }")
+    chromium_page.clock.fast_forward(10_000)
+    assert chromium_page.evaluate("result") is False
+    [error] = seen(chromium_page, "error")
     assert error["message"] == "The server did not answer within 10 seconds."
 
 
@@ -420,7 +432,7 @@ def test_silent_server(page: Page) -> None:
         ("OverconstrainedError", "The microphone cannot do what is asked of it."),
     ],
 )
-def test_device_failures(page: Page, name: str, message: str) -> None:
+def test_device_failures(page: BrowserPage, name: str, message: str) -> None:
     """What the browser names in one word is said in a sentence."""
     page.evaluate(
         "(name) => { navigator.mediaDevices.getUserMedia = async () => {"
