@@ -18,11 +18,17 @@ class Flows(NamedTuple):
     sends: frozenset[Medium]
 
 
-def negotiate(offer: Offer, modality: Modality, mode: Mode) -> Flows:
+def negotiate(offer: Offer, modality: Modality, mode: Mode, *, forwarded: bool = False) -> Flows:
     """Decide what flows.
 
     An offer may lack a medium of the stream: without any, it is a session of messages alone. What
     it brings beyond the stream is left out; of several sections of a medium, one is used.
+
+    Args:
+        offer: The offer.
+        modality: Of the stream.
+        mode: Of the stream.
+        forwarded: Whether pictures of others are handed on as they came.
 
     Raises:
         ModalityError: If media are offered and none would flow; the text says how.
@@ -33,6 +39,7 @@ def negotiate(offer: Offer, modality: Modality, mode: Mode) -> Flows:
         offer.media,
         receives=media if mode != "receive" else (),
         sends=media if mode != "send" else (),
+        forwarded=forwarded,
     )
     offered = [section for section in offer.media if section.kind != "application"]
     if offered and not chosen:

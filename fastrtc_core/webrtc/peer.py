@@ -163,10 +163,12 @@ class Peer:
         """
         media = reduction.read_sections(sdp)
         kinds = ("audio", "video")
+        forwarded = self._forwards
         chosen = choose(
             media,
             receives=[kind for kind in kinds if self._remote(kind) is not None],
             sends=[kind for kind in kinds if self._local(kind) is not None],
+            forwarded=forwarded,
         )
         keep = {section.mid for section in chosen.values()}
         keep.update([section.mid for section in media if section.kind == "application"][:1])
@@ -175,9 +177,6 @@ class Peer:
         for medium in kinds:
             if self._remote(medium) is not None or self._local(medium) is not None:
                 transceiver = self._pc.addTransceiver(medium, direction="recvonly")
-                forwarded = isinstance(self._endpoint.local_video, EncodedVideo) or isinstance(
-                    self._endpoint.remote_video, EncodedRemoteVideo
-                )
                 _prefer_codecs(transceiver, forwarded=forwarded)
         reduced = await self._show(sdp, keep)
         if self._pc.sctp is not None:
@@ -193,7 +192,7 @@ class Peer:
 
     async def _show(self, offer: str, keep: Collection[str]) -> Reduction:
         """Hand aiortc the sections of an offer that are used; the others are rejected for good."""
-        reduced = Reduction(offer, keep)
+        reduced = Reduction(offer, keep, forwarded=self._forwards)
         self._lines = reduction.all_mids(offer)
         self._rejected.update(set(self._lines) - set(reduced.mids))
         await self._pc.setRemoteDescription(RTCSessionDescription(reduced.sdp, "offer"))
@@ -432,6 +431,13 @@ class Peer:
             )
         self._senders[track.sid] = sender
         track._statistics = statistics.of_sender(sender)
+
+    @property
+    def _forwards(self) -> bool:
+        """Whether pictures of others are handed on as they came."""
+        return isinstance(self._endpoint.local_video, EncodedVideo) or isinstance(
+            self._endpoint.remote_video, EncodedRemoteVideo
+        )
 
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video

@@ -16,6 +16,7 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.codecs import vpx
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtcdtlstransport import SRTP_PROFILES
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
@@ -274,6 +275,17 @@ def test_threads_of_the_vp8_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vpx.number_of_threads(1920 * 1080, 16) == 8
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
     assert vpx.number_of_threads(1920 * 1080, 16) == 1
+
+
+def test_names_of_the_h264_encoder() -> None:
+    """It encodes through one method, keeps an encoder that serves, and packs through another."""
+    encode = inspect.getsource(H264Encoder._encode_frame)
+    assert "self.codec.width" in encode
+    assert "/ self.codec.bit_rate\n            > 0.1" in encode
+    for method in (H264Encoder.encode, H264Encoder.pack):
+        assert "self._packetize(packages)" in inspect.getsource(method)
+    assert "self._encode_frame(frame, force_keyframe)" in inspect.getsource(H264Encoder.encode)
+    assert internals.SingleNalEncoder()._packetize(iter([b"a", b"b"])) == [b"a", b"b"]
 
 
 async def test_a_peer_that_answers_checks_is_known() -> None:

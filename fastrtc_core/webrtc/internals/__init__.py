@@ -12,6 +12,7 @@ from .numbering import number_sections, take_parameters
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
+from .single_nal import SingleNalEncoder
 from .sources import bound_receiver
 from .video import (
     PictureEncoding,
@@ -28,6 +29,7 @@ __all__ = [
     "EncodedFrame",
     "MayCheck",
     "PictureEncoding",
+    "SingleNalEncoder",
     "TimedPicture",
     "VideoPacket",
     "VideoTap",
