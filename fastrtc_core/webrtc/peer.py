@@ -54,6 +54,8 @@ from .video import make_encoder
 
 logger = logging.getLogger(__name__)
 
+internals.take_low_payload_types()
+
 CONNECT_TIMEOUT = 15.0
 """How long in s ICE and DTLS may take."""
 

@@ -127,6 +127,8 @@ def is_live(section: list[str]) -> bool:
     bits = section[0][2:].split(" ")
     if len(bits) < 4:
         return True  # it cannot be read, which is for the reader to say
+    if bits[0] == "application" and "SCTP" not in bits[2]:
+        return False  # it controls something else, such as who may speak (BFCP)
     return bits[0] in KINDS and (bits[1] != "0" or "a=bundle-only" in section)
 
 

@@ -14,10 +14,11 @@ import pylibsrtp
 import pytest
 from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtp
 from aiortc.codecs import vpx
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtcdtlstransport import SRTP_PROFILES
+from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
 from OpenSSL import SSL
@@ -286,6 +287,12 @@ def test_names_of_the_h264_encoder() -> None:
         assert "self._packetize(packages)" in inspect.getsource(method)
     assert "self._encode_frame(frame, force_keyframe)" in inspect.getsource(H264Encoder.encode)
     assert internals.SingleNalEncoder()._packetize(iter([b"a", b"b"])) == [b"a", b"b"]
+
+
+def test_payload_types_that_are_dynamic() -> None:
+    """aiortc asks its module which they are, for each codec of an offer."""
+    assert "in rtp.DYNAMIC_PAYLOAD_TYPES" in inspect.getsource(find_common_codecs)
+    assert list(rtp.DYNAMIC_PAYLOAD_TYPES) == list(internals.payload_types.DYNAMIC)
 
 
 async def test_a_peer_that_answers_checks_is_known() -> None:

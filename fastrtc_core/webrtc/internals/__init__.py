@@ -9,6 +9,7 @@ from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
 from .negotiated import take_negotiated
 from .numbering import number_sections, take_parameters
+from .payload_types import take_low_payload_types
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
@@ -49,6 +50,7 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "take_low_payload_types",
     "take_negotiated",
     "take_parameters",
     "undo_offer",
