@@ -488,10 +488,11 @@ class Peer:
             channel.on("open", lambda: self._endpoint.open_channel(wrapped))
 
     async def _offer_channel(self) -> None:
-        """Open the data channel where the other side negotiated one and leaves it to us."""
+        """Open the data channel where the other side has a section for one and opens none."""
         await asyncio.sleep(CHANNEL_GRACE)
         if self._channel is None and self._pc.sctp is not None:
-            self._adopt(self._pc.createDataChannel(LABEL))
+            channel = await internals.open_channel(self._pc, LABEL)
+            self._take_channel(channel)  # another one may have come meanwhile
 
     # Media
 

@@ -347,3 +347,5 @@ async def test_names_of_a_data_channel_that_nobody_opened() -> None:
         assert private._data_channels == {}
         parameters = list(inspect.signature(private._data_channel_receive).parameters)
         assert parameters == ["stream_id", "pp_id", "data"]
+        assert private._association_state == private.State.CLOSED
+        assert list(inspect.signature(private._set_state).parameters) == ["state"]

@@ -7,7 +7,7 @@ from .ciphers import accept_rsa
 from .connection import close, probe, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
-from .negotiated import take_negotiated
+from .negotiated import open_channel, take_negotiated
 from .numbering import number_sections, take_parameters
 from .payload_types import take_low_payload_types
 from .ports import restrict_ports
@@ -42,6 +42,7 @@ __all__ = [
     "guard",
     "negotiated_codecs",
     "number_sections",
+    "open_channel",
     "packets_heard",
     "probe",
     "receive_directly",
