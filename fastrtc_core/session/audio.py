@@ -36,7 +36,7 @@ class AudioOutput:
 
     def __init__(self, session: Session, source: AudioSource) -> None:
         self._session = session
-        self._source = source
+        self.source = self._source = source
         self._converter = Converter(source.sample_rate, source.num_channels)
         self._tail_timer: asyncio.TimerHandle | None = None
         self.floor = asyncio.Lock()

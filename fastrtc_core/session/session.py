@@ -25,13 +25,17 @@ from ..outputs import AdditionalOutputs, CloseStream
 from ..speech import Speech
 from ..threads import on_loop
 from ..tracks import (
+    LocalAudioTrack,
+    LocalVideoTrack,
+    RemoteAudioTrack,
+    RemoteVideoTrack,
     Track,
     TrackSource,
 )
 from ..usercode import guarded
-from . import audio, video
 from .calls import UserCall, call_once
 from .inbox import Inbox
+from .media import Media
 from .outputs import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
@@ -88,11 +92,10 @@ class Session:
             default.
 
     Attributes:
-        remote_audio, remote_video: Where the transport pushes what comes in, or `None`.
-        local_audio, local_video: Where the transport pulls what goes out, or `None`.
         outputs: The additional outputs of the handler.
         participant: The client, with the tracks that it publishes.
-        tracks: All of these, and what can be done with them.
+        tracks: All tracks, and what can be done with them.
+        media: What flows through those of its own, and to and from the handler.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
     """
@@ -129,32 +132,36 @@ class Session:
             output_sample_rate,
             output_channels,
         )
-        self.remote_audio, self.remote_video = tracks.remote_audio, tracks.remote_video
-        self.local_audio, self.local_video = tracks.local_audio, tracks.local_video
         self.participant = tracks.participant
-        self._audio_output = (
-            audio.AudioOutput(self, self.local_audio.source) if self.local_audio else None
-        )
-        self._speaker = Speaker(
-            self, self._audio_output, self.local_audio.source if self.local_audio else None
-        )
-        self._video_output = (
-            video.VideoOutput(self, self.local_video.source) if self.local_video else None
-        )
-        # They buffer from now on, so that the first words are there when `start_up` returns.
-        self._audio_stream = (
-            audio.open_audio_stream(self, self.remote_audio) if self.remote_audio else None
-        )
-        self._video_stream = (
-            video.open_video_stream(self, self.remote_video) if self.remote_video else None
-        )
+        self.media = Media(self, self._method, self.own)
+        self._speaker = Speaker(self, self.media.audio_output)
         self._inbox = Inbox(self)
-        self._calls: list[UserCall] = []
+        self._calls: dict[str, UserCall] = {}
         self._stopping = asyncio.Event()
         self._tasks: asyncio.TaskGroup | None = None
         self._time_limit = time_limit
         self._hooks = hooks or Hooks()
         handler._link = self
+
+    @property
+    def remote_audio(self) -> RemoteAudioTrack | None:
+        """Where the transport pushes audio that comes in."""
+        return self.tracks.remote_audio
+
+    @property
+    def remote_video(self) -> RemoteVideoTrack | None:
+        """Where it pushes pictures that come in."""
+        return self.tracks.remote_video
+
+    @property
+    def local_audio(self) -> LocalAudioTrack | None:
+        """Where it pulls audio that goes out."""
+        return self.tracks.local_audio
+
+    @property
+    def local_video(self) -> LocalVideoTrack | None:
+        """Where it pulls pictures that go out."""
+        return self.tracks.local_video
 
     # What the transport calls
 
@@ -223,14 +230,22 @@ class Session:
             name = f"track-{self.id[:8]}"
             self.create_task(call_once(self.handler.on_track, name, source, track))
 
+    def begin_sending(self, medium: Medium) -> LocalAudioTrack | LocalVideoTrack:
+        """Have what the handler emits go out, if it does not; returns the track to be sent."""
+        track = self.media.begin_sending(medium)
+        if medium == "audio" and self.media.audio_output is not None:
+            self._speaker.speak_through(self.media.audio_output)
+        return track
+
     def input_room(self) -> float:
         """Audio in s that may still come in before `receive` loses some."""
-        return math.inf if self._audio_stream is None else self._audio_stream.room
+        stream = self.media.audio_stream
+        return math.inf if stream is None else stream.room
 
     async def wait_until_heard(self) -> None:
         """Wait until `receive` is done with all audio that has come in."""
-        if self._audio_stream is not None:
-            await self._audio_stream.wait_until_read()
+        if self.media.audio_stream is not None:
+            await self.media.audio_stream.wait_until_read()
 
     def take_key(self, digit: str) -> None:
         """Take a key that was pressed on a telephone."""
@@ -252,9 +267,9 @@ class Session:
 
     def clear_queue(self) -> None:
         """Discard everything that was emitted and has not been played."""
-        if self._audio_output is not None:
+        if self.media.audio_output is not None:
             self._speaker.note_clear()
-            self._audio_output.clear()
+            self.media.audio_output.clear()
         if self.local_video is not None:
             self.local_video.source.clear_queue()
 
@@ -354,6 +369,7 @@ class Session:
             return
         for loop in self._loops():
             self.own(loop)
+        self.media.run()
 
     async def _start_up(self, start_up: UserCall) -> None:
         try:
@@ -365,7 +381,7 @@ class Session:
                 self.stop(CloseReason.REFUSED)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        """The loops that this session needs, each for a task of its own."""
+        """The loops that this session needs beside those of its media."""
         loops: list[Coroutine[Any, Any, None]] = []
         hooks = [
             name
@@ -376,14 +392,6 @@ class Session:
             loops.append(self._inbox.run({name: self._call(name) for name in hooks}))
         if self._time_limit is not None:
             loops.append(self._enforce_time_limit(self._time_limit))
-        if self._audio_stream is not None and (receive := self._method("receive")):
-            loops.append(audio.receive_audio(self, receive, self._audio_stream, self._audio_output))
-        if self._audio_output is not None and (emit := self._method("emit")):
-            loops.append(audio.emit_audio(self, emit, self._audio_output))
-        if self._video_stream is not None and (receive := self._method("video_receive")):
-            loops.append(video.receive_video(self, receive, self._video_stream, self._video_output))
-        if self._video_output is not None and (emit := self._method("video_emit")):
-            loops.append(video.emit_video(self, emit, self._video_output))
         return loops
 
     async def _end_when_stopped(self) -> None:
@@ -414,7 +422,7 @@ class Session:
         if self.close_reason is None:  # `run` was cancelled
             self.close_reason = CloseReason.CLOSED
         self._stopping.set()
-        for call in self._calls:
+        for call in self._calls.values():
             call.close()
         if self.close_reason in _ANNOUNCED:
             self.reporter.tell("closing", self.close_reason)
@@ -450,8 +458,7 @@ class Session:
                 async with asyncio.timeout(CHANNEL_TIMEOUT):
                     await self._postbox.opened.wait()
         self._postbox.close()
-        if self._audio_output is not None:
-            self._audio_output.close()
+        self.media.close()
         await self.tracks.close()
         self.outputs.end()
 
@@ -461,9 +468,10 @@ class Session:
         return self._call(name) if implements(self.handler, name) else None
 
     def _call(self, name: str) -> UserCall:
-        call = UserCall(getattr(self.handler, name), f"{name}-{self.id[:8]}")
-        self._calls.append(call)
-        return call
+        if name not in self._calls:
+            call = UserCall(getattr(self.handler, name), f"{name}-{self.id[:8]}")
+            self._calls[name] = call
+        return self._calls[name]
 
     async def _guard(self, coro: Coroutine[Any, Any, Any]) -> Any:
         try:

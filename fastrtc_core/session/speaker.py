@@ -58,23 +58,25 @@ class Speaker:
         session: The session.
         output: Where it is played; `None` if the session sends no audio. Then sources are worked
             through for what else they hand out, and their sounds are dropped, with an error.
-        source: The playout of that output.
     """
 
-    def __init__(
-        self, session: Session, output: AudioOutput | None, source: AudioSource | None
-    ) -> None:
+    def __init__(self, session: Session, output: AudioOutput | None) -> None:
         self.current: Speech | None = None
         self._session = session
         self._mute = output is None
         # Where nobody hears, nothing is ever put into this playout.
-        self._source = source or AudioSource()
-        self._output = output or AudioOutput(session, self._source)
+        self._output = output or AudioOutput(session, AudioSource())
+        self._source = self._output.source
         self._waiting: list[Speech] = []
         self._progress: _Progress | None = None
         self._playing: asyncio.Task[None] | None = None
         self._changed = Signal()
         self._closed = False
+
+    def speak_through(self, output: AudioOutput) -> None:
+        """Be heard from now on, through this output, in a session that sent no audio before."""
+        self._mute = False
+        self._output, self._source = output, output.source
 
     def admit(self, speech: Speech) -> None:
         """Let a speech know how it is cancelled; safe from any thread, before `say`.

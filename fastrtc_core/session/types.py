@@ -11,6 +11,9 @@ from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
 
 Medium = Literal["audio", "video"]
 
+SOURCES: dict[Medium, TrackSource] = {"audio": "microphone", "video": "camera"}
+"""As what a client publishes the medium that its handler's methods get."""
+
 
 class CloseReason(enum.StrEnum):
     """Why a session ended."""

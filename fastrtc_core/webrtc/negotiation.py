@@ -10,12 +10,21 @@ from ..session import Medium
 from .reduction import choose
 from .signaling import Offer
 
+MEDIA: tuple[Medium, ...] = ("audio", "video")
+
 
 class Flows(NamedTuple):
     """The media of one session, from the server's point of view."""
 
     receives: frozenset[Medium]
     sends: frozenset[Medium]
+
+
+def all_flows(modality: Modality, mode: Mode) -> Flows:
+    """What may flow in a session of a stream, whatever the client offers."""
+    media: frozenset[Medium] = frozenset(kind for kind in MEDIA if kind in modality.split("-"))
+    nothing: frozenset[Medium] = frozenset()
+    return Flows(media if mode != "receive" else nothing, media if mode != "send" else nothing)
 
 
 def negotiate(offer: Offer, modality: Modality, mode: Mode, *, forwarded: bool = False) -> Flows:

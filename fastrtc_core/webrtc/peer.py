@@ -133,13 +133,16 @@ class Peer:
         self._pc = RTCPeerConnection(configuration)
         internals.accept_rsa(self._pc)
         self._connecting = internals.watch_connecting(self._pc, self._note_failure)
-        self._incoming: list[IncomingAudio | IncomingVideo] = []
+        self._incoming: dict[str, IncomingAudio | IncomingVideo] = {}
+        """What comes in through the first sections, by mid."""
         self._senders: dict[str, RTCRtpSender] = {}
         """Senders, by the `sid` of what they send."""
         self._encoders: list[tuple[OpusEncoder, RTCRtpSender]] = []
         self._pumps: list[Coroutine[Any, Any, None]] = []
         self._lines: list[str] = []
         """The mids of all sections of the latest offer of the other side."""
+        self._main: dict[str, TrackKind] = {}
+        """The sections of what the endpoint itself sends and takes, by mid."""
         self._rejected: set[str] = set()
         """Those that were not accepted, and are not later (RFC 8829 section 5.3.1)."""
         """What is to run beside the connection, once it stands."""
@@ -149,6 +152,8 @@ class Peer:
         )
         self._arrived: dict[str, Track[Any]] | None = None
         """Where tracks go that come later, by mid; until the first answer there are none."""
+        self._receives: Mapping[str, RemoteAudioTrack | RemoteVideoTrack] = {}
+        """What takes them, where that is there already."""
         self._channel: DataChannel | None = None
         self._settled = asyncio.Event()
         self._pc.on("track", self._take_track)
@@ -173,6 +178,7 @@ class Peer:
             forwarded=forwarded,
         )
         keep = {section.mid for section in chosen.values()}
+        self._main = {section.mid: _kind(section.kind) for section in chosen.values()}
         keep.update([section.mid for section in media if section.kind == "application"][:1])
         if not chosen:  # a member who may only write: its media are inactive, and not gone for good
             keep.update([section.mid for section in media if section.kind in kinds][:2])
@@ -238,6 +244,8 @@ class Peer:
         sdp: str,
         sends: Mapping[str, LocalAudioTrack | LocalVideoTrack],
         arrived: dict[str, Track[Any]],
+        receives: Mapping[str, RemoteAudioTrack | RemoteVideoTrack] | None = None,
+        unwanted: Collection[str] = (),
     ) -> str:
         """Answer a later offer.
 
@@ -245,28 +253,73 @@ class Peer:
             sdp: The offer.
             sends: Further tracks to send, by the mid of the section that was made for each.
             arrived: Takes the further tracks that it brings, by their mid.
+            receives: Tracks of the endpoint, by the mid of the section that brings each now.
+            unwanted: Sections that are rejected.
 
         Raises:
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
-        self._arrived = arrived
+        self._arrived, self._receives = arrived, receives or {}
         before = list(self._pc.getTransceivers())
         try:
             media = reduction.read_sections(sdp)
-            keep = {section.mid for section in media} - self._rejected
+            known = {transceiver.mid: transceiver for transceiver in before}
+            data = [section.mid for section in media if section.kind == "application"][:1]
+            taken = [s for s in media if s.kind != "application" and (s.spoken or s.mid in known)]
+            keep = {section.mid for section in taken} - self._rejected - set(unwanted) | set(data)
+            for section in taken:
+                if section.mid in keep and section.mid not in known:
+                    _prefer_codecs(self._pc.addTransceiver(section.kind, "recvonly"))
+                elif section.mid in self._receives:
+                    known[section.mid].direction = "sendrecv"
             reduced = await self._show(sdp, keep)
             for transceiver in self._pc.getTransceivers():
                 track = sends.get(transceiver.mid or "")
                 if track is not None:
                     self._sections.send(track, transceiver)
-            return reduced.complete(await self._describe())
+            answer = reduced.complete(await self._describe())
+            for mid, taking in (*self._receives.items(), *sends.items()):
+                if taking in (self._remote(taking.kind), self._local(taking.kind)):
+                    self._main[mid] = taking.kind
+            return answer
         except Exception:
             for track in sends.values():
                 self._sections.stop_sending(track)
             await self._sections.undo(before)
             raise
         finally:
-            self._arrived = {}
+            self._arrived, self._receives = {}, {}
+
+    def carries(self, mid: str) -> TrackKind | None:
+        """The medium of the endpoint itself that a section carries, or has carried."""
+        return self._main.get(mid)
+
+    def knows(self, mid: str) -> bool:
+        """Whether a section is one of the offers before."""
+        return mid in self._rejected or any(t.mid == mid for t in self._pc.getTransceivers())
+
+    async def retire(self, offer: str) -> set[TrackKind]:
+        """End the sections that a later offer has ended: the other side never takes them up again.
+
+        Returns:
+            The media of the endpoint itself that were carried by them.
+        """
+        live = {section.mid for section in reduction.read_sections(offer)}
+        gone = [t for t in self._pc.getTransceivers() if t.mid is not None and t.mid not in live]
+        for transceiver in gone:
+            assert transceiver.mid is not None
+            if (incoming := self._incoming.pop(transceiver.mid, None)) is not None:
+                incoming.close()
+            for sid in [sid for sid, s in self._senders.items() if s is transceiver.sender]:
+                del self._senders[sid]
+            self._encoders = [pair for pair in self._encoders if pair[1] is not transceiver.sender]
+        await self._sections.retire(gone)
+        media = {self._main.pop(transceiver.mid or "", None) for transceiver in gone}
+        for kind in media:
+            local = None if kind is None else self._local(kind)
+            if local is not None:
+                local.published = False
+        return {kind for kind in media if kind is not None}
 
     async def offer_again(
         self,
@@ -368,7 +421,7 @@ class Peer:
             await self._channel.flush(FLUSH_TIMEOUT)
         for pump in self._pumps:
             pump.close()
-        for incoming in self._incoming:
+        for incoming in self._incoming.values():
             incoming.close()
         self._sections.close()
         self._pc.remove_all_listeners()
@@ -508,17 +561,19 @@ class Peer:
         receiver = transceiver.receiver
         internals.bound_receiver(receiver)
         if self._arrived is not None:
-            self._arrived[transceiver.mid or ""] = self._sections.take(track, transceiver)
+            mid = transceiver.mid or ""
+            remote = self._receives.get(mid)
+            self._arrived[mid] = self._sections.take(track, transceiver, remote)
             return
         remote = self._remote(transceiver.kind)
         if isinstance(remote, RemoteAudioTrack):
             incoming = IncomingAudio(remote)
-            self._incoming.append(incoming)
+            self._incoming[transceiver.mid or ""] = incoming
             remote._statistics = statistics.of_incoming_audio(incoming)
             internals.receive_directly(receiver, incoming.take)
             return
         if isinstance(remote, EncodedRemoteVideo):
-            self._incoming.append(IncomingVideo(remote, receiver, self._run))
+            self._incoming[transceiver.mid or ""] = IncomingVideo(remote, receiver, self._run)
         if remote is not None:
             remote._statistics = statistics.of_receiver(receiver)
         self._run(self._pump(track, remote))
@@ -542,6 +597,10 @@ class Peer:
         except MediaStreamError:
             if remote is not None:
                 remote.end()
+
+
+def _kind(kind: str) -> TrackKind:
+    return "audio" if kind == "audio" else "video"
 
 
 def _prefer_codecs(transceiver: RTCRtpTransceiver, *, forwarded: bool = False) -> None:

@@ -4,7 +4,7 @@ Each name is covered by a contract test; aiortc is pinned to the minor versions 
 """
 
 from .ciphers import accept_rsa
-from .connection import close, probe, undo_offer, was_reached, watch_connecting
+from .connection import close, probe, retire, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
 from .negotiated import open_channel, take_negotiated
@@ -48,6 +48,7 @@ __all__ = [
     "receive_directly",
     "reported_loss",
     "restrict_ports",
+    "retire",
     "send_directly",
     "send_encoded",
     "send_pictures",
