@@ -255,7 +255,7 @@ class RtcEngine:
         grant = self._admit(asked)
         self._check(grant)  # a full channel reads no SDP
         offer = parse_offer(envelope)
-        flows = negotiate(offer, "audio-video", "send-receive")
+        flows = negotiate(offer, "audio-video", "send-receive", forwarded=True)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.own(self._serve(offer, flows, grant, name, address, answer))
         return await answer

@@ -171,7 +171,7 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         """
 
     def on_track(self, source: TrackSource, track: Track[Any]) -> Any:
-        """Called when the client publishes a further track, its screen for example.
+        """Called when the client publishes a further track: its screen, or a camera in mid-call.
 
         May be a coroutine. An `AudioStream` or `VideoStream` reads it.
         """

@@ -3,9 +3,10 @@
 from .outputs import OutputHub
 from .postbox import post_on
 from .session import Session, copy_handler
-from .types import CloseReason, Hooks, Medium, MessageChannel
+from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel
 
 __all__ = [
+    "SOURCES",
     "CloseReason",
     "Hooks",
     "Medium",

@@ -42,7 +42,7 @@ class AudioOutput:
         deliver_extras: DeliverExtras,
         on_clear: Callable[[], None] = lambda: None,
     ) -> None:
-        self._source = source
+        self.source = self._source = source
         self._deliver_extras = deliver_extras
         self._on_clear = on_clear
         self._converter = Converter(source.sample_rate, source.num_channels)

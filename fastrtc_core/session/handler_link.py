@@ -11,9 +11,9 @@ from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
 from ..speech import Speech
 from ..threads import on_loop
-from .audio import AudioOutput
 from .calls import call_once
 from .life import Life
+from .media import Media
 from .postbox import Postbox
 from .reports import Reporter
 from .speaker import Speaker
@@ -37,7 +37,7 @@ class HandlerLink:
         publish: Callable[[AdditionalOutputs], None],
         reporter: Reporter,
         speaker: Speaker,
-        audio_output: AudioOutput | None,
+        media: Media,
     ) -> None:
         self.loop = life.loop
         self.tracks = tracks
@@ -48,7 +48,7 @@ class HandlerLink:
         self._publish = publish
         self._reporter = reporter
         self._speaker = speaker
-        self._audio_output = audio_output
+        self._media = media
 
     @property
     def channel(self) -> Any:
@@ -64,9 +64,9 @@ class HandlerLink:
 
     def clear_queue(self) -> None:
         """Discard everything that was emitted and has not been played."""
-        if self._audio_output is not None:
+        if self._media.audio_output is not None:
             self._speaker.note_clear()
-            self._audio_output.clear()
+            self._media.audio_output.clear()
         if self.tracks.local_video is not None:
             self.tracks.local_video.source.clear_queue()
 

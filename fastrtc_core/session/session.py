@@ -21,12 +21,19 @@ from ..functions import pick_arguments
 from ..handler import StreamHandlerBase, implements
 from ..media.clock import SessionClock
 from ..outputs import AdditionalOutputs, CloseStream
-from ..tracks import Track, TrackSource
-from . import audio, video
+from ..tracks import (
+    LocalAudioTrack,
+    LocalVideoTrack,
+    RemoteAudioTrack,
+    RemoteVideoTrack,
+    Track,
+    TrackSource,
+)
 from .calls import UserCall, call_once
 from .handler_link import HandlerLink
 from .inbox import Inbox
 from .life import Life, SessionState
+from .media import Media
 from .outputs import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
@@ -80,11 +87,10 @@ class Session:
             default.
 
     Attributes:
-        remote_audio, remote_video: Where the transport pushes what comes in, or `None`.
-        local_audio, local_video: Where the transport pulls what goes out, or `None`.
         outputs: The additional outputs of the handler.
         participant: The client, with the tracks that it publishes.
-        tracks: All of these, and what can be done with them.
+        tracks: All tracks, and what can be done with them.
+        media: What flows through those of its own, and to and from the handler.
         link: The session as its handler sees it.
         on_clear: Called when queued audio is discarded; a transport whose client may hold some of
             it sets this.
@@ -125,41 +131,27 @@ class Session:
             output_sample_rate,
             output_channels,
         )
-        self.remote_audio, self.remote_video = tracks.remote_audio, tracks.remote_video
-        self.local_audio, self.local_video = tracks.local_audio, tracks.local_video
         self.participant = tracks.participant
-        playout = None if self.local_audio is None else self.local_audio.source
-        self._audio_output = (
-            None
-            if playout is None
-            else audio.AudioOutput(playout, self._deliver_extras, self._cleared)
+        self.media = Media(
+            handler,
+            tracks,
+            self._method,
+            life=life,
+            reporter=reporter,
+            deliver_extras=self._deliver_extras,
+            on_clear=self._cleared,
         )
         self._speaker = Speaker(
             handler,
-            self._audio_output,
-            playout,
+            self.media.audio_output,
             name=self._name,
             life=life,
             reporter=reporter,
             deliver_extras=self._deliver_extras,
             unplayed=lambda: self.unplayed(),
         )
-        self._video_output = (
-            None
-            if self.local_video is None
-            else video.VideoOutput(
-                self.local_video.source, handler.video_format, self._deliver_extras
-            )
-        )
-        # They buffer from now on, so that the first words are there when `start_up` returns.
-        self._audio_stream = (
-            audio.open_audio_stream(handler, self.remote_audio) if self.remote_audio else None
-        )
-        self._video_stream = (
-            video.open_video_stream(handler, self.remote_video) if self.remote_video else None
-        )
         self._inbox = Inbox(reporter, handler.set_args, self._take_offer)
-        self._calls: list[UserCall] = []
+        self._calls: dict[str, UserCall] = {}
         self._time_limit = time_limit
         self._hooks = hooks or Hooks()
         self.link = handler._link = HandlerLink(
@@ -171,8 +163,28 @@ class Session:
             publish=self._publish,
             reporter=reporter,
             speaker=self._speaker,
-            audio_output=self._audio_output,
+            media=self.media,
         )
+
+    @property
+    def remote_audio(self) -> RemoteAudioTrack | None:
+        """Where the transport pushes audio that comes in."""
+        return self.tracks.remote_audio
+
+    @property
+    def remote_video(self) -> RemoteVideoTrack | None:
+        """Where it pushes pictures that come in."""
+        return self.tracks.remote_video
+
+    @property
+    def local_audio(self) -> LocalAudioTrack | None:
+        """Where it pulls audio that goes out."""
+        return self.tracks.local_audio
+
+    @property
+    def local_video(self) -> LocalVideoTrack | None:
+        """Where it pulls pictures that go out."""
+        return self.tracks.local_video
 
     # What the transport calls
 
@@ -239,14 +251,22 @@ class Session:
             name = f"track-{self._name}"
             self.link.create_task(call_once(self.handler.on_track, name, source, track))
 
+    def begin_sending(self, medium: Medium) -> LocalAudioTrack | LocalVideoTrack:
+        """Have what the handler emits go out, if it does not; returns the track to be sent."""
+        track = self.media.begin_sending(medium)
+        if medium == "audio" and self.media.audio_output is not None:
+            self._speaker.speak_through(self.media.audio_output)
+        return track
+
     def input_room(self) -> float:
         """Audio in s that may still come in before `receive` loses some."""
-        return math.inf if self._audio_stream is None else self._audio_stream.room
+        stream = self.media.audio_stream
+        return math.inf if stream is None else stream.room
 
     async def wait_until_heard(self) -> None:
         """Wait until `receive` is done with all audio that has come in."""
-        if self._audio_stream is not None:
-            await self._audio_stream.wait_until_read()
+        if self.media.audio_stream is not None:
+            await self.media.audio_stream.wait_until_read()
 
     def take_key(self, digit: str) -> None:
         """Take a key that was pressed on a telephone."""
@@ -305,6 +325,7 @@ class Session:
             return
         for loop in self._loops():
             self._life.own(loop)
+        self.media.run()
 
     async def _start_up(self, start_up: UserCall) -> None:
         try:
@@ -316,8 +337,7 @@ class Session:
                 self.stop(CloseReason.REFUSED)
 
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
-        """The loops that this session needs, each for a task of its own."""
-        life, reporter = self._life, self.reporter
+        """The loops that this session needs beside those of its media."""
         loops: list[Coroutine[Any, Any, None]] = []
         hooks = [
             name
@@ -325,37 +345,9 @@ class Session:
             if getattr(type(self.handler), name) is not getattr(StreamHandlerBase, name)
         ]
         if hooks:
-            loops.append(self._inbox.run({name: self._call(name) for name in hooks}, life))
+            loops.append(self._inbox.run({name: self._call(name) for name in hooks}, self._life))
         if self._time_limit is not None:
             loops.append(self._enforce_time_limit(self._time_limit))
-        if self._audio_stream is not None and (receive := self._method("receive")):
-            loops.append(
-                audio.receive_audio(
-                    receive,
-                    self._audio_stream,
-                    self._audio_output,
-                    life=life,
-                    reporter=reporter,
-                    deliver_extras=self._deliver_extras,
-                )
-            )
-        if self._audio_output is not None and (emit := self._method("emit")):
-            loops.append(audio.emit_audio(emit, self._audio_output, life=life, reporter=reporter))
-        if self._video_stream is not None and (receive := self._method("video_receive")):
-            loops.append(
-                video.receive_video(
-                    self.handler,
-                    receive,
-                    self._video_stream,
-                    self._video_output,
-                    life=life,
-                    reporter=reporter,
-                    deliver_extras=self._deliver_extras,
-                )
-            )
-        if self._video_output is not None and (emit := self._method("video_emit")):
-            output, fps = self._video_output, self.handler.fps
-            loops.append(video.emit_video(emit, output, fps, life=life, reporter=reporter))
         return loops
 
     async def _enforce_time_limit(self, limit: float) -> None:
@@ -379,7 +371,7 @@ class Session:
 
     async def _finish(self) -> None:
         """Shut the handler down and close everything; whatever happened, once."""
-        for call in self._calls:
+        for call in self._calls.values():
             call.close()
         if self._reason in _ANNOUNCED:
             self.reporter.tell("closing", self._reason)
@@ -414,8 +406,7 @@ class Session:
                 async with asyncio.timeout(CHANNEL_TIMEOUT):
                     await self._postbox.opened.wait()
         self._postbox.close()
-        if self._audio_output is not None:
-            self._audio_output.close()
+        self.media.close()
         await self.tracks.close()
         self.outputs.end()
 
@@ -425,9 +416,10 @@ class Session:
         return self._call(name) if implements(self.handler, name) else None
 
     def _call(self, name: str) -> UserCall:
-        call = UserCall(getattr(self.handler, name), f"{name}-{self._name}")
-        self._calls.append(call)
-        return call
+        if name not in self._calls:
+            call = UserCall(getattr(self.handler, name), f"{name}-{self._name}")
+            self._calls[name] = call
+        return self._calls[name]
 
     @property
     def _reason(self) -> CloseReason:

@@ -59,7 +59,6 @@ class Speaker:
         handler: Has the voice that speaks texts.
         output: Where it is played; `None` if the session sends no audio. Then sources are worked
             through for what else they hand out, and their sounds are dropped, with an error.
-        source: The playout of that output.
         name: Names the threads.
         life: The life of the session.
         reporter: Tells what is said, and what went wrong.
@@ -71,7 +70,6 @@ class Speaker:
         self,
         handler: StreamHandlerBase,
         output: AudioOutput | None,
-        source: AudioSource | None,
         *,
         name: str,
         life: Life,
@@ -83,8 +81,8 @@ class Speaker:
         self._handler = handler
         self._mute = output is None
         # Where nobody hears, nothing is ever put into this playout.
-        self._source = source or AudioSource()
-        self._output = output or AudioOutput(self._source, deliver_extras)
+        self._output = output or AudioOutput(AudioSource(), deliver_extras)
+        self._source = self._output.source
         self._name = name
         self._life = life
         self._reporter = reporter
@@ -95,6 +93,11 @@ class Speaker:
         self._playing: asyncio.Task[None] | None = None
         self._changed = Signal()
         self._closed = False
+
+    def speak_through(self, output: AudioOutput) -> None:
+        """Be heard from now on, through this output, in a session that sent no audio before."""
+        self._mute = False
+        self._output, self._source = output, output.source
 
     def admit(self, speech: Speech) -> None:
         """Let a speech know how it is cancelled; safe from any thread, before `say`.

@@ -24,7 +24,7 @@ from ..tracks import (
     VideoSource,
 )
 from .audio import QUEUE_SIZE_MS
-from .types import Medium, Publisher
+from .types import SOURCES, Medium, Publisher
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -58,7 +58,8 @@ class SessionTracks:
         output_sample_rate: int | None = None,
         output_channels: int | None = None,
     ) -> None:
-        channels = channels_of(handler.expected_layout)
+        self._handler = handler
+        self._clock = clock
         self.remote_audio: RemoteAudioTrack | None = None
         self.remote_video: RemoteVideoTrack | None = None
         self.local_audio: LocalAudioTrack | None = None
@@ -66,19 +67,45 @@ class SessionTracks:
         self.participant = Participant(id)
         self.publisher: Publisher | None = None
         self._id = id
+        self._output = (
+            output_sample_rate or handler.output_sample_rate,
+            output_channels or channels_of(handler.expected_layout),
+        )
         self._recorders: list[Recorder] = []
-        if "audio" in receives:
-            self.remote_audio = RemoteAudioTrack(handler.input_sample_rate, channels)
-            self.participant.publish("microphone", self.remote_audio)
-        if "video" in receives:
-            self.remote_video = RemoteVideoTrack()
-            self.participant.publish("camera", self.remote_video)
-        if "audio" in sends:
-            rate = output_sample_rate or handler.output_sample_rate
-            source = AudioSource(rate, output_channels or channels, QUEUE_SIZE_MS)
-            self.local_audio = LocalAudioTrack(source, clock, published=True)
-        if "video" in sends:
-            self.local_video = LocalVideoTrack(VideoSource(), clock, published=True)
+        for medium in receives:
+            self.participant.publish(SOURCES[medium], self.begin_receiving(medium))
+        for medium in sends:
+            self.begin_sending(medium)
+
+    def begin_receiving(self, medium: Medium) -> RemoteAudioTrack | RemoteVideoTrack:
+        """Make the track where the transport pushes a medium; it is not published yet."""
+        if medium == "audio":
+            channels = channels_of(self._handler.expected_layout)
+            self.remote_audio = RemoteAudioTrack(self._handler.input_sample_rate, channels)
+            return self.remote_audio
+        self.remote_video = RemoteVideoTrack()
+        return self.remote_video
+
+    def end_receiving(self, medium: Medium) -> None:
+        """A medium comes no longer: its track has ended, and is published no longer."""
+        track = self.remote_audio if medium == "audio" else self.remote_video
+        if medium == "audio":
+            self.remote_audio = None
+        else:
+            self.remote_video = None
+        if track is not None:
+            if self.participant.tracks.get(SOURCES[medium]) is track:
+                self.participant.unpublish(SOURCES[medium])
+            track.end()
+
+    def begin_sending(self, medium: Medium) -> LocalAudioTrack | LocalVideoTrack:
+        """Make the track from which the transport pulls a medium."""
+        if medium == "audio":
+            source = AudioSource(*self._output, QUEUE_SIZE_MS)
+            self.local_audio = LocalAudioTrack(source, self._clock, published=True)
+            return self.local_audio
+        self.local_video = LocalVideoTrack(VideoSource(), self._clock, published=True)
+        return self.local_video
 
     async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
         """Send a further track; see `StreamHandlerBase.publish_track`."""

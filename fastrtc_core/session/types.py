@@ -12,6 +12,9 @@ from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
 
 Medium = Literal["audio", "video"]
 
+SOURCES: dict[Medium, TrackSource] = {"audio": "microphone", "video": "camera"}
+"""As what a client publishes the medium that its handler's methods get."""
+
 
 class DeliverExtras(Protocol):
     """Publishes what came with a frame; `CloseStream` ends the session after the playout."""

@@ -27,7 +27,7 @@ from . import ice
 from .addresses import allow_candidate
 from .candidates import EarlyCandidates
 from .internals import MayCheck
-from .negotiation import Flows, negotiate
+from .negotiation import Flows, all_flows, negotiate
 from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
 from .publishing import Publisher
@@ -222,7 +222,8 @@ class PeerManager:
 
     async def _run(self, peer: Peer, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:
-            publisher = Publisher(peer, session)
+            may_flow = all_flows(self._options.modality, self._options.mode)
+            publisher = Publisher(peer, session, may_flow)
             pumps = [tasks.create_task(peer.run()), tasks.create_task(publisher.run())]
             try:
                 await session.run()

@@ -10,6 +10,8 @@ from ..session import Medium
 from .reduction import choose
 from .signaling import Offer
 
+MEDIA: tuple[Medium, ...] = ("audio", "video")
+
 
 class Flows(NamedTuple):
     """The media of one session, from the server's point of view."""
@@ -18,11 +20,24 @@ class Flows(NamedTuple):
     sends: frozenset[Medium]
 
 
-def negotiate(offer: Offer, modality: Modality, mode: Mode) -> Flows:
+def all_flows(modality: Modality, mode: Mode) -> Flows:
+    """What may flow in a session of a stream, whatever the client offers."""
+    media: frozenset[Medium] = frozenset(kind for kind in MEDIA if kind in modality.split("-"))
+    nothing: frozenset[Medium] = frozenset()
+    return Flows(media if mode != "receive" else nothing, media if mode != "send" else nothing)
+
+
+def negotiate(offer: Offer, modality: Modality, mode: Mode, *, forwarded: bool = False) -> Flows:
     """Decide what flows.
 
     An offer may lack a medium of the stream: without any, it is a session of messages alone. What
     it brings beyond the stream is left out; of several sections of a medium, one is used.
+
+    Args:
+        offer: The offer.
+        modality: Of the stream.
+        mode: Of the stream.
+        forwarded: Whether pictures of others are handed on as they came.
 
     Raises:
         ModalityError: If media are offered and none would flow; the text says how.
@@ -33,6 +48,7 @@ def negotiate(offer: Offer, modality: Modality, mode: Mode) -> Flows:
         offer.media,
         receives=media if mode != "receive" else (),
         sends=media if mode != "send" else (),
+        forwarded=forwarded,
     )
     offered = [section for section in offer.media if section.kind != "application"]
     if offered and not chosen:

@@ -56,6 +56,8 @@ from .video import make_encoder
 
 logger = logging.getLogger(__name__)
 
+internals.take_low_payload_types()
+
 CONNECT_TIMEOUT = 15.0
 """How long in s ICE and DTLS may take."""
 
@@ -138,13 +140,16 @@ class Peer:
         self._pc = RTCPeerConnection(configuration)
         internals.accept_rsa(self._pc)
         self._connecting = internals.watch_connecting(self._pc, self._note_failure)
-        self._incoming: list[IncomingAudio | IncomingVideo] = []
+        self._incoming: dict[str, IncomingAudio | IncomingVideo] = {}
+        """What comes in through the first sections, by mid."""
         self._senders: dict[str, RTCRtpSender] = {}
         """Senders, by the `sid` of what they send."""
         self._encoders: list[tuple[OpusEncoder, RTCRtpSender]] = []
         self._pumps: list[Coroutine[Any, Any, None]] = []
         self._lines: list[str] = []
         """The mids of all sections of the latest offer of the other side."""
+        self._main: dict[str, TrackKind] = {}
+        """The sections of what the endpoint itself sends and takes, by mid."""
         self._rejected: set[str] = set()
         """Those that were not accepted, and are not later (RFC 8829 section 5.3.1)."""
         """What is to run beside the connection, once it stands."""
@@ -154,6 +159,8 @@ class Peer:
         )
         self._arrived: dict[str, Track[Any]] | None = None
         """Where tracks go that come later, by mid; until the first answer there are none."""
+        self._receives: Mapping[str, RemoteAudioTrack | RemoteVideoTrack] = {}
+        """What takes them, where that is there already."""
         self._channel: DataChannel | None = None
         self._settled = asyncio.Event()
         self._pc.on("track", self._take_track)
@@ -170,21 +177,21 @@ class Peer:
         """
         media = reduction.read_sections(sdp)
         kinds = ("audio", "video")
+        forwarded = self._forwards
         chosen = choose(
             media,
             receives=[kind for kind in kinds if self._remote(kind) is not None],
             sends=[kind for kind in kinds if self._local(kind) is not None],
+            forwarded=forwarded,
         )
         keep = {section.mid for section in chosen.values()}
+        self._main = {section.mid: _kind(section.kind) for section in chosen.values()}
         keep.update([section.mid for section in media if section.kind == "application"][:1])
         if not chosen:  # a member who may only write: its media are inactive, and not gone for good
             keep.update([section.mid for section in media if section.kind in kinds][:2])
         for medium in kinds:
             if self._remote(medium) is not None or self._local(medium) is not None:
                 transceiver = self._pc.addTransceiver(medium, direction="recvonly")
-                forwarded = isinstance(self._endpoint.local_video, EncodedVideo) or isinstance(
-                    self._endpoint.remote_video, EncodedRemoteVideo
-                )
                 _prefer_codecs(transceiver, forwarded=forwarded)
         reduced = await self._show(sdp, keep)
         if self._pc.sctp is not None:
@@ -200,7 +207,7 @@ class Peer:
 
     async def _show(self, offer: str, keep: Collection[str]) -> Reduction:
         """Hand aiortc the sections of an offer that are used; the others are rejected for good."""
-        reduced = Reduction(offer, keep)
+        reduced = Reduction(offer, keep, forwarded=self._forwards)
         self._lines = reduction.all_mids(offer)
         self._rejected.update(set(self._lines) - set(reduced.mids))
         await self._pc.setRemoteDescription(RTCSessionDescription(reduced.sdp, "offer"))
@@ -253,6 +260,8 @@ class Peer:
         sdp: str,
         sends: Mapping[str, LocalAudioTrack | LocalVideoTrack],
         arrived: dict[str, Track[Any]],
+        receives: Mapping[str, RemoteAudioTrack | RemoteVideoTrack] | None = None,
+        unwanted: Collection[str] = (),
     ) -> str:
         """Answer a later offer.
 
@@ -261,28 +270,73 @@ class Peer:
             sends: Further tracks to send, by the mid of the section that was made for each; their
                 first packets wait for `begin_sending`.
             arrived: Takes the further tracks that it brings, by their mid.
+            receives: Tracks of the endpoint, by the mid of the section that brings each now.
+            unwanted: Sections that are rejected.
 
         Raises:
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
-        self._arrived = arrived
+        self._arrived, self._receives = arrived, receives or {}
         before = list(self._pc.getTransceivers())
         try:
             media = reduction.read_sections(sdp)
-            keep = {section.mid for section in media} - self._rejected
+            known = {transceiver.mid: transceiver for transceiver in before}
+            data = [section.mid for section in media if section.kind == "application"][:1]
+            taken = [s for s in media if s.kind != "application" and (s.spoken or s.mid in known)]
+            keep = {section.mid for section in taken} - self._rejected - set(unwanted) | set(data)
+            for section in taken:
+                if section.mid in keep and section.mid not in known:
+                    _prefer_codecs(self._pc.addTransceiver(section.kind, "recvonly"))
+                elif section.mid in self._receives:
+                    known[section.mid].direction = "sendrecv"
             reduced = await self._show(sdp, keep)
             for transceiver in self._pc.getTransceivers():
                 track = sends.get(transceiver.mid or "")
                 if track is not None:
                     self._sections.send(track, transceiver, held=True)
-            return reduced.complete(await self._describe())
+            answer = reduced.complete(await self._describe())
+            for mid, taking in (*self._receives.items(), *sends.items()):
+                if taking in (self._remote(taking.kind), self._local(taking.kind)):
+                    self._main[mid] = taking.kind
+            return answer
         except Exception:
             for track in sends.values():
                 self._sections.stop_sending(track)
             await self._sections.undo(before)
             raise
         finally:
-            self._arrived = {}
+            self._arrived, self._receives = {}, {}
+
+    def carries(self, mid: str) -> TrackKind | None:
+        """The medium of the endpoint itself that a section carries, or has carried."""
+        return self._main.get(mid)
+
+    def knows(self, mid: str) -> bool:
+        """Whether a section is one of the offers before."""
+        return mid in self._rejected or any(t.mid == mid for t in self._pc.getTransceivers())
+
+    async def retire(self, offer: str) -> set[TrackKind]:
+        """End the sections that a later offer has ended: the other side never takes them up again.
+
+        Returns:
+            The media of the endpoint itself that were carried by them.
+        """
+        live = {section.mid for section in reduction.read_sections(offer)}
+        gone = [t for t in self._pc.getTransceivers() if t.mid is not None and t.mid not in live]
+        for transceiver in gone:
+            assert transceiver.mid is not None
+            if (incoming := self._incoming.pop(transceiver.mid, None)) is not None:
+                incoming.close()
+            for sid in [sid for sid, s in self._senders.items() if s is transceiver.sender]:
+                del self._senders[sid]
+            self._encoders = [pair for pair in self._encoders if pair[1] is not transceiver.sender]
+        await self._sections.retire(gone)
+        media = {self._main.pop(transceiver.mid or "", None) for transceiver in gone}
+        for kind in media:
+            local = None if kind is None else self._local(kind)
+            if local is not None:
+                local.published = False
+        return {kind for kind in media if kind is not None}
 
     def begin_sending(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
         """The other side has the answer with this track: its packets may go out."""
@@ -388,7 +442,7 @@ class Peer:
             await self._channel.flush(FLUSH_TIMEOUT)
         for pump in self._pumps:
             pump.close()
-        for incoming in self._incoming:
+        for incoming in self._incoming.values():
             incoming.close()
         self._sections.close()
         self._pc.remove_all_listeners()
@@ -454,6 +508,13 @@ class Peer:
         self._senders[track.sid] = sender
         track._statistics = statistics.of_sender(sender)
 
+    @property
+    def _forwards(self) -> bool:
+        """Whether pictures of others are handed on as they came."""
+        return isinstance(self._endpoint.local_video, EncodedVideo) or isinstance(
+            self._endpoint.remote_video, EncodedRemoteVideo
+        )
+
     def _remote(self, kind: str) -> RemoteAudioTrack | RemoteVideoTrack | None:
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video
 
@@ -501,10 +562,11 @@ class Peer:
             channel.on("open", lambda: self._endpoint.open_channel(wrapped))
 
     async def _offer_channel(self) -> None:
-        """Open the data channel where the other side negotiated one and leaves it to us."""
+        """Open the data channel where the other side has a section for one and opens none."""
         await asyncio.sleep(CHANNEL_GRACE)
         if self._channel is None and self._pc.sctp is not None:
-            self._adopt(self._pc.createDataChannel(LABEL))
+            channel = await internals.open_channel(self._pc, LABEL)
+            self._take_channel(channel)  # another one may have come meanwhile
 
     # Media
 
@@ -520,17 +582,19 @@ class Peer:
         receiver = transceiver.receiver
         internals.bound_receiver(receiver)
         if self._arrived is not None:
-            self._arrived[transceiver.mid or ""] = self._sections.take(track, transceiver)
+            mid = transceiver.mid or ""
+            remote = self._receives.get(mid)
+            self._arrived[mid] = self._sections.take(track, transceiver, remote)
             return
         remote = self._remote(transceiver.kind)
         if isinstance(remote, RemoteAudioTrack):
             incoming = IncomingAudio(remote)
-            self._incoming.append(incoming)
+            self._incoming[transceiver.mid or ""] = incoming
             remote._statistics = statistics.of_incoming_audio(incoming)
             internals.receive_directly(receiver, incoming.take)
             return
         if isinstance(remote, EncodedRemoteVideo):
-            self._incoming.append(IncomingVideo(remote, receiver, self._run))
+            self._incoming[transceiver.mid or ""] = IncomingVideo(remote, receiver, self._run)
         if remote is not None:
             remote._statistics = statistics.of_receiver(receiver)
         self._run(self._pump(track, remote))
@@ -554,6 +618,10 @@ class Peer:
         except MediaStreamError:
             if remote is not None:
                 remote.end()
+
+
+def _kind(kind: str) -> TrackKind:
+    return "audio" if kind == "audio" else "video"
 
 
 def _prefer_codecs(transceiver: RTCRtpTransceiver, *, forwarded: bool = False) -> None:

@@ -9,6 +9,10 @@ to publish, it asks for an offer that has room for it:
 
 `tracks` says what the client publishes besides its microphone and camera; what was there and is not
 any more has ended.
+
+A page that knows nothing of this adds and stops sections, too. One that is stopped ends what it
+carried. One that is added and not named in `tracks` is the microphone or the camera, where the
+session has none and its stream takes one; else it is rejected.
 """
 
 from __future__ import annotations
@@ -18,9 +22,12 @@ import logging
 from typing import Any, NamedTuple, get_args
 
 from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferError
-from ..session import Session
-from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind, TrackSource
+from ..session import SOURCES, Medium, Session
+from ..tracks import Track, TrackKind, TrackSource
+from .negotiation import Flows
 from .peer import Peer
+from .reduction import MediaSection, choose
+from .sections import LocalTrack
 from .signaling import Offer, force_stereo, parse_body
 
 logger = logging.getLogger(__name__)
@@ -52,7 +59,7 @@ KINDS: dict[TrackSource, TrackKind] = {
 class _Wanted(NamedTuple):
     """A track that waits for room."""
 
-    track: LocalAudioTrack | LocalVideoTrack
+    track: LocalTrack
     described: dict[str, Any]
     done: asyncio.Future[None]
 
@@ -111,18 +118,20 @@ class Publisher:
     Args:
         peer: The connection.
         session: What it connects.
+        may_flow: What may flow in a session of its stream.
     """
 
-    def __init__(self, peer: Peer, session: Session) -> None:
+    def __init__(self, peer: Peer, session: Session, may_flow: Flows) -> None:
         self._peer = peer
         self._session = session
+        self._may_flow = may_flow
         self._wanted: dict[str, _Wanted] = {}
         self._offers: asyncio.Queue[Any] = asyncio.Queue(MAX_OFFERS)
         self._published: dict[str, TrackSource] = {}
         """What the client publishes besides microphone and camera, by mid."""
         session.tracks.publisher = self
 
-    async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:
+    async def publish(self, track: LocalTrack, source: TrackSource) -> None:
         """See `StreamHandlerBase.publish_track`."""
         if track.published or track.sid in self._wanted:
             raise ConfigurationError(f"{track!r} is published already")
@@ -140,7 +149,7 @@ class Publisher:
         finally:
             self._wanted.pop(track.sid, None)
 
-    async def unpublish(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
+    async def unpublish(self, track: LocalTrack) -> None:
         """See `StreamHandlerBase.unpublish_track`."""
         if await self._peer.stop_sending(track):
             self._session.reporter.tell("unpublished", {"sid": track.sid})
@@ -157,7 +166,7 @@ class Publisher:
         while True:
             data = await self._offers.get()
             try:
-                sdp, granted = await self._serve(parse_reoffer(data))
+                sdp, granted, own = await self._serve(parse_reoffer(data))
             except MalformedOfferError as error:
                 self._answer({"error": str(error)})
             except Exception as error:
@@ -166,29 +175,104 @@ class Publisher:
                 self._answer({"error": f"the offer cannot be answered: {error}"})
             else:
                 self._answer({"sdp": sdp})
-                await self._begin(granted)
+                await self._begin(granted, own)
 
-    async def _begin(self, granted: list[_Wanted]) -> None:
+    async def _begin(self, granted: list[_Wanted], own: list[LocalTrack]) -> None:
         """Send tracks whose answer is on its way."""
-        if granted:
+        if granted or own:
             await asyncio.sleep(LEAD)
+        for track in own:
+            self._peer.begin_sending(track)
         for wanted in granted:
             self._peer.begin_sending(wanted.track)
             if not wanted.done.done():
                 wanted.done.set_result(None)
 
-    async def _serve(self, reoffer: Reoffer) -> tuple[str, list[_Wanted]]:
+    async def _serve(self, reoffer: Reoffer) -> tuple[str, list[_Wanted], list[LocalTrack]]:
+        for medium in await self._peer.retire(reoffer.offer.sdp):
+            self._session.media.end_receiving(medium)
+            await self._session.media.end_sending(medium)
         granted = {
             mid: self._wanted[sid] for mid, sid in reoffer.receives.items() if sid in self._wanted
         }
+        further = {mid: wanted.track for mid, wanted in granted.items()}
+        added = self._added(reoffer)
+        own = {
+            section.mid: self._session.begin_sending(_medium(section))
+            for section in added
+            if _medium(section) in self._missing_sends and section.direction != "sendonly"
+        }
+        receives = {
+            section.mid: self._session.media.begin_receiving(_medium(section))
+            for section in added
+            if _medium(section) in self._missing_receives and section.direction != "recvonly"
+        }
         arrived: dict[str, Track[Any]] = {}
-        sdp = await self._peer.answer_again(
-            reoffer.offer.sdp, {mid: wanted.track for mid, wanted in granted.items()}, arrived
-        )
+        try:
+            sdp = await self._peer.answer_again(
+                reoffer.offer.sdp,
+                further | own,
+                arrived,
+                receives,
+                self._unwanted(reoffer, added),
+            )
+        except BaseException:
+            for local in own.values():
+                local.published = False
+            for track in receives.values():
+                self._session.media.end_receiving(track.kind)
+            raise
+        for mid, track in receives.items():
+            arrived.pop(mid, None)
+            self._session.add_track(SOURCES[track.kind], track)
         self._note(reoffer, arrived)
         if self._session.handler.expected_layout == "stereo":
             sdp = force_stereo(sdp)
-        return sdp, list(granted.values())
+        return sdp, list(granted.values()), list(own.values())
+
+    @property
+    def _missing_receives(self) -> set[Medium]:
+        """Media that the handler takes, and that do not come in."""
+        tracks = self._session.tracks
+        there = {"audio": tracks.remote_audio, "video": tracks.remote_video}
+        return {
+            medium
+            for medium in self._may_flow.receives
+            if there[medium] is None and SOURCES[medium] not in tracks.participant.tracks
+        }
+
+    @property
+    def _missing_sends(self) -> set[Medium]:
+        """Media that the handler emits, and that have no way out."""
+        tracks = self._session.tracks
+        there = {"audio": tracks.local_audio, "video": tracks.local_video}
+        return {
+            medium
+            for medium in self._may_flow.sends
+            if (track := there[medium]) is None or not track.published
+        }
+
+    def _added(self, reoffer: Reoffer) -> list[MediaSection]:
+        """Sections that bring the handler a medium, or take one from it, as none did before."""
+        named = reoffer.tracks.keys() | reoffer.receives.keys()
+        free = [
+            section
+            for section in reoffer.offer.media
+            if section.mid not in named
+            and (self._peer.carries(section.mid) or not self._peer.knows(section.mid))
+        ]
+        return list(choose(free, self._missing_receives, self._missing_sends).values())
+
+    def _unwanted(self, reoffer: Reoffer, added: list[MediaSection]) -> set[str]:
+        """New sections that nobody uses."""
+        used = {section.mid for section in added} | reoffer.tracks.keys() | reoffer.receives.keys()
+        return {
+            section.mid
+            for section in reoffer.offer.media
+            if section.kind in ("audio", "video")
+            and section.mid not in used
+            and not self._peer.knows(section.mid)
+        }
 
     def _note(self, reoffer: Reoffer, arrived: dict[str, Track[Any]]) -> None:
         """Bring what the participant publishes up to date."""
@@ -206,3 +290,7 @@ class Publisher:
 
     def _answer(self, data: dict[str, Any]) -> None:
         self._session.reporter.tell("answer", data)
+
+
+def _medium(section: MediaSection) -> Medium:
+    return "audio" if section.kind == "audio" else "video"

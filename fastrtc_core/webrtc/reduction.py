@@ -11,6 +11,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from . import h264
+
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 KINDS = ("audio", "video", "application")
 
@@ -28,11 +30,6 @@ _SPOKEN = {
     "video": re.compile(r"a=rtpmap:\d+ VP8/90000", re.I),
 }
 
-_KNOWN_H264 = ("42001f", "42e01f")
-_DECODED_PROFILES = ("42", "4d", "64")
-"""Baseline, Main and High, as the `profile_idc` of RFC 6184 section 8.1. A stream of constrained
-baseline, which this side sends, is one of each (H.264 annex A)."""
-
 
 @dataclass(frozen=True)
 class MediaSection:
@@ -43,16 +40,22 @@ class MediaSection:
         direction: The client's.
         mid: Its name.
         spoken: Whether it has a codec that this server speaks.
+        forwarded: Whether it has one in which pictures of others can be handed on as they came.
     """
 
     kind: str
     direction: str
     mid: str = field(default="", compare=False)
     spoken: bool = field(default=True, compare=False)
+    forwarded: bool = field(default=True, compare=False)
 
 
 def choose(
-    media: Iterable[MediaSection], receives: Collection[str], sends: Collection[str]
+    media: Iterable[MediaSection],
+    receives: Collection[str],
+    sends: Collection[str],
+    *,
+    forwarded: bool = False,
 ) -> dict[str, MediaSection]:
     """The section of each medium that serves most of what may flow; the first of equals.
 
@@ -60,6 +63,7 @@ def choose(
         media: The sections of the offer.
         receives: The media that this side takes.
         sends: The media that it has to send.
+        forwarded: Whether pictures of others are handed on as they came.
 
     Returns:
         The sections through which something flows, by medium.
@@ -70,7 +74,8 @@ def choose(
         flows = (section.kind in receives and section.direction in ("sendrecv", "sendonly")) + (
             section.kind in sends and section.direction in ("sendrecv", "recvonly")
         )
-        if section.spoken and flows > most.get(section.kind, 0):
+        usable = section.spoken and (section.forwarded or not forwarded)
+        if usable and flows > most.get(section.kind, 0):
             chosen[section.kind], most[section.kind] = section, flows
     return chosen
 
@@ -122,6 +127,8 @@ def is_live(section: list[str]) -> bool:
     bits = section[0][2:].split(" ")
     if len(bits) < 4:
         return True  # it cannot be read, which is for the reader to say
+    if bits[0] == "application" and "SCTP" not in bits[2]:
+        return False  # it controls something else, such as who may speak (BFCP)
     return bits[0] in KINDS and (bits[1] != "0" or "a=bundle-only" in section)
 
 
@@ -131,21 +138,22 @@ class Reduction:
     Args:
         offer: The offer, normalised.
         keep: The mids of the sections that are used.
+        forwarded: Whether pictures of others are handed on as they came.
 
     Attributes:
         sdp: What aiortc is shown.
         mids: The sections in it, in their order.
-        h264: The parameters of H.264 that are taken as offered: by mid and payload type.
+        h264: The parameters of H.264 to answer in place of aiortc's, by mid and payload type.
     """
 
-    def __init__(self, offer: str, keep: Collection[str]) -> None:
+    def __init__(self, offer: str, keep: Collection[str], *, forwarded: bool = False) -> None:
         self._session, self._offered = split(offer)
         kept = [s for s in self._offered if is_live(s) and _value(s, "mid") in keep]
         self.mids = [_value(section, "mid") for section in kept]
         self.h264: dict[str, dict[int, str]] = {}
         shown: list[list[str]] = []
         for mid, section in zip(self.mids, kept, strict=True):
-            section, self.h264[mid] = _in_known_profiles(section)
+            section, self.h264[mid] = h264.in_known_words(section, single=not forwarded)
             shown.append(section)
         self.sdp = _join(*_only(self._session, shown))
 
@@ -214,8 +222,11 @@ def _read(section: list[str]) -> MediaSection:
     direction = next((line[2:] for line in section if line[2:] in DIRECTIONS), "sendrecv")
     pattern = _SPOKEN.get(kind)
     spoken = pattern is None or any(pattern.match(line) for line in section)
-    spoken = spoken or (kind == "video" and bool(_h264(section)))
-    return MediaSection(kind, direction, _value(section, "mid"), spoken)
+    if kind != "video":
+        return MediaSection(kind, direction, _value(section, "mid"), spoken)
+    forms = h264.forms(section).values()
+    whole = spoken or any(not form.single for form in forms)
+    return MediaSection(kind, direction, _value(section, "mid"), spoken or bool(forms), whole)
 
 
 def _understood(section: list[str]) -> Iterator[str]:
@@ -230,47 +241,6 @@ def _understood(section: list[str]) -> Iterator[str]:
                 continue
             line = match[0]  # without attributes of the extension, which aiortc cannot read
         yield line
-
-
-def _h264(section: list[str]) -> dict[int, tuple[str, bool]]:
-    """The forms of H.264 in a section that are taken, by payload type.
-
-    FFmpeg decodes them, and packets in mode 1 are what this side sends (RFC 6184 section 6.3).
-
-    Returns:
-        The parameters of each, and whether aiortc knows them.
-    """
-    matches = (re.match(r"a=fmtp:(\d+) (.*)", line) for line in section)
-    described = {match[1]: match[2] for match in matches if match}
-    taken: dict[int, tuple[str, bool]] = {}
-    for line in section:
-        match = re.match(r"a=rtpmap:(\d+) H264/90000", line, re.I)
-        if match is None:
-            continue
-        text = described.get(match[1], "")
-        values = dict(part.strip().partition("=")[::2] for part in text.split(";"))
-        profile = values.get("profile-level-id", "42e01f").lower()
-        if values.get("packetization-mode") == "1" and profile[:2] in _DECODED_PROFILES:
-            taken[int(match[1])] = text, profile in _KNOWN_H264
-    return taken
-
-
-def _in_known_profiles(section: list[str]) -> tuple[list[str], dict[int, str]]:
-    """A section in which what FFmpeg decodes has a profile that aiortc knows.
-
-    Returns:
-        The section, and the parameters that were put in other words, by payload type.
-    """
-    offered = {number: text for number, (text, known) in _h264(section).items() if not known}
-    shown: list[str] = []
-    for line in section:
-        match = re.match(r"a=(rtpmap|fmtp):(\d+) ", line)
-        rewritten = match is not None and int(match[2]) in offered
-        if match is None or not rewritten:
-            shown.append(line)
-        elif match[1] == "rtpmap":
-            shown += [line, f"a=fmtp:{match[2]} packetization-mode=1;profile-level-id=42e01f"]
-    return shown, offered
 
 
 def _rejected(offered: list[str]) -> list[str]:

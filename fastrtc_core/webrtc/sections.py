@@ -9,7 +9,7 @@ connection.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 import av
@@ -38,6 +38,7 @@ from .video import make_encoder
 
 T = TypeVar("T")
 LocalTrack = LocalAudioTrack | LocalVideoTrack
+RemoteTrack = RemoteAudioTrack | RemoteVideoTrack
 
 
 class Outlet(MediaStreamTrack):
@@ -143,25 +144,25 @@ class Inlet:
     """
 
     def __init__(self, kind: str, receiver: RTCRtpReceiver) -> None:
-        self.track: RemoteAudioTrack | RemoteVideoTrack | None = None
+        self.track: RemoteTrack | None = None
         self._kind = kind
         self._receiver = receiver
         self._incoming: IncomingAudio | None = None
         if kind == "audio":
             internals.receive_directly(receiver, self._take)
 
-    def renew(self) -> RemoteAudioTrack | RemoteVideoTrack:
-        """Another track begins."""
+    def renew(self, track: RemoteTrack | None = None) -> RemoteTrack:
+        """Another track begins: this one, or one that is made here."""
         self.release()
-        if self._kind == "audio":
-            audio = RemoteAudioTrack()
-            self._incoming = IncomingAudio(audio)
-            audio._statistics = statistics.of_incoming_audio(self._incoming)
-            self.track = audio
+        if track is None:
+            track = RemoteAudioTrack() if self._kind == "audio" else RemoteVideoTrack()
+        if isinstance(track, RemoteAudioTrack):
+            self._incoming = IncomingAudio(track)
+            track._statistics = statistics.of_incoming_audio(self._incoming)
         else:
-            self.track = RemoteVideoTrack()
-            self.track._statistics = statistics.of_receiver(self._receiver)
-        return self.track
+            track._statistics = statistics.of_receiver(self._receiver)
+        self.track = track
+        return track
 
     def release(self) -> None:
         """The track is over; idempotent. Whoever published it ends it."""
@@ -275,7 +276,8 @@ class Sections:
             self._outlets[transceiver] = outlet
             sender = transceiver.sender
             sender.replaceTrack(outlet)
-            transceiver.direction = "sendonly"
+            receives = transceiver.direction in ("recvonly", "sendrecv")
+            transceiver.direction = "sendrecv" if receives else "sendonly"
             if track.kind == "audio":
                 internals.send_directly(sender, outlet.next_frame, failed)
             else:
@@ -305,10 +307,15 @@ class Sections:
                 return True
         return False
 
-    def take(self, media: MediaStreamTrack, transceiver: RTCRtpTransceiver) -> Track[Any]:
-        """Something comes in through a section for the first time."""
+    def take(
+        self,
+        media: MediaStreamTrack,
+        transceiver: RTCRtpTransceiver,
+        track: RemoteTrack | None = None,
+    ) -> Track[Any]:
+        """Something comes in through a section for the first time, as this track if given."""
         inlet = self._inlets[transceiver] = Inlet(transceiver.kind, transceiver.receiver)
-        track = inlet.renew()
+        track = inlet.renew(track)
         if transceiver.kind == "video":
             self._run(inlet.pump(media))
         return track
@@ -326,15 +333,25 @@ class Sections:
     async def undo(self, before: list[RTCRtpTransceiver]) -> None:
         """An offer of the other side could not be answered: forget the sections that it brought."""
         for transceiver in await internals.undo_offer(self._pc, before):
-            self._outlets.pop(transceiver, None)
-            if (inlet := self._inlets.pop(transceiver, None)) is not None:
-                inlet.release()
+            self._forget(transceiver)
+
+    async def retire(self, gone: Collection[RTCRtpTransceiver]) -> None:
+        """The other side has ended these sections, and they never come again."""
+        await internals.retire(self._pc, gone)
+        for transceiver in gone:
+            self._forget(transceiver)
 
     def close(self) -> None:
         """Receive nothing more; idempotent."""
         for inlet in self._inlets.values():
             if inlet is not None:
                 inlet.release()
+
+    def _forget(self, transceiver: RTCRtpTransceiver) -> None:
+        if (outlet := self._outlets.pop(transceiver, None)) is not None:
+            outlet.carry(None)
+        if (inlet := self._inlets.pop(transceiver, None)) is not None:
+            inlet.release()
 
     def _inlet(self, mid: str) -> Inlet | None:
         return next((inlet for one, inlet in self._inlets.items() if one.mid == mid), None)

@@ -15,6 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from ..media.pictures import PictureConverter
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, is_keyframe
 from . import internals
+from .h264 import is_single
 from .options import VideoOptions
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
@@ -79,14 +80,21 @@ class _H264(VideoEncoder, H264Encoder):
     pass
 
 
+class _SingleH264(VideoEncoder, internals.SingleNalEncoder):
+    pass
+
+
 def make_encoder(codec: RTCRtpCodecParameters, options: VideoOptions) -> VideoEncoder:
-    """The encoder for a negotiated codec, of which there are two.
+    """The encoder for a negotiated codec, of which there are two; H.264 in the mode of its packets.
 
     Raises:
         KeyError: If it is another one.
     """
     encoders: dict[str, type[VideoEncoder]] = {"video/vp8": _Vp8, "video/h264": _H264}
-    return encoders[codec.mimeType.lower()](options)
+    name = codec.mimeType.lower()
+    if name == "video/h264" and is_single(codec.parameters):
+        return _SingleH264(options)
+    return encoders[name](options)
 
 
 class PictureEncoder:
@@ -101,7 +109,9 @@ class PictureEncoder:
         self._codec = codec
         # aiortc takes the payload apart by the name in capitals.
         name = f"video/{codec.removeprefix('video/').upper()}"
-        self._parameters = RTCRtpCodecParameters(name, VIDEO_CLOCK_RATE, payloadType=96)
+        self._parameters = RTCRtpCodecParameters(
+            name, VIDEO_CLOCK_RATE, payloadType=96, parameters={"packetization-mode": "1"}
+        )
         self._encoder = make_encoder(self._parameters, options)
 
     def encode(

@@ -145,6 +145,36 @@ class Gallery(Echo):
         return Gallery()
 
 
+class Counting(AudioVideoEcho):
+    """Echoes, and tells on request how much has come, and which tracks there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = {"audio": 0, "video": 0}
+        self.told: list[str] = []
+
+    async def start_up(self) -> None:
+        await self.send_message("ready")
+
+    async def receive(self, frame: AudioFrame) -> None:
+        self.came["audio"] += 1
+        await super().receive(frame)
+
+    async def video_receive(self, frame: Any) -> None:
+        self.came["video"] += 1
+        await super().video_receive(frame)
+
+    async def on_track(self, source: Any, track: Any) -> None:
+        self.told.append(source)
+
+    async def on_message(self, message: Any) -> None:
+        there = sorted(self.participant.tracks)
+        await self.send_message({**self.came, "tracks": there, "told": self.told, "asked": message})
+
+    def copy(self) -> Counting:
+        return Counting()
+
+
 class TwoTones(StreamHandler):
     """Plays 500 Hz on the left and 2000 Hz on the right, or ends at once."""
 
@@ -235,6 +265,7 @@ def serve_page(port: int) -> None:
         "/negative": Stream(negative, modality="video"),
         "/mirror": Stream(mirror, modality="video"),
         "/both": Stream(AudioVideoEcho(48000), modality="audio-video"),
+        "/counting": Stream(Counting(), modality="audio-video"),
         "/limited": Stream(Echo(), concurrency_limit=1),
         "/send": Stream(Echo(), mode="send"),
         "/tones": Stream(TwoTones(), mode="receive"),

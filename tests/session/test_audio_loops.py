@@ -341,7 +341,7 @@ async def test_a_slow_async_handler_drops_the_oldest_and_keeps_up() -> None:
     async with connect(SlowAsync(**options)) as peer:
         ages = await _speak_numbered(peer, seconds=10)
         assert max(ages) < 0.3
-        stream = peer.session._audio_stream
+        stream = peer.session.media.audio_stream
         assert stream is not None
         assert stream.dropped == pytest.approx(400, abs=15)
 

@@ -149,7 +149,7 @@ async def test_a_slow_video_handler_gets_the_latest_picture() -> None:
                 await asyncio.sleep(1 / 30)
             assert len(copy.ages) >= 8
             assert max(copy.ages) < 0.3
-            stream = peer.session._video_stream
+            stream = peer.session.media.video_stream
             assert stream is not None
             assert stream.dropped >= 20
 

@@ -75,6 +75,16 @@ def _check_media(
         assert their_maps[number].lower().split("/")[:2] == codec.lower().split("/")[:2]
     described = {line.split(" ")[0] for line in _values(ours, "fmtp")}
     assert described <= set(formats)
+    offered_feedback = set(_values(theirs, "rtcp-fb"))
+    for line in _values(ours, "rtcp-fb"):
+        kind = line.split(" ", 1)[1]
+        assert {line, f"* {kind}"} & offered_feedback, "RFC 4585 section 4.2"
+    for line in _values(ours, "fmtp"):
+        number, text = line.split(" ", 1)
+        assert "sprop-parameter-sets" not in text, "it is of the stream that this side sends"
+        if maps[number].lower().startswith("rtx"):
+            assert text.removeprefix("apt=") in formats, "RFC 4588 section 8.6"
+    assert not _values(ours, "crypto"), "RFC 8827 section 6.5"
     for number, codec in maps.items():
         if codec.startswith("H264"):
             assert _h264(ours, number) == _h264(theirs, number), "RFC 6184 section 8.2.2"

@@ -307,6 +307,6 @@ OFFERS: dict[str, tuple[str, str, list[str]]] = {
     "device: H.264 in single packets": (
         "audio-video",
         offer(audio(), video(body=h264("profile-level-id=42e01f"), formats="102")),
-        ["audio", "-"],
+        ["audio", "video"],
     ),
 }

@@ -14,9 +14,11 @@ import pylibsrtp
 import pytest
 from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtp
 from aiortc.codecs import vpx
+from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, RTCDtlsTransport
+from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import HeaderExtensionsMap
 from OpenSSL import SSL
@@ -276,6 +278,23 @@ def test_threads_of_the_vp8_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vpx.number_of_threads(1920 * 1080, 16) == 1
 
 
+def test_names_of_the_h264_encoder() -> None:
+    """It encodes through one method, keeps an encoder that serves, and packs through another."""
+    encode = inspect.getsource(H264Encoder._encode_frame)
+    assert "self.codec.width" in encode
+    assert "/ self.codec.bit_rate\n            > 0.1" in encode
+    for method in (H264Encoder.encode, H264Encoder.pack):
+        assert "self._packetize(packages)" in inspect.getsource(method)
+    assert "self._encode_frame(frame, force_keyframe)" in inspect.getsource(H264Encoder.encode)
+    assert internals.SingleNalEncoder()._packetize(iter([b"a", b"b"])) == [b"a", b"b"]
+
+
+def test_payload_types_that_are_dynamic() -> None:
+    """aiortc asks its module which they are, for each codec of an offer."""
+    assert "in rtp.DYNAMIC_PAYLOAD_TYPES" in inspect.getsource(find_common_codecs)
+    assert list(rtp.DYNAMIC_PAYLOAD_TYPES) == list(internals.payload_types.DYNAMIC)
+
+
 async def test_a_peer_that_answers_checks_is_known() -> None:
     """The state of the pairs of candidates, of two that connect; and of one that is alone."""
     stream = Stream(Silent())
@@ -337,3 +356,5 @@ async def test_names_of_a_data_channel_that_nobody_opened() -> None:
         assert private._data_channels == {}
         parameters = list(inspect.signature(private._data_channel_receive).parameters)
         assert parameters == ["stream_id", "pp_id", "data"]
+        assert private._association_state == private.State.CLOSED
+        assert list(inspect.signature(private._set_state).parameters) == ["state"]

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiortc import RTCDataChannel, RTCPeerConnection
+import pytest
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCSctpTransport
+from aiortc.rtcsctptransport import WEBRTC_DCEP
 
 from fastrtc_core import Stream
 
@@ -65,6 +67,27 @@ async def test_a_channel_that_the_client_negotiated_is_answered() -> None:
         channel = pc.createDataChannel("text", negotiated=True, id=0)
         texts = heard(channel)
         await pc.connect()  # type: ignore[attr-defined]
+        await answered(channel, "one", texts)
+
+
+async def test_a_channel_is_open_before_the_client_acknowledges_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A client that holds the stream itself never does; what the server sends reaches it."""
+    original = RTCSctpTransport._data_channel_receive
+    texts: list[str] = []
+
+    async def receive(self: Any, stream_id: int, pp_id: int, data: bytes) -> None:
+        if self is pc.sctp and pp_id == WEBRTC_DCEP:
+            return  # browsers leave out a request for a stream that is taken
+        await original(self, stream_id, pp_id, data)
+
+    async with client() as pc:
+        channel = pc.createDataChannel("mine", negotiated=True, id=0)
+        channel.on("message", texts.append)
+        monkeypatch.setattr(RTCSctpTransport, "_data_channel_receive", receive)
+        await pc.connect()  # type: ignore[attr-defined]
+        await eventually(lambda: any("hello" in text for text in texts), "a message")
         await answered(channel, "one", texts)
 
 

@@ -12,6 +12,7 @@ from fastrtc_core.errors import ModalityError
 from fastrtc_core.webrtc import peer
 
 from .answers import check_answer
+from .battery import MORE
 from .foreign import OFFERS, audio, data, offer, video
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer
 from .test_directions import Everything
@@ -25,13 +26,16 @@ async def answer_to(sdp: str, modality: Any) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize("client", OFFERS)
+BATTERY = OFFERS | MORE
+
+
+@pytest.mark.parametrize("client", BATTERY)
 async def test_an_offer_is_answered_by_the_book(
     client: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the stream uses is accepted, what it does not is rejected, and all else is echoed."""
     monkeypatch.setattr(peer, "CHECK_TIMEOUT", 0.0)
-    modality, sdp, expected = OFFERS[client]
+    modality, sdp, expected = BATTERY[client]
     answer = await answer_to(sdp, modality)
     assert "sdp" in answer, answer
     assert check_answer(sdp, answer["sdp"]) == expected

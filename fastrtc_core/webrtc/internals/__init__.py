@@ -4,14 +4,16 @@ Each name is covered by a contract test; aiortc is pinned to the minor versions 
 """
 
 from .ciphers import accept_rsa
-from .connection import close, probe, undo_offer, was_reached, watch_connecting
+from .connection import close, probe, retire, undo_offer, was_reached, watch_connecting
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
-from .negotiated import take_negotiated
+from .negotiated import open_channel, take_negotiated
 from .numbering import number_sections, take_parameters
+from .payload_types import take_low_payload_types
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
+from .single_nal import SingleNalEncoder
 from .sources import bound_receiver
 from .video import (
     PictureEncoding,
@@ -28,6 +30,7 @@ __all__ = [
     "EncodedFrame",
     "MayCheck",
     "PictureEncoding",
+    "SingleNalEncoder",
     "TimedPicture",
     "VideoPacket",
     "VideoTap",
@@ -39,14 +42,17 @@ __all__ = [
     "guard",
     "negotiated_codecs",
     "number_sections",
+    "open_channel",
     "packets_heard",
     "probe",
     "receive_directly",
     "reported_loss",
     "restrict_ports",
+    "retire",
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "take_low_payload_types",
     "take_negotiated",
     "take_parameters",
     "undo_offer",

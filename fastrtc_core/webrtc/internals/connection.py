@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from aioice import stun
@@ -129,9 +129,25 @@ async def undo_offer(
         The transceivers that are gone.
     """
     private: Any = pc
+    gone = [transceiver for transceiver in pc.getTransceivers() if transceiver not in before]
+    await retire(pc, gone)
+    if pc.signalingState == "have-remote-offer":
+        private._RTCPeerConnection__pendingRemoteDescription = None
+        private._RTCPeerConnection__setSignalingState("stable")
+    return gone
+
+
+async def retire(pc: RTCPeerConnection, gone: Collection[RTCRtpTransceiver]) -> None:
+    """Forget sections for good; aiortc keeps those that are stopped, and starts them again.
+
+    Args:
+        pc: The connection.
+        gone: Its transceivers of these sections. Each ends, and with it a transport that no other
+            section shares.
+    """
+    private: Any = pc
     transceivers: list[RTCRtpTransceiver] = private._RTCPeerConnection__transceivers
-    gone = [transceiver for transceiver in transceivers if transceiver not in before]
-    transports = {transceiver.receiver.transport for transceiver in before}
+    transports = {t.receiver.transport for t in transceivers if t not in gone}
     if pc.sctp is not None:
         transports.add(pc.sctp.transport)
     for transceiver in gone:
@@ -139,16 +155,14 @@ async def undo_offer(
         private._RTCPeerConnection__remoteDtls.pop(transceiver, None)
         private._RTCPeerConnection__remoteIce.pop(transceiver, None)
         await transceiver.stop()
+        if (track := transceiver.receiver.track) is not None:
+            track._queue.put_nowait(None)  # type: ignore[attr-defined]  # its end
         dtls = transceiver.receiver.transport
         if dtls not in transports:
             await dtls.stop()
             await dtls.transport.stop()
             private._RTCPeerConnection__dtlsTransports.discard(dtls)
             private._RTCPeerConnection__iceTransports.discard(dtls.transport)
-    if pc.signalingState == "have-remote-offer":
-        private._RTCPeerConnection__pendingRemoteDescription = None
-        private._RTCPeerConnection__setSignalingState("stable")
-    return gone
 
 
 async def _take_apart(pc: RTCPeerConnection) -> None:
