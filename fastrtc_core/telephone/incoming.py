@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from fastapi import Request
+from starlette.requests import Request  # FastAPI, whose it is too, takes long to import
 
 Service = Literal["twilio", "telnyx", "plivo"]
 
