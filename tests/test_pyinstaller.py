@@ -52,7 +52,7 @@ def hooks() -> Path:
 @pytest.mark.parametrize(
     ("hook", "files"),
     [
-        ("fastrtc_core", {"browser.js", "channel.js", "widget.js", "widget.html", "widget.css"}),
+        ("fastrtc_core", {"connection.js", "channel.js", "widget.js", "widget.html", "widget.css"}),
         ("fastrtc_handlers.vad.silero_weights", {"ggml-silero-v6.2.0.bin"}),
         ("fastrtc_handlers.tts.espeak", {"phondata", "en_dict"}),
         ("fastrtc_handlers.stt.pocketsphinx", {"mdef"}),

@@ -26,7 +26,7 @@ const FLOOR = -60; // dB; what is quieter shows as nothing
 /**
  * @param {HTMLElement} element  holds widget.html
  * @param {object} gradio  `trigger`, `watch`, `props` and `server` of gr.HTML
- * @param {typeof import("../client/browser.js").Connection} Connection
+ * @param {typeof import("../browser/connection.js").Connection} Connection
  * @param {object} settings  options of the connection: modality, mode, trackConstraints, …
  */
 export function mount(element, { trigger, watch, props, server }, Connection, settings) {

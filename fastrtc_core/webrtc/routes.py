@@ -17,7 +17,7 @@ from ..errors import MalformedOfferError, OfferError
 from .signaling import MAX_BODY_BYTES
 
 CLIENT = (
-    "browser.js",
+    "connection.js",
     "publications.js",
     "parts.js",
     "rpc.js",
@@ -75,7 +75,7 @@ def add_routes(
 
 def browser_client() -> str:
     """The source of the browser client: one module."""
-    folder = resources.files("fastrtc_core").joinpath("client")
+    folder = resources.files("fastrtc_core").joinpath("browser")
     return "\n".join(folder.joinpath(part).read_text("utf-8") for part in CLIENT)
 
 

@@ -1,5 +1,5 @@
 /**
- * Streams of text and bytes between the members of a channel; served as a part of `browser.js`. The
+ * Streams of text and bytes between the members of a channel; served as a part of `connection.js`. The
  * packets and the flow control are those of `channel/streams/`.
  *
  * @typedef {object} StreamInfo

@@ -1,4 +1,4 @@
-/** Sending a stream; served as a part of `browser.js`, see `channel/streams/outgoing.py`. */
+/** Sending a stream; served as a part of `connection.js`, see `channel/streams/outgoing.py`. */
 
 /** Sends a stream, no faster than the slowest of its receivers reads. */
 export class StreamWriter {

@@ -1,5 +1,5 @@
 /**
- * A member of a channel, in a page; served as a part of `browser.js`:
+ * A member of a channel, in a page; served as a part of `connection.js`:
  *
  *     import { Channel } from "/rtc/webrtc/client.js";
  *

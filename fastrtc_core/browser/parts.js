@@ -1,4 +1,4 @@
-/** Texts cut into parts and put together again; served as a part of `browser.js`. */
+/** Texts cut into parts and put together again; served as a part of `connection.js`. */
 
 const PACKET_BYTES = 15_000; // of a text inside a message, which is JSON once more
 const MESSAGE_BYTES = 1 << 18; // of the longest message

@@ -1,4 +1,4 @@
-/** Calls between the members of a channel; served as a part of `browser.js`, see `channel/rpc.py`. */
+/** Calls between the members of a channel; served as a part of `connection.js`, see `channel/rpc.py`. */
 
 const RPC_BYTES = 15 * 1024; // of a payload
 const RPC_RUNNING = 64; // calls that may run for others at once; who has none running may have one more

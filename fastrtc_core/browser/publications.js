@@ -1,7 +1,7 @@
 const MAX_SECTIONS = 8; // of a connection, its data channel included
 
 /**
- * Tracks that come and go while a connection stands; served as a part of `browser.js`.
+ * Tracks that come and go while a connection stands; served as a part of `connection.js`.
  *
  * Offers come from this side alone. The server asks for one with `negotiate` when it has something to
  * publish; the answer comes as a message too. A section that nobody needs any longer stays as it is, carries

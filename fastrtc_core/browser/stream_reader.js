@@ -1,4 +1,4 @@
-/** Reading a stream; served as a part of `browser.js`, see `channel/streams/incoming.py`. */
+/** Reading a stream; served as a part of `connection.js`, see `channel/streams/incoming.py`. */
 
 /** One wait at a time for news, or until a time. */
 class News {
