@@ -15,8 +15,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-PROGRAM = """
+PROGRAM = r"""
 from pathlib import Path
+import re
 import sys
 
 from fastapi import FastAPI
@@ -31,7 +32,9 @@ from fastrtc_handlers.vad import SileroVAD
 
 app = FastAPI()
 Stream(Echo()).mount(app)
-assert "Connection" in TestClient(app).get("/webrtc/client.js").text
+client = TestClient(app)
+modules = re.findall(r'"[.](/.*)";', client.get("/webrtc/client.js").text)
+assert "export class Connection" in "".join(client.get(f"/webrtc{one}").text for one in modules)
 assert Path(sys._MEIPASS) in Path(libopus._library()._name).parents, "libopus of the system"
 assert EspeakTTS("en-us").tts("hello").duration > 0.2
 SileroVAD()

@@ -1,5 +1,5 @@
 /**
- * A member of a channel, in a page; served as a part of `connection.js`:
+ * A member of a channel, in a page:
  *
  *     import { Channel } from "/rtc/webrtc/client.js";
  *
@@ -31,6 +31,13 @@
  * - `video_source` `{uid}`: whose camera is shown by `connection.remoteStream`, or `null`;
  * - `error`, `warning`, `closing`, `track`, `untrack`, `level`: as of `Connection`.
  */
+
+import { Connection } from "./connection.js";
+import { Parts, splitMessage } from "./parts.js";
+import { Calls } from "./rpc.js";
+import { StreamError, WINDOW } from "./stream_rules.js";
+import { Streams } from "./streams.js";
+import { PACKET_BYTES, newId, sizeInside, utf8Size, wellFormed } from "./text.js";
 
 const CHAT_HISTORY = 200;
 const PASSED_ON = ["error", "warning", "closing", "track", "untrack", "level"];
@@ -366,8 +373,4 @@ export class Channel extends EventTarget {
 
 function asUser({ name, tracks, muted = [] }) {
   return { name, tracks, muted };
-}
-
-function newId() {
-  return crypto.getRandomValues(new Uint32Array(2)).join("-");
 }

@@ -1,7 +1,5 @@
 /**
- * The browser client of fastrtc-core: one ES module, no dependencies, no build step.
- *
- * Served by `Stream.mount` at `{path}/webrtc/client.js`, it finds its server by its own address:
+ * One connection to a server, in a page:
  *
  *     import { Connection } from "/webrtc/client.js";
  *
@@ -50,12 +48,20 @@
  *   event is not cancelled by `preventDefault()`.
  */
 
+import { DEVICES, captureError, devices } from "./devices.js";
+import { ConnectionError } from "./errors.js";
+import { Meters } from "./meters.js";
+import { Publications } from "./publications.js";
+import { fetchJson, refusal, serverUrl } from "./requests.js";
+import { withStereo } from "./sdp.js";
+import { utf8Size } from "./text.js";
+import { within } from "./waiting.js";
+
 const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
 const ANSWER_TIMEOUT = 10_000; // ms
 const CONNECT_TIMEOUT = 10_000; // ms
 const LOST_AFTER = 5_000; // ms; a browser calls a peer disconnected after some seconds of silence
 const TAIL = 400; // ms that the browser needs to play what is still in its buffer
-const LEVEL_INTERVAL = 50; // ms
 const MAX_SENT = 65_536; // bytes of the largest message that the server takes
 const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up at 16 MiB
 
@@ -78,18 +84,6 @@ const CLOSINGS = {
   revoked: "Your access to the channel has been withdrawn.",
   error: "The session has ended: the server failed.",
 };
-
-const NAMES = { audio: "microphone", video: "camera" };
-
-/** Why a connection failed, in words for the user (`message`) and for programs (`code`). */
-export class ConnectionError extends Error {
-  /** @param {string} code  @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.name = "ConnectionError";
-    this.code = code;
-  }
-}
 
 /** One connection to a server. May be closed and connected again as often as wanted. */
 export class Connection extends EventTarget {
@@ -131,16 +125,8 @@ export class Connection extends EventTarget {
   }
 
   /** The microphones, cameras and speakers that can be chosen. Browsers name them once permitted. */
-  static async devices() {
-    const found = { audio: [], video: [], speaker: [] };
-    const kinds = { audioinput: "audio", videoinput: "video", audiooutput: "speaker" };
-    for (const device of (await navigator.mediaDevices?.enumerateDevices()) ?? []) {
-      const list = found[kinds[device.kind]];
-      if (!list || !device.deviceId) continue;
-      const label = device.label || `${NAMES[kinds[device.kind]] ?? "speaker"} ${list.length + 1}`;
-      list.push({ deviceId: device.deviceId, label });
-    }
-    return found;
+  static devices() {
+    return devices();
   }
 
   /**
@@ -334,12 +320,12 @@ export class Connection extends EventTarget {
     const { rtcConfiguration } = this.options;
     if (typeof rtcConfiguration === "function") return within(signal, rtcConfiguration());
     if (rtcConfiguration !== "server") return rtcConfiguration;
-    return this.#fetch(new URL("config", import.meta.url), { signal });
+    return this.#fetch(serverUrl("config"), { signal });
   }
 
   /** Send the offer, take the answer; a refusal becomes an error with the server's words. */
   async #ask(sdp, signal) {
-    const { offer = new URL("offer", import.meta.url), params } = this.options;
+    const { offer = serverUrl("offer"), params } = this.options;
     /** @type {OfferBody} */
     const body = { sdp, type: "offer", args: this.args, params };
     const timeout = new ConnectionError(
@@ -462,7 +448,7 @@ export class Connection extends EventTarget {
   #addLocal(track) {
     this.localStream.addTrack(track);
     track.onended = () => {
-      const text = `The ${NAMES[track.kind]} was disconnected. Choose another one.`;
+      const text = `The ${DEVICES[track.kind]} was disconnected. Choose another one.`;
       this.#tell(new ConnectionError("device-lost", text), false);
     };
     this.#applyMute();
@@ -531,69 +517,6 @@ export class Connection extends EventTarget {
   }
 }
 
-/** Measures the loudness of two tracks for as long as it is started. */
-class Meters {
-  /** @type {AudioContext | null} */ #context = null;
-  #timer = 0;
-  #nodes = new Map();
-  #samples = new Float32Array(1024);
-
-  /** @param {(levels: {local: number, remote: number}) => void} report */
-  constructor(report) {
-    this.report = report;
-  }
-
-  /** Within the click that connects: an audio context that starts later may stay silent. */
-  start() {
-    this.#context = new AudioContext();
-    this.#timer = setInterval(
-      () => this.report({ local: this.#level("local"), remote: this.#level("remote") }),
-      LEVEL_INTERVAL,
-    );
-  }
-
-  /** @param {"local" | "remote"} side  @param {MediaStreamTrack} track */
-  watch(side, track) {
-    if (!this.#context) return;
-    this.#nodes.get(side)?.source.disconnect();
-    const source = this.#context.createMediaStreamSource(new MediaStream([track]));
-    const analyser = new AnalyserNode(this.#context, { fftSize: this.#samples.length });
-    source.connect(analyser);
-    this.#nodes.set(side, { source, analyser });
-  }
-
-  stop() {
-    clearInterval(this.#timer);
-    this.#nodes.clear();
-    this.#context?.close();
-    this.#context = null;
-  }
-
-  #level(side) {
-    const node = this.#nodes.get(side);
-    if (!node) return 0;
-    node.analyser.getFloatTimeDomainData(this.#samples);
-    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0);
-    return Math.min(1, Math.sqrt(power / this.#samples.length));
-  }
-}
-
-/** The promise, unless the signal aborts or the time (ms) runs out before. */
-function within(signal, promise, ms = 0, timeout = undefined) {
-  return new Promise((resolve, reject) => {
-    const timer = ms ? setTimeout(() => reject(timeout), ms) : 0;
-    const onAbort = () => reject(new ConnectionError("closed", "The connection was closed."));
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort);
-    Promise.resolve(promise)
-      .then(resolve, reject)
-      .finally(() => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-      });
-  });
-}
-
 /** Resolves when all candidates are gathered, or enough time was given to it. */
 function gathered(pc, signal) {
   if (pc.iceGatheringState === "complete") return undefined;
@@ -602,76 +525,4 @@ function gathered(pc, signal) {
     pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve();
   });
   return within(signal, complete);
-}
-
-/**
- * Why the server refused, in its own words: those of this package (`meta`), or the `detail` of a
- * dependency of FastAPI, a text or the list of what is wrong.
- */
-function refusal(answer) {
-  const { error, message } = answer?.meta ?? {};
-  const full = "The server is full. Try again in a moment.";
-  const { detail } = answer ?? {};
-  const said = Array.isArray(detail) ? detail.map((one) => one?.msg).join("; ") : (detail?.message ?? detail);
-  const told = typeof said === "string" && said ? said : undefined;
-  const text = message ?? (error === "concurrency_limit_reached" ? full : (error ?? told));
-  return new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
-}
-
-/** The JSON of a response; that of a refusal becomes an error. */
-async function fetchJson(url, init) {
-  let response;
-  try {
-    response = await fetch(url, init);
-  } catch {
-    throw new ConnectionError("server-unreachable", "The server cannot be reached.");
-  }
-  let body;
-  try {
-    body = await response.json();
-  } catch {
-    const text = `The server answered with ${response.status} ${response.statusText}`.trim();
-    throw new ConnectionError("bad-answer", `${text}.`);
-  }
-  if (!response.ok) throw refusal(body);
-  return body;
-}
-
-/** @param {DOMException} error  what getUserMedia threw  @param {string[]} kinds */
-function captureError(error, kinds) {
-  const what = kinds.map((kind) => NAMES[kind]).join(" and ");
-  switch (error.name) {
-    case "NotAllowedError":
-    case "SecurityError":
-      return new ConnectionError(
-        "permission-denied",
-        `The browser may not use the ${what}. Allow it in the address bar and start again.`,
-      );
-    case "NotFoundError":
-      return new ConnectionError("no-device", `No ${what} was found.`);
-    case "NotReadableError":
-    case "AbortError":
-      return new ConnectionError("device-busy", `The ${what} is in use by another program.`);
-    case "OverconstrainedError":
-      return new ConnectionError("constraints", `The ${what} cannot do what is asked of it.`);
-    default:
-      return error;
-  }
-}
-
-/**
- * Ask for Opus in stereo (RFC 7587 section 6.1): a browser mixes down what it did not ask for.
- *
- * @param {string} sdp
- * @param {boolean} sends  whether stereo is sent as well
- */
-function withStereo(sdp, sends) {
-  const wish = sends ? "stereo=1;sprop-stereo=1" : "stereo=1";
-  const opus = new Set([...sdp.matchAll(/^a=rtpmap:(\d+) opus\/48000\/2/gim)].map((found) => found[1]));
-  const described = new Set([...sdp.matchAll(/^a=fmtp:(\d+) /gm)].map((found) => found[1]));
-  return sdp.replace(/^a=(rtpmap|fmtp):(\d+) [^\r\n]*/gm, (line, kind, payload) => {
-    if (!opus.has(payload)) return line;
-    if (kind === "fmtp") return /[ ;]stereo=1/.test(line) ? line : `${line};${wish}`;
-    return described.has(payload) ? line : `${line}\r\na=fmtp:${payload} ${wish}`;
-  });
 }

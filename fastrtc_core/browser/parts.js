@@ -1,56 +1,14 @@
-/** Texts cut into parts and put together again; served as a part of `connection.js`. */
+/** Texts cut into parts and put together again. */
 
-const PACKET_BYTES = 15_000; // of a text inside a message, which is JSON once more
+import { PACKET_BYTES, cutText, parsedObject, sizeInside, utf8Size } from "./text.js";
+
 const MESSAGE_BYTES = 1 << 18; // of the longest message
 const MAX_PARTS = 512;
 const PENDING_PER_SENDER = 16;
 const PARTS_DEADLINE = 30_000; // ms
 
-/** @param {string} text */
-function utf8Size(text) {
-  return new TextEncoder().encode(text).length;
-}
-
-/** Bytes that a text takes inside a message of the server: JSON in ASCII. @param {string} text */
-function sizeInside(text) {
-  return JSON.stringify(text).replace(/[^ -~]/g, "\\uXXXX").length;
-}
-
-/** The object that a text says, or null. @param {any} text */
-function parsedObject(text) {
-  try {
-    const value = JSON.parse(text);
-    return typeof value === "object" && !Array.isArray(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-/**
- * Cut a text between its characters, so that each part, as JSON inside of JSON, takes no more than
- * some bytes. Nothing is one empty part.
- *
- * @param {string} text  @param {number} room
- */
-function* cutText(text, room) {
-  let start = 0;
-  do {
-    let end = Math.min(text.length, start + room);
-    for (;;) {
-      const next = text.codePointAt(end - 1);
-      if (end < text.length && next > 0xffff) end -= 1; // would part the two halves of a character
-      if (end <= start) end = start + 2;
-      const size = sizeInside(JSON.stringify(text.slice(start, end)));
-      if (size <= room || end - start <= 2) break;
-      end = start + Math.max(1, Math.floor(((end - start) * room) / size) - 1);
-    }
-    yield text.slice(start, end);
-    start = end;
-  } while (start < text.length);
-}
-
 /** A message as parts, see `channel/assembler.py`. @param {string} text  @param {string} id */
-function splitMessage(text, id) {
+export function splitMessage(text, id) {
   if (utf8Size(text) > MESSAGE_BYTES) {
     throw new RangeError(`The message is longer than ${MESSAGE_BYTES} bytes: use sendText.`);
   }
@@ -61,7 +19,7 @@ function splitMessage(text, id) {
 }
 
 /** Puts messages together. What one sender sends never touches those of another. */
-class Parts {
+export class Parts {
   /** By sender, and in it by id; the oldest comes first. @type {Map<number, Map<string, object>>} */
   #senders = new Map();
 

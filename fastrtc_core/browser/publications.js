@@ -1,7 +1,5 @@
-const MAX_SECTIONS = 8; // of a connection, its data channel included
-
 /**
- * Tracks that come and go while a connection stands; served as a part of `connection.js`.
+ * Tracks that come and go while a connection stands.
  *
  * Offers come from this side alone. The server asks for one with `negotiate` when it has something to
  * publish; the answer comes as a message too. A section that nobody needs any longer stays as it is, carries
@@ -10,7 +8,15 @@ const MAX_SECTIONS = 8; // of a connection, its data channel included
  * @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio"} TrackSource
  * @typedef {{sid: string, kind: "audio" | "video", source: TrackSource, name: string}} Described
  */
-class Publications {
+
+import { ConnectionError } from "./errors.js";
+import { withStereo } from "./sdp.js";
+
+const MAX_SECTIONS = 8; // of a connection, its data channel included
+const ANSWER_TIMEOUT = 10_000; // ms
+
+/** What is published and received on one connection. */
+export class Publications {
   #pc;
   #post;
   #arrived;

@@ -1,4 +1,6 @@
-/** Calls between the members of a channel; served as a part of `connection.js`, see `channel/rpc.py`. */
+/** Calls between the members of a channel, see `channel/rpc.py`. */
+
+import { parsedObject, utf8Size, wellFormed } from "./text.js";
 
 const RPC_BYTES = 15 * 1024; // of a payload
 const RPC_RUNNING = 64; // calls that may run for others at once; who has none running may have one more
@@ -30,7 +32,7 @@ export class RpcError extends Error {
 }
 
 /** The calls of one member, both ways. */
-class Calls {
+export class Calls {
   #send;
   /** @type {Map<string, Function>} */ #methods = new Map();
   /** @type {Map<string, {uid: number, resolve: Function, reject: Function}>} */ #pending = new Map();

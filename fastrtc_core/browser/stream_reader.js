@@ -1,23 +1,11 @@
-/** Reading a stream; served as a part of `connection.js`, see `channel/streams/incoming.py`. */
+/** Reading a stream, see `channel/streams/incoming.py`. */
 
-/** One wait at a time for news, or until a time. */
-class News {
-  #wake = () => {};
+import { CHUNK_OVERHEAD, StreamError, WINDOW, callBack } from "./stream_rules.js";
+import { utf8Size } from "./text.js";
+import { News } from "./waiting.js";
 
-  tell() {
-    this.#wake();
-  }
-
-  /** @param {number} until  by `performance.now()`; may be Infinity */
-  async wait(until) {
-    let timer = 0;
-    await new Promise((resolve) => {
-      this.#wake = resolve;
-      if (until < Infinity) timer = setTimeout(resolve, Math.max(0, until - performance.now()) + 1);
-    });
-    clearTimeout(timer);
-  }
-}
+const STREAM_IDLE = 30_000; // ms
+const READ_LIMIT = 64 << 20; // bytes that readAll holds
 
 /** Reads a stream: iterate over its pieces with `for await`, or take them all. */
 export class StreamReader {

@@ -1,4 +1,11 @@
-/** Sending a stream; served as a part of `connection.js`, see `channel/streams/outgoing.py`. */
+/** Sending a stream, see `channel/streams/outgoing.py`. */
+
+import { CHUNK_OVERHEAD, StreamError, WINDOW, callBack } from "./stream_rules.js";
+import { PACKET_BYTES, cutText, utf8Size, wellFormed } from "./text.js";
+import { News } from "./waiting.js";
+
+const CHUNK_BYTES = 10_000;
+const STREAM_TIMEOUT = 10; // s
 
 /** Sends a stream, no faster than the slowest of its receivers reads. */
 export class StreamWriter {

@@ -1,39 +1,20 @@
 /**
- * Streams of text and bytes between the members of a channel; served as a part of `connection.js`. The
+ * Streams of text and bytes between the members of a channel. The
  * packets and the flow control are those of `channel/streams/`.
- *
- * @typedef {object} StreamInfo
- * @property {string} streamId
- * @property {"text" | "bytes"} kind
- * @property {string} topic
- * @property {Object<string, string>} attributes
- * @property {number | null} totalSize  in bytes, if that is known
- * @property {string} mimeType
- * @property {string} name  of a file, as a stranger says: no path to trust
- * @property {number} timestamp  ms since 1970
  */
 
-const WINDOW = 65_536; // bytes that a receiver was sent and has not read
-const CHUNK_OVERHEAD = 256; // bytes that a chunk counts for beside its content
-const CHUNK_BYTES = 10_000;
-const STREAM_TIMEOUT = 10; // s
-const STREAM_IDLE = 30_000; // ms
+import { StreamReader } from "./stream_reader.js";
+import { StreamError } from "./stream_rules.js";
+import { StreamWriter } from "./stream_writer.js";
+import { newId, parsedObject, sizeInside } from "./text.js";
+
 const STREAMS_PER_SENDER = 16;
 const STREAMS_OPEN = 64;
-const READ_LIMIT = 64 << 20; // bytes that readAll holds
 const PACE = 3_000; // bytes that go out in a ms; the server takes 4000
 const PACE_BURST = 500_000;
 
-/** A stream that could not be sent, or read to its end; the message says why. */
-export class StreamError extends Error {
-  constructor(message) {
-    super(message);
-    this.name = "StreamError";
-  }
-}
-
 /** All streams of one member, both ways. */
-class Streams {
+export class Streams {
   #send;
   #handlers = new Map();
   /** @type {Map<string, StreamWriter>} */ #writers = new Map();
@@ -175,18 +156,4 @@ class Streams {
     this.#counted = now;
     if (this.#credit < 0) await new Promise((resolve) => setTimeout(resolve, -this.#credit / PACE));
   }
-}
-
-/** Call a function of the page; what it throws is its own. */
-function callBack(callback, ...args) {
-  try {
-    callback(...args);
-  } catch (error) {
-    reportError(error);
-  }
-}
-
-/** A text without halves of characters, which no other language can read. @param {string} text */
-function wellFormed(text) {
-  return text.toWellFormed?.() ?? text;
 }

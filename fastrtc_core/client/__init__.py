@@ -1,4 +1,4 @@
-"""The client of a stream in Python: `Client`. The one for web pages is in `fastrtc_core.browser`."""
+"""The client of a stream in Python: `Client`. That for web pages is in `fastrtc_core.browser`."""
 
 from .client import Client
 
