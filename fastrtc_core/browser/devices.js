@@ -1,11 +1,17 @@
-/** Microphones, cameras and speakers. */
+/**
+ * Microphones, cameras and speakers.
+ *
+ * @typedef {"audio" | "video" | "speaker"} DeviceKind
+ * @typedef {"audio" | "video"} Medium
+ * @typedef {{deviceId: string, label: string}} Device
+ */
 
 import { ConnectionError } from "./errors.js";
 
-/** What their kinds are called. */
+/** What their kinds are called. @type {Record<DeviceKind, string>} */
 export const DEVICES = { audio: "microphone", video: "camera", speaker: "speaker" };
 
-/** @param {DOMException} error  what getUserMedia threw  @param {string[]} kinds */
+/** @param {DOMException} error  what getUserMedia threw  @param {Medium[]} kinds */
 export function captureError(error, kinds) {
   const what = kinds.map((kind) => DEVICES[kind]).join(" and ");
   switch (error.name) {
@@ -29,7 +35,9 @@ export function captureError(error, kinds) {
 
 /** The microphones, cameras and speakers that can be chosen. Browsers name them once permitted. */
 export async function devices() {
+  /** @type {Record<DeviceKind, Device[]>} */
   const found = { audio: [], video: [], speaker: [] };
+  /** @type {Record<MediaDeviceKind, DeviceKind>} */
   const kinds = { audioinput: "audio", videoinput: "video", audiooutput: "speaker" };
   for (const device of (await navigator.mediaDevices?.enumerateDevices()) ?? []) {
     const kind = kinds[device.kind];

@@ -1,15 +1,20 @@
-/** How loud the microphone and the remote audio are. */
+/**
+ * How loud the microphone and the remote audio are.
+ *
+ * @typedef {"local" | "remote"} Side
+ * @typedef {{local: number, remote: number}} Levels  loudness (RMS, 0 to 1)
+ */
 
 const LEVEL_INTERVAL = 50; // ms
 
 /** Measures the loudness of two tracks for as long as it is started. */
 export class Meters {
   /** @type {AudioContext | null} */ #context = null;
-  #timer = 0;
-  #nodes = new Map();
+  /** @type {number | undefined} */ #timer;
+  /** @type {Map<Side, {source: AudioNode, analyser: AnalyserNode}>} */ #nodes = new Map();
   #samples = new Float32Array(1024);
 
-  /** @param {(levels: {local: number, remote: number}) => void} report */
+  /** @param {(levels: Levels) => void} report */
   constructor(report) {
     this.report = report;
   }
@@ -23,7 +28,7 @@ export class Meters {
     );
   }
 
-  /** @param {"local" | "remote"} side  @param {MediaStreamTrack} track */
+  /** @param {Side} side  @param {MediaStreamTrack} track */
   watch(side, track) {
     if (!this.#context) return;
     this.#nodes.get(side)?.source.disconnect();
@@ -40,6 +45,7 @@ export class Meters {
     this.#context = null;
   }
 
+  /** @param {Side} side */
   #level(side) {
     const node = this.#nodes.get(side);
     if (!node) return 0;

@@ -1,4 +1,8 @@
-/** Texts cut into parts and put together again. */
+/**
+ * Texts cut into parts and put together again.
+ *
+ * @typedef {{total: number, since: number, parts: Map<number, string>, size: number}} Pending
+ */
 
 import { PACKET_BYTES, cutText, parsedObject, sizeInside, utf8Size } from "./text.js";
 
@@ -20,17 +24,25 @@ export function splitMessage(text, id) {
 
 /** Puts messages together. What one sender sends never touches those of another. */
 export class Parts {
-  /** By sender, and in it by id; the oldest comes first. @type {Map<number, Map<string, object>>} */
+  /** By sender, and in it by id; the oldest comes first. @type {Map<number, Map<string, Pending>>} */
   #senders = new Map();
 
-  /** Take a part; the message `{data, msg_id}` if it was the last one, else null. */
+  /**
+   * Take a part.
+   *
+   * @param {number} uid  who sent it
+   * @param {unknown} text
+   * @returns {{data: string, msg_id: string} | null}  the message if it was the last part of one
+   */
   take(uid, text) {
     this.#expire();
     const { msg_id: id, part_idx: index, total_parts: total, content } = parsedObject(text) ?? {};
     const counted = Number.isInteger(index) && Number.isInteger(total);
     if (typeof id !== "string" || typeof content !== "string" || !counted) return null;
     if (total < 1 || total > MAX_PARTS || index < 0 || index >= total) return null;
+    /** @type {Map<string, Pending>} */
     const pending = this.#senders.get(uid) ?? new Map();
+    /** @type {Pending} */
     const message = pending.get(id) ?? { total, since: performance.now(), parts: new Map(), size: 0 };
     if (message.total !== total || message.parts.has(index)) return null;
     message.parts.set(index, content);
@@ -41,12 +53,14 @@ export class Parts {
       const parts = Array.from({ length: total }, (_, part) => message.parts.get(part));
       return { data: parts.join(""), msg_id: id };
     }
-    if (!pending.has(id) && pending.size >= PENDING_PER_SENDER) pending.delete(pending.keys().next().value);
+    const [oldest] = pending.keys();
+    if (!pending.has(id) && pending.size >= PENDING_PER_SENDER) pending.delete(oldest);
     pending.set(id, message);
     this.#senders.set(uid, pending);
     return null;
   }
 
+  /** @param {number} uid */
   forget(uid) {
     this.#senders.delete(uid);
   }

@@ -15,18 +15,27 @@ export function serverUrl(name) {
 /**
  * Why the server refused, in its own words: those of this package (`meta`), or the `detail` of a
  * dependency of FastAPI, a text or the list of what is wrong.
+ *
+ * @param {any} answer  whatever it sent
  */
 export function refusal(answer) {
   const { error, message } = answer?.meta ?? {};
   const full = "The server is full. Try again in a moment.";
   const { detail } = answer ?? {};
-  const said = Array.isArray(detail) ? detail.map((one) => one?.msg).join("; ") : (detail?.message ?? detail);
+  /** @type {(list: any[]) => string} */
+  const joined = (list) => list.map((one) => one?.msg).join("; ");
+  const said = Array.isArray(detail) ? joined(detail) : (detail?.message ?? detail);
   const told = typeof said === "string" && said ? said : undefined;
   const text = message ?? (error === "concurrency_limit_reached" ? full : (error ?? told));
   return new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
 }
 
-/** The JSON of a response; that of a refusal becomes an error. */
+/**
+ * The JSON of a response; that of a refusal becomes an error.
+ *
+ * @param {string | URL} url  @param {RequestInit} init
+ * @returns {Promise<any>}
+ */
 export async function fetchJson(url, init) {
   let response;
   try {

@@ -1,6 +1,8 @@
 /**
  * What both ends of a stream hold to.
  *
+ * @typedef {(bytes: number, total: number | null) => void} OnProgress  how many were read, of how many
+ *
  * @typedef {object} StreamInfo
  * @property {string} streamId
  * @property {"text" | "bytes"} kind
@@ -17,13 +19,20 @@ export const CHUNK_OVERHEAD = 256; // bytes that a chunk counts for beside its c
 
 /** A stream that could not be sent, or read to its end; the message says why. */
 export class StreamError extends Error {
+  /** @param {string} message */
   constructor(message) {
     super(message);
     this.name = "StreamError";
   }
 }
 
-/** Call a function of the page; what it throws is its own. */
+/**
+ * Call a function of the page; what it throws is its own.
+ *
+ * @template {unknown[]} T
+ * @param {(...args: T) => unknown} callback
+ * @param {T} args
+ */
 export function callBack(callback, ...args) {
   try {
     callback(...args);

@@ -1,6 +1,13 @@
 /**
  * Streams of text and bytes between the members of a channel. The
  * packets and the flow control are those of `channel/streams/`.
+ *
+ * @import { StreamInfo } from "./stream_rules.js"
+ * @import { WriterOptions } from "./stream_writer.js"
+ *
+ * @typedef {(reader: StreamReader, uid: number) => unknown} StreamHandler  called for each stream, with who sends it
+ * @typedef {Omit<StreamInfo, "streamId" | "timestamp">} Announced
+ * @typedef {Record<string, any>} Packet  of another member, which may say anything
  */
 
 import { StreamReader } from "./stream_reader.js";
@@ -16,10 +23,10 @@ const PACE_BURST = 500_000;
 /** All streams of one member, both ways. */
 export class Streams {
   #send;
-  #handlers = new Map();
+  /** By kind and topic. @type {Map<string, StreamHandler>} */ #handlers = new Map();
   /** @type {Map<string, StreamWriter>} */ #writers = new Map();
   /** By sender and id. @type {Map<string, {uid: number, reader: StreamReader}>} */ #readings = new Map();
-  #slots = [];
+  /** Who waits to begin. @type {((nothing?: unknown) => void)[]} */ #slots = [];
   #credit = PACE_BURST;
   #counted = performance.now();
 
@@ -28,17 +35,23 @@ export class Streams {
     this.#send = send;
   }
 
+  /** @param {"text" | "bytes"} kind  @param {string} topic  @param {StreamHandler} handler */
   register(kind, topic, handler) {
     const key = JSON.stringify([kind, topic]);
     if (this.#handlers.has(key)) throw new TypeError(`There is a handler for the topic "${topic}" already.`);
     this.#handlers.set(key, handler);
   }
 
+  /** @param {"text" | "bytes"} kind  @param {string} topic */
   unregister(kind, topic) {
     this.#handlers.delete(JSON.stringify([kind, topic]));
   }
 
-  /** Begin to send; waits while as many streams as one receiver takes are being sent. */
+  /**
+   * Begin to send; waits while as many streams as one receiver takes are being sent.
+   *
+   * @param {Announced} info  @param {number[]} receivers  @param {WriterOptions} options
+   */
   async begin(info, receivers, options) {
     while (this.#writers.size >= STREAMS_PER_SENDER) {
       await new Promise((resolve) => this.#slots.push(resolve));
@@ -59,7 +72,7 @@ export class Streams {
     return writer;
   }
 
-  /** Take a packet; what cannot be read is dropped. */
+  /** Take a packet; what cannot be read is dropped. @param {number} uid  @param {unknown} text */
   take(uid, text) {
     const packet = parsedObject(text);
     if (typeof packet?.stream !== "string") return;
@@ -68,6 +81,7 @@ export class Streams {
     else this.#writers.get(packet.stream)?.take(uid, packet);
   }
 
+  /** @param {number} uid */
   forget(uid) {
     for (const writer of [...this.#writers.values()]) writer.forget(uid);
     for (const one of this.#readings.values()) if (one.uid === uid) one.reader.fail(`user ${uid} has left`);
@@ -78,6 +92,7 @@ export class Streams {
     for (const { reader } of this.#readings.values()) reader.fail("the channel was left");
   }
 
+  /** @param {number} uid  @param {Packet} header */
   #open(uid, header) {
     const { stream, kind, topic, attributes, total_size: totalSize = null } = header;
     const readable =
@@ -97,6 +112,7 @@ export class Streams {
     } else if (full || unread.length >= STREAMS_PER_SENDER) {
       this.#refuse(uid, stream, "too many streams at once");
     } else {
+      /** @type {StreamInfo} */
       const info = {
         streamId: stream,
         kind,
@@ -113,6 +129,7 @@ export class Streams {
     }
   }
 
+  /** @param {number} uid  @param {Packet} packet */
   #goOn(uid, packet) {
     const reading = this.#readings.get(`${uid} ${packet.stream}`);
     if (!reading) {
@@ -126,6 +143,10 @@ export class Streams {
     if (wrong) this.#refuse(uid, packet.stream, wrong);
   }
 
+  /**
+   * @param {StreamHandler} handler  @param {string} key  @param {number} uid  @param {string} stream
+   * @param {StreamReader} reader
+   */
   async #handle(handler, key, uid, stream, reader) {
     let reason = "its handler has ended";
     try {
@@ -139,15 +160,17 @@ export class Streams {
     reader.fail(reason);
   }
 
+  /** @param {number} uid  @param {string} stream  @param {string} reason */
   #refuse(uid, stream, reason) {
     this.#answer(uid, { stream, packet: "refusal", reason: reason.slice(0, 200) });
   }
 
+  /** @param {number} uid  @param {object} packet */
   #answer(uid, packet) {
     this.#send(uid, JSON.stringify(packet));
   }
 
-  /** Send a packet to some, no faster than the server takes it. */
+  /** Send a packet to some, no faster than the server takes it. @param {number[]} uids  @param {string} text */
   async #post(uids, text) {
     for (const uid of uids) this.#send(uid, text);
     const now = performance.now();

@@ -12,7 +12,12 @@ export function sizeInside(text) {
   return JSON.stringify(text).replace(/[^ -~]/g, "\\uXXXX").length;
 }
 
-/** The object that a text says, or null. @param {any} text */
+/**
+ * The object that a text says, or null. Its fields may be anything.
+ *
+ * @param {any} text
+ * @returns {Record<string, any> | null}
+ */
 export function parsedObject(text) {
   try {
     const value = JSON.parse(text);
@@ -33,7 +38,7 @@ export function* cutText(text, room) {
   do {
     let end = Math.min(text.length, start + room);
     for (;;) {
-      const next = text.codePointAt(end - 1);
+      const next = text.codePointAt(end - 1) ?? 0;
       if (end < text.length && next > 0xffff) end -= 1; // would part the two halves of a character
       if (end <= start) end = start + 2;
       const size = sizeInside(JSON.stringify(text.slice(start, end)));
@@ -50,6 +55,7 @@ export function wellFormed(text) {
   return text.toWellFormed?.() ?? text;
 }
 
+/** An id that no other has. */
 export function newId() {
   return crypto.getRandomValues(new Uint32Array(2)).join("-");
 }

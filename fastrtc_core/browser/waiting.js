@@ -2,7 +2,16 @@
 
 import { ConnectionError } from "./errors.js";
 
-/** The promise, unless the signal aborts or the time (ms) runs out before. */
+/**
+ * The promise, unless the signal aborts or the time runs out before.
+ *
+ * @template T
+ * @param {AbortSignal} signal
+ * @param {T | PromiseLike<T>} promise
+ * @param {number} [ms]  0 for no limit
+ * @param {Error} [timeout]  what it rejects with when the time runs out
+ * @returns {Promise<T>}
+ */
 export function within(signal, promise, ms = 0, timeout = undefined) {
   return new Promise((resolve, reject) => {
     const timer = ms ? setTimeout(() => reject(timeout), ms) : 0;
@@ -20,7 +29,7 @@ export function within(signal, promise, ms = 0, timeout = undefined) {
 
 /** One wait at a time for news, or until a time. */
 export class News {
-  #wake = () => {};
+  /** @type {(nothing?: unknown) => void} */ #wake = () => {};
 
   tell() {
     this.#wake();
@@ -28,7 +37,7 @@ export class News {
 
   /** @param {number} until  by `performance.now()`; may be Infinity */
   async wait(until) {
-    let timer = 0;
+    /** @type {number | undefined} */ let timer;
     await new Promise((resolve) => {
       this.#wake = resolve;
       if (until < Infinity) timer = setTimeout(resolve, Math.max(0, until - performance.now()) + 1);
