@@ -4,6 +4,7 @@
 #   ensure_env_of WHICH EXTRA...
 #                         the same with the "newest" or the "lowest" versions that pyproject.toml
 #                         allows, in .venv-newest or .venv-lowest; sets venv_python to it
+#   ensure_node_modules   what checks JavaScript, in node_modules; returns 3 where there is no npm
 #   venv_python           path of the environment's interpreter
 #
 # What is installed is stamped with a hash of pyproject.toml, one stamp per extra, so that pip runs
@@ -125,4 +126,26 @@ ensure_env_of() {
         --editable ".[$extras]" ||
         die "uv could not install fastrtc-core[$extras]; its own message stands above"
     printf '%s\n' "$stamp" >"$venv_dir/.stamp"
+}
+
+# --- What checks JavaScript ----------------------------------------------------------------------
+
+# Installs what package.json names into node_modules, once for each of its versions. Returns 3, and
+# says why, where there is no npm or Node is too old.
+ensure_node_modules() {
+    local stamp
+    if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
+        say "skipped: there is no npm here"
+        return 3
+    fi
+    if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 1818 ? 1 : 0)'; then
+        say "skipped: Node $(node --version) is too old, 18.18 is needed"
+        return 3
+    fi
+    stamp=$({ cat package.json; node --version; } | cksum)
+    [[ "$(cat node_modules/.stamp 2>/dev/null)" != "$stamp" ]] || return 0
+    say "Installing TypeScript and ESLint into node_modules"
+    npm install --no-package-lock --no-audit --no-fund --silent ||
+        die "npm could not install what package.json names; its own message stands above"
+    printf '%s\n' "$stamp" >node_modules/.stamp
 }

@@ -16,8 +16,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-PROGRAM = """
+PROGRAM = r"""
 from pathlib import Path
+import re
 import sys
 
 from fastapi import FastAPI
@@ -32,7 +33,9 @@ from fastrtc_handlers.vad import SileroVAD
 
 app = FastAPI()
 Stream(Echo()).mount(app)
-assert "Connection" in TestClient(app).get("/webrtc/client.js").text
+client = TestClient(app)
+modules = re.findall(r'"[.](/.*)";', client.get("/webrtc/client.js").text)
+assert "export class Connection" in "".join(client.get(f"/webrtc{one}").text for one in modules)
 assert Path(sys._MEIPASS) in Path(libopus._library()._name).parents, "libopus of the system"
 assert EspeakTTS("en-us").tts("hello").duration > 0.2
 SileroVAD()
@@ -53,7 +56,7 @@ def hooks() -> Path:
 @pytest.mark.parametrize(
     ("hook", "files"),
     [
-        ("fastrtc_core", {"browser.js", "channel.js", "widget.js", "widget.html", "widget.css"}),
+        ("fastrtc_core", {"connection.js", "channel.js", "widget.js", "widget.html", "widget.css"}),
         ("fastrtc_handlers.vad.silero_weights", {"ggml-silero-v6.2.0.bin"}),
         ("fastrtc_handlers.tts.espeak", {"phondata", "en_dict"}),
         ("fastrtc_handlers.stt.pocketsphinx", {"mdef"}),

@@ -1,4 +1,4 @@
-"""Clients of a stream: `Client` in Python, and `browser.js`, the ES module for web pages."""
+"""The client of a stream in Python: `Client`. That for web pages is in `fastrtc_core.browser`."""
 
 from .client import Client
 

@@ -3,8 +3,21 @@
  *
  * Its way to Python are Gradio's events: `trigger("offer" | "fetch_output" | "send_input")`. The
  * answer to an offer, and what else Python has to say, comes back as the widget's value.
+ *
+ * @import { Details, Mode, Modality, OfferBody, Options, State } from "../browser/connection.js"
+ * @import { DeviceKind } from "../browser/devices.js"
+ * @import { Side } from "../browser/meters.js"
+ *
+ * @typedef {object} Gradio  what gr.HTML gives
+ * @property {(event: "offer" | "fetch_output" | "send_input", data?: object) => void} trigger
+ * @property {(name: "value", callback: () => void) => void} watch
+ * @property {{value: string | null}} props
+ * @property {{rtc_configuration: () => Promise<RTCConfiguration>}} server
+ *
+ * @typedef {Options & {modality: Modality, mode: Mode, hasIceServers: boolean}} Settings
  */
 
+/** @type {Record<State, string>} */
 const WORDS = {
   idle: "Ready",
   connecting: "Connecting…",
@@ -12,6 +25,7 @@ const WORDS = {
   closed: "Ended",
   failed: "Failed",
 };
+/** What a press of each button does next. @type {Record<DeviceKind, string[]>} */
 const MUTE = {
   audio: ["Mute microphone", "Unmute microphone"],
   video: ["Turn camera off", "Turn camera on"],
@@ -25,16 +39,21 @@ const FLOOR = -60; // dB; what is quieter shows as nothing
 
 /**
  * @param {HTMLElement} element  holds widget.html
- * @param {object} gradio  `trigger`, `watch`, `props` and `server` of gr.HTML
- * @param {typeof import("../client/browser.js").Connection} Connection
- * @param {object} settings  options of the connection: modality, mode, trackConstraints, …
+ * @param {Gradio} gradio
+ * @param {typeof import("../browser/connection.js").Connection} Connection
+ * @param {Settings} settings  options of the connection, and whether the server has ICE servers
  */
 export function mount(element, { trigger, watch, props, server }, Connection, settings) {
-  const part = (name) => element.querySelector(`[data-part="${name}"]`);
+  /** @param {string} name */
+  const part = (name) => found(element.querySelector(`[data-part="${name}"]`), HTMLElement);
+  /** @param {string} name */
+  const video = (name) => found(part(name), HTMLVideoElement);
   const root = part("root");
   const media = settings.modality.split("-");
   const sends = settings.mode !== "receive";
   const receives = settings.mode !== "send";
+  const videos = [video("local-video"), video("remote-video")];
+  /** @type {Record<DeviceKind, boolean>} */
   const uses = {
     audio: sends && media.includes("audio"),
     video: sends && media.includes("video"),
@@ -43,8 +62,10 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
 
   // --- offers go out as events, answers come back as the value --------------------------------
 
+  /** @type {Map<number, (answer: any) => void>} */
   const waiting = new Map();
   let requests = Date.now(); // so that the answers to another page's requests are never taken
+  /** @param {OfferBody} body */
   const offer = (body) =>
     new Promise((resolve) => {
       waiting.set(++requests, resolve);
@@ -58,11 +79,13 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   });
   const rtcConfiguration = settings.hasIceServers ? () => server.rtc_configuration() : undefined;
   const connection = new Connection({ ...settings, offer, rtcConfiguration });
-  root.connection = connection;
+  Object.assign(root, { connection });
 
   // --- what can be seen -----------------------------------------------------------------------
 
-  let clock = 0;
+  /** @type {number | undefined} */
+  let clock;
+  /** @param {Details["state"]} detail */
   const setState = ({ state, reason }) => {
     root.dataset.state = state;
     part("status").textContent = reason || WORDS[state];
@@ -84,23 +107,28 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     if (!runs) {
       showLevel("local", 0);
       showLevel("remote", 0);
-      for (const video of [part("local-video"), part("remote-video")]) {
+      for (const video of videos) {
         video.srcObject = null;
         video.classList.remove("frtc-on");
       }
     }
   };
 
+  /** @param {Side} side  @param {number} rms */
   const showLevel = (side, rms) => {
     const level = Math.max(0, 1 - (20 * Math.log10(Math.max(rms, 1e-6))) / FLOOR);
     root.style.setProperty(`--level-${side}`, level.toFixed(3));
     const meter = part(`${side}-meter`).querySelector("[role=meter]");
-    meter.setAttribute("aria-valuenow", String(Math.round(level * 100)));
+    meter?.setAttribute("aria-valuenow", String(Math.round(level * 100)));
   };
 
-  // One that is still there is not shown a second time: it gets a count.
+  /**
+   * One that is still there is not shown a second time: it gets a count.
+   *
+   * @param {"error" | "warning"} kind  @param {string} text  @param {string} [repeats]  what it is about
+   */
   const toast = (kind, text, repeats = text) => {
-    const same = [...part("toasts").children].find(
+    const same = [...part("toasts").querySelectorAll("div")].find(
       (other) => other.dataset.kind === kind && other.dataset.about === repeats,
     );
     const count = Number(same?.dataset.count ?? 0) + 1;
@@ -119,19 +147,22 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     dismiss.setAttribute("aria-label", "Dismiss");
     dismiss.onclick = () => box.remove();
     box.append(words, dismiss);
-    while (part("toasts").childElementCount >= 4) part("toasts").firstChild.remove();
+    while (part("toasts").childElementCount >= 4) part("toasts").firstChild?.remove();
     part("toasts").append(box);
     setTimeout(() => box.remove(), TOAST_TIME);
   };
 
   // --- devices --------------------------------------------------------------------------------
 
-  const selects = element.querySelectorAll("[data-device]");
+  /** @type {NodeListOf<HTMLSelectElement>} */
+  const selects = element.querySelectorAll("select[data-device]");
+  /** @param {HTMLSelectElement} select */
+  const kindOf = (select) => /** @type {DeviceKind} */ (select.dataset.device);
   const listDevices = async () => {
     const devices = await Connection.devices();
     for (const select of selects) {
       const chosen = select.value;
-      const options = devices[select.dataset.device].map(({ deviceId, label }) => new Option(label, deviceId));
+      const options = devices[kindOf(select)].map(({ deviceId, label }) => new Option(label, deviceId));
       const hasDefault = options.some(({ value }) => value === "default");
       select.replaceChildren(...(hasDefault ? [] : [new Option("Automatic", "")]), ...options);
       select.value = [...select.options].some(({ value }) => value === chosen) ? chosen : select.options[0].value;
@@ -145,8 +176,10 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     if (runs) connection.close();
     else connection.connect();
   };
-  for (const button of element.querySelectorAll("[data-mute]")) {
-    const kind = button.dataset.mute;
+  /** @type {NodeListOf<HTMLButtonElement>} */
+  const buttons = element.querySelectorAll("button[data-mute]");
+  for (const button of buttons) {
+    const kind = /** @type {DeviceKind} */ (button.dataset.mute);
     button.hidden = !uses[kind];
     button.onclick = () => {
       const muted = !connection.muted[kind];
@@ -156,8 +189,8 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     };
   }
   for (const select of selects) {
-    select.closest("label").hidden = !uses[select.dataset.device];
-    select.onchange = () => connection.setDevice(select.dataset.device, select.value);
+    found(select.closest("label"), HTMLElement).hidden = !uses[kindOf(select)];
+    select.onchange = () => connection.setDevice(kindOf(select), select.value);
   }
   part("devices-toggle").hidden = !Object.values(uses).some(Boolean);
   part("devices-toggle").onclick = () => {
@@ -175,12 +208,14 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   part("local-meter").hidden = !uses.audio;
   part("remote-meter").hidden = !uses.speaker;
   if (media.includes("video")) root.dataset.video = "";
-  for (const icon of element.querySelectorAll("[data-icon]")) {
+  /** @type {NodeListOf<SVGElement>} */
+  const icons = element.querySelectorAll("[data-icon]");
+  for (const icon of icons) {
     icon.style.display = media.includes("video") === (icon.dataset.icon === "video") ? "" : "none";
   }
-  part("local-video").classList.add(receives ? "frtc-small" : "frtc-big");
-  part("remote-video").classList.add("frtc-big");
-  for (const video of [part("local-video"), part("remote-video")]) {
+  video("local-video").classList.add(receives ? "frtc-small" : "frtc-big");
+  video("remote-video").classList.add("frtc-big");
+  for (const video of videos) {
     // The stage takes the shape of its picture, also when that changes: a phone that is turned.
     video.addEventListener("resize", () => {
       if (!video.videoWidth) return;
@@ -196,11 +231,11 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   });
   connection.addEventListener("track", ({ detail: { track, remote } }) => {
     if (track.kind !== "video") return;
-    const video = part(remote ? "remote-video" : "local-video");
-    video.srcObject = new MediaStream([track]);
-    video.classList.add("frtc-on");
+    const picture = video(remote ? "remote-video" : "local-video");
+    picture.srcObject = new MediaStream([track]);
+    picture.classList.add("frtc-on");
     // Front cameras are shown like a mirror, the one at the back of a phone is not.
-    video.classList.toggle("frtc-rear", track.getSettings().facingMode === "environment");
+    picture.classList.toggle("frtc-rear", track.getSettings().facingMode === "environment");
   });
   connection.addEventListener("error", ({ detail }) => toast("error", detail.message, detail.repeats));
   connection.addEventListener("warning", ({ detail }) => toast("warning", String(detail)));
@@ -209,4 +244,17 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     event.preventDefault(); // Python knows the values as the handler wants them
     trigger("send_input");
   });
+}
+
+/**
+ * An element that widget.html has.
+ *
+ * @template {Element} T
+ * @param {Element | null} element
+ * @param {new () => T} kind
+ * @returns {T}
+ */
+function found(element, kind) {
+  if (element instanceof kind) return element;
+  throw new TypeError(`The widget lacks a ${kind.name}.`);
 }

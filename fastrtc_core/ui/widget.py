@@ -8,25 +8,32 @@ from typing import Any
 
 import gradio as gr
 
+from .. import browser
 from ..stream import Stream
-from ..webrtc.routes import browser_client
 
-_LOADER = """
+_LOADER = r"""
 const events = ["offer", "fetch_output", "send_input"];
-const load = (source) => {
-  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  return import(url).finally(() => URL.revokeObjectURL(url));
+const load = (modules) => {
+  const addresses = {};
+  for (const [name, source] of modules) {
+    const linked = source.replace(/from "[.]\/(\w+[.]js)";/g, (_, of) => `from "${addresses[of]}"`);
+    addresses[name] = URL.createObjectURL(new Blob([linked], { type: "text/javascript" }));
+  }
+  const all = Object.values(addresses);
+  return import(all.at(-1)).finally(() => all.forEach((address) => URL.revokeObjectURL(address)));
 };
 Promise.all([load(%(client)s), load(%(widget)s)]).then(([client, widget]) =>
   widget.mount(element, { trigger, watch, props, server }, client.Connection, %(settings)s),
 );
 """
 """What `gr.HTML` runs. The modules come as text and not by address: so the UI works behind every
-proxy and mount path, and needs no file route of its own. gr.HTML knows its events from here too."""
+proxy and mount path, and needs no file route of its own. Each gets an address in the page (a Blob
+URL) after those that it imports, in which their addresses take the place of their file names.
+gr.HTML knows its events from here too."""
 
 
-def _read(path: str) -> str:
-    return files("fastrtc_core").joinpath(path).read_text(encoding="utf-8")
+def _read(name: str) -> str:
+    return files("fastrtc_core.ui").joinpath(name).read_text(encoding="utf-8")
 
 
 def make_widget(stream: Stream) -> gr.HTML:
@@ -45,15 +52,15 @@ def make_widget(stream: Stream) -> gr.HTML:
     async def rtc_configuration() -> dict[str, Any]:
         return await stream.client_rtc_configuration()
 
-    style = _read("ui/widget.css")
+    style = _read("widget.css")
     script = _LOADER % {
-        "client": json.dumps(browser_client()),
-        "widget": json.dumps(_read("ui/widget.js")),
+        "client": json.dumps(list(browser.modules().items())),
+        "widget": json.dumps([("widget.js", _read("widget.js"))]),
         "settings": json.dumps(settings),
     }
     return gr.HTML(
         value="",
-        html_template=f"<style>\n{style}</style>\n{_read('ui/widget.html')}",
+        html_template=f"<style>\n{style}</style>\n{_read('widget.html')}",
         js_on_load=script,
         server_functions=[rtc_configuration],
         apply_default_css=False,

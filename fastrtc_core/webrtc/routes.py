@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from importlib import resources
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
-from .. import strict_json
+from .. import browser, strict_json
 from ..context import Caller
 from ..door import Door, caller_of
 from ..errors import MalformedOfferError, OfferError
 from .signaling import MAX_BODY_BYTES
-
-CLIENT = (
-    "browser.js",
-    "publications.js",
-    "parts.js",
-    "rpc.js",
-    "streams.js",
-    "stream_reader.js",
-    "stream_writer.js",
-    "channel.js",
-)
-"""Files of the browser client, which are one module."""
 
 HandleOffer = Callable[[Any, Caller], Awaitable[dict[str, Any]]]
 ClientConfiguration = Callable[[], Awaitable[dict[str, Any]]]
@@ -63,20 +50,7 @@ def add_routes(
         """The `RTCConfiguration` for the client."""
         return JSONResponse(await client_configuration(), headers={"cache-control": "no-store"})
 
-    @door.public.get("/webrtc/client.js")
-    async def client() -> Response:
-        """The browser client, an ES module. It is no secret, and `import` sends no token."""
-        anybody = {
-            "access-control-allow-origin": "*",
-            "cross-origin-resource-policy": "cross-origin",
-        }
-        return Response(browser_client(), media_type="text/javascript", headers=anybody)
-
-
-def browser_client() -> str:
-    """The source of the browser client: one module."""
-    folder = resources.files("fastrtc_core").joinpath("client")
-    return "\n".join(folder.joinpath(part).read_text("utf-8") for part in CLIENT)
+    browser.add_routes(door.public)
 
 
 async def _read_json(request: Request) -> Any:

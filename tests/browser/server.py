@@ -280,6 +280,10 @@ def serve_page(port: int) -> None:
     Stream(Greeter()).mount(app, "/guarded", user=signed_in, transports=["webrtc"], **guard)
     RtcEngine("guarded").mount(app, "/guarded/rtc", **guard)
 
+    behind = FastAPI()  # what a proxy leads to that takes off a prefix
+    Stream(Answering()).mount(behind, "/echo", origins=["*"])
+    app.mount("/prefix", behind)
+
     @app.get("/")
     async def page() -> HTMLResponse:
         return HTMLResponse(PAGE)

@@ -1,4 +1,19 @@
-/** Calls between the members of a channel; served as a part of `browser.js`, see `channel/rpc.py`. */
+/**
+ * Calls between the members of a channel, see `channel/rpc.py`.
+ *
+ * @typedef {object} Call  what a method is called with
+ * @property {string} requestId
+ * @property {number} caller  the uid of who calls
+ * @property {string} payload
+ * @property {number} responseTimeout  how long the caller waits, in s
+ * @property {AbortSignal} signal  aborted when the caller waits no longer
+ *
+ * @typedef {(call: Call) => string | Promise<string>} Method
+ * @typedef {{uid: number, resolve: (payload: string) => void, reject: (error: Error) => void}} Waiting
+ * @typedef {Record<string, any>} Message  of another member, which may say anything
+ */
+
+import { parsedObject, utf8Size, wellFormed } from "./text.js";
 
 const RPC_BYTES = 15 * 1024; // of a payload
 const RPC_RUNNING = 64; // calls that may run for others at once; who has none running may have one more
@@ -30,10 +45,10 @@ export class RpcError extends Error {
 }
 
 /** The calls of one member, both ways. */
-class Calls {
+export class Calls {
   #send;
-  /** @type {Map<string, Function>} */ #methods = new Map();
-  /** @type {Map<string, {uid: number, resolve: Function, reject: Function}>} */ #pending = new Map();
+  /** @type {Map<string, Method>} */ #methods = new Map();
+  /** @type {Map<string, Waiting>} */ #pending = new Map();
   #count = 0;
   /** What runs for others, by who calls. @type {Map<number, Set<AbortController>>} */ #running = new Map();
 
@@ -42,16 +57,24 @@ class Calls {
     this.#send = send;
   }
 
+  /** @param {string} method  @param {Method} handler */
   register(method, handler) {
     if (!method || utf8Size(method) > 64) throw new TypeError("The name of a method has 1 to 64 bytes.");
     if (this.#methods.has(method)) throw new TypeError(`There is a method ${method} already.`);
     this.#methods.set(method, handler);
   }
 
+  /** @param {string} method */
   unregister(method) {
     this.#methods.delete(method);
   }
 
+  /**
+   * @param {number} uid  whom to ask
+   * @param {string} method  @param {string} text
+   * @param {number} timeout  in s
+   * @returns {Promise<string>} rejects with an `RpcError`
+   */
   async call(uid, method, text, timeout) {
     const payload = wellFormed(text);
     if (!method || utf8Size(method) > 64) {
@@ -65,7 +88,7 @@ class Calls {
       throw new RpcError(code, `A payload has up to ${RPC_BYTES} bytes.`);
     }
     const id = String(++this.#count);
-    let timer = 0;
+    /** @type {number | undefined} */ let timer;
     try {
       return await new Promise((resolve, reject) => {
         this.#pending.set(id, { uid, resolve, reject });
@@ -80,7 +103,11 @@ class Calls {
     }
   }
 
-  /** Take a request or a response; what cannot be read is dropped. */
+  /**
+   * Take a request or a response; what cannot be read is dropped.
+   *
+   * @param {number} sender  @param {unknown} text
+   */
   take(sender, text) {
     const message = parsedObject(text);
     if (typeof message?.id !== "string") return;
@@ -88,7 +115,7 @@ class Calls {
     else this.#answered(sender, message);
   }
 
-  /** A user has left: what it was asked for will not come, nor is it waited for there. */
+  /** A user has left: what it was asked for will not come, nor is it waited for there. @param {number} uid */
   forget(uid) {
     const left = new RpcError(RpcErrorCode.RECIPIENT_DISCONNECTED, `User ${uid} has left.`);
     for (const pending of this.#pending.values()) if (pending.uid === uid) pending.reject(left);
@@ -100,7 +127,9 @@ class Calls {
     for (const uid of new Set([...others, ...this.#running.keys()])) this.forget(uid);
   }
 
+  /** @param {number} caller  @param {Message} request */
   async #answer(caller, { id, method, payload = "", timeout = 10 }) {
+    /** @type {(fields: object) => boolean} */
     const reply = (fields) => this.#send(caller, JSON.stringify({ id, ...fields }));
     try {
       reply({ payload: await this.#invoke(caller, id, method, payload, timeout) });
@@ -114,6 +143,10 @@ class Calls {
     }
   }
 
+  /**
+   * @param {number} caller  @param {string} requestId  @param {any} method  @param {any} payload
+   * @param {any} timeout
+   */
   async #invoke(caller, requestId, method, payload, timeout) {
     const handler = this.#methods.get(method);
     if (typeof payload !== "string" || !(timeout > 0 && timeout <= 3600)) {
@@ -137,8 +170,16 @@ class Calls {
     return wellFormed(result);
   }
 
-  /** Runs a method until the caller waits no longer; what goes on after that is its own affair. */
+  /**
+   * Runs a method until the caller waits no longer; what goes on after that is its own affair.
+   *
+   * @param {number} caller
+   * @param {number} timeout  in s
+   * @param {(signal: AbortSignal) => unknown} call
+   * @returns {Promise<unknown>}
+   */
   async #run(caller, timeout, call) {
+    /** @type {Set<AbortController>} */
     const own = this.#running.get(caller) ?? new Set();
     const all = [...this.#running.values()].reduce((sum, { size }) => sum + size, 0);
     // Whoever has none running may have one, so that no caller keeps another from it.
@@ -160,9 +201,10 @@ class Calls {
     }
   }
 
+  /** @param {number} sender  @param {Message} response */
   #answered(sender, { id, payload, error }) {
     const pending = this.#pending.get(id);
-    if (pending?.uid !== sender) return; // too late, or from somebody who was not asked
+    if (!pending || pending.uid !== sender) return; // too late, or from somebody who was not asked
     if (typeof payload === "string" && !error) {
       pending.resolve(payload);
       return;

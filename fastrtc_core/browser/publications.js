@@ -1,7 +1,5 @@
-const MAX_SECTIONS = 8; // of a connection, its data channel included
-
 /**
- * Tracks that come and go while a connection stands; served as a part of `browser.js`.
+ * Tracks that come and go while a connection stands.
  *
  * Offers come from this side alone. The server asks for one with `negotiate` when it has something to
  * publish; the answer comes as a message too. A section that nobody needs any longer stays as it is, carries
@@ -9,8 +7,17 @@ const MAX_SECTIONS = 8; // of a connection, its data channel included
  *
  * @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio"} TrackSource
  * @typedef {{sid: string, kind: "audio" | "video", source: TrackSource, name: string}} Described
+ * @typedef {Object<string, RTCRtpTransceiver>} Receives  through what the server shall send, by `sid`
  */
-class Publications {
+
+import { ConnectionError } from "./errors.js";
+import { withStereo } from "./sdp.js";
+
+const MAX_SECTIONS = 8; // of a connection, its data channel included
+const ANSWER_TIMEOUT = 10_000; // ms
+
+/** What is published and received on one connection. */
+export class Publications {
   #pc;
   #post;
   #arrived;
@@ -22,6 +29,7 @@ class Publications {
   /** Sections that this side sends through. @type {Set<RTCRtpTransceiver>} */ #outlets = new Set();
   /** Sections that the server sends through. @type {Set<RTCRtpTransceiver>} */ #inlets = new Set();
   /** One negotiation at a time. @type {Promise<unknown>} */ #turn = Promise.resolve();
+  /** Who waits for an answer. @type {((answer: {sdp?: string, error?: string}) => void) | null} */
   #answer = null;
 
   /**
@@ -39,12 +47,13 @@ class Publications {
 
   /** @param {MediaStreamTrack} track  @param {TrackSource} source  @param {string} name */
   publish(track, source, name) {
-    let transceiver;
+    /** @type {RTCRtpTransceiver | undefined} */ let transceiver;
     return this.#negotiate(
       async () => {
         if ([...this.#published.values()].some((one) => one.source === source)) {
           throw new ConnectionError("published", `A track is published as ${source} already.`);
         }
+        /** @type {(one: RTCRtpTransceiver) => boolean} */
         const free = ({ receiver, sender }) => receiver.track.kind === track.kind && !sender.track;
         transceiver = [...this.#outlets].find(free) ?? this.#add(track.kind, "sendonly", this.#outlets);
         await transceiver.sender.replaceTrack(track);
@@ -52,8 +61,9 @@ class Publications {
         return {};
       },
       async () => {
+        if (!transceiver) return;
         this.#published.delete(transceiver);
-        await transceiver?.sender.replaceTrack(null);
+        await transceiver.sender.replaceTrack(null);
       },
     );
   }
@@ -72,26 +82,32 @@ class Publications {
     }
   }
 
-  /** Whether a track of this transceiver is one that the server publishes, of which `#receive` tells. */
+  /**
+   * Whether a track of this transceiver is one that the server publishes, of which `#receive` tells.
+   *
+   * @param {RTCRtpTransceiver} transceiver
+   */
   welcome(transceiver) {
     return this.#inlets.has(transceiver);
   }
 
-  /** Take a message of the server. @param {string} type */
+  /** Take a message of the server. @param {string} type  @param {any} data */
   take(type, data) {
     if (type === "answer") this.#answer?.(data ?? {});
     if (type === "negotiate") this.#receive(data?.tracks ?? []).catch(() => {}); // it gives up itself
     if (type === "unpublished") this.#forget(data?.sid);
   }
 
+  /** @param {Described[]} tracks */
   async #receive(tracks) {
-    const receives = {};
+    /** @type {Receives} */ const receives = {};
     const undo = () => {
       for (const transceiver of Object.values(receives)) this.#received.delete(transceiver);
     };
     await this.#negotiate(async () => {
       for (const described of tracks) {
         const { kind } = described;
+        /** @type {(one: RTCRtpTransceiver) => boolean} */
         const free = (one) => one.receiver.track.kind === kind && !this.#received.has(one);
         const transceiver = [...this.#inlets].find(free) ?? this.#add(kind, "recvonly", this.#inlets);
         this.#received.set(transceiver, described);
@@ -105,6 +121,10 @@ class Publications {
     }
   }
 
+  /**
+   * @param {string} kind  @param {RTCRtpTransceiverDirection} direction
+   * @param {Set<RTCRtpTransceiver>} sections  to which it is added
+   */
   #add(kind, direction, sections) {
     const count = this.#pc.getTransceivers().length + 1;
     if (count >= MAX_SECTIONS) {
@@ -116,6 +136,7 @@ class Publications {
     return transceiver;
   }
 
+  /** @param {string | undefined} sid */
   #forget(sid) {
     for (const [transceiver, described] of this.#received) {
       if (described.sid !== sid) continue;
@@ -125,7 +146,7 @@ class Publications {
   }
 
   /**
-   * @param {() => Promise<Object<string, RTCRtpTransceiver>>} change  returns those to receive through, by `sid`
+   * @param {() => Promise<Receives>} change  returns those to receive through, by `sid`
    * @param {() => unknown} [undo]  called if it fails
    */
   #negotiate(change, undo = () => {}) {
@@ -143,12 +164,13 @@ class Publications {
     return turn;
   }
 
+  /** @param {Receives} receives */
   async #exchange(receives) {
     const offer = await this.#pc.createOffer();
-    offer.sdp = withStereo(offer.sdp, false);
+    offer.sdp = withStereo(offer.sdp ?? "", false);
     await this.#pc.setLocalDescription(offer);
-    const byMid = ([transceiver, described]) => [transceiver.mid, described];
-    let timer = 0;
+    /** @type {number | undefined} */ let timer;
+    /** @type {Promise<{sdp?: string, error?: string}>} */
     const answered = new Promise((resolve, reject) => {
       const silent = new ConnectionError("server-silent", "The server did not answer the offer.");
       timer = setTimeout(reject, ANSWER_TIMEOUT, silent);
@@ -156,8 +178,8 @@ class Publications {
     });
     try {
       this.#post("offer", {
-        sdp: this.#pc.localDescription.sdp,
-        tracks: Object.fromEntries([...this.#published].map(byMid)),
+        sdp: this.#pc.localDescription?.sdp,
+        tracks: Object.fromEntries([...this.#published].map(([{ mid }, said]) => [mid, said])),
         receives: Object.fromEntries(Object.entries(receives).map(([sid, { mid }]) => [mid, sid])),
       });
       const { sdp, error } = await answered;

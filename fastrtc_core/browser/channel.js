@@ -1,5 +1,5 @@
 /**
- * A member of a channel, in a page; served as a part of `browser.js`:
+ * A member of a channel, in a page:
  *
  *     import { Channel } from "/rtc/webrtc/client.js";
  *
@@ -8,44 +8,94 @@
  *     channel.addEventListener("chat_message", ({ detail }) => console.log(detail.text));
  *     joinButton.onclick = () => channel.connect();
  *
+ * @import { Details, Options, State } from "./connection.js"
+ * @import { DeviceKind } from "./devices.js"
+ * @import { TrackSource } from "./publications.js"
+ * @import { Method } from "./rpc.js"
+ * @import { OnProgress, StreamInfo } from "./stream_rules.js"
+ * @import { StreamWriter, WriterOptions } from "./stream_writer.js"
+ * @import { Announced, StreamHandler } from "./streams.js"
+ *
  * @typedef {{name: string, tracks: string[], muted: string[]}} User
  * @typedef {{id: string, uid: number, text: string, time: number, final: boolean}} ChatMessage
  * @typedef {number | number[] | null} Receivers  a uid, several, or everybody who is there
- * @typedef {(sent: number, total: number | null) => void} OnProgress  in bytes that all of them have read
  *
- * Events (each a `CustomEvent`; its `detail` in brackets):
- * - `connection_state_changed` `{state, reason}`: see `state`;
- * - `joined` `{uid, channel, users, chat}`: this page is in the channel;
- * - `user_joined` `{uid, user}`, `user_left` `{uid, user, reason}`;
- * - `track_published`, `track_unpublished` `{uid, source}`;
- * - `track_muted`, `track_unmuted` `{uid, source}`: nobody hears the "microphone", or sees the "camera", of `uid`,
- *   which may be this page itself: the server mutes, too; also told of those who are muted already when it joins;
- * - `user_mute_audio`, `user_mute_video` `{uid, muted}`: the same of the others, in Agora's words;
- * - `token_privilege_will_expire` `{seconds}`: call `renewToken` with a new token, or the page must leave then;
- *   `token_renewed`: it counts; `token_privilege_did_expire`: the page leaves;
- * - `stream_message` `{uid, data, msg_id}`: a text that somebody sent;
- * - `chat_message`: a `ChatMessage`; one with an id that its writer has used before replaces it;
- * - `active_speaker` `{uid}`: who speaks, or `null`;
- * - `transcript` `{uid, by, text, final, start, end, role}`: what `uid` (or `null`) said, as the handler of `by`
- *   wrote it down; one that is not `final` is replaced by the next of the same user;
- * - `video_source` `{uid}`: whose camera is shown by `connection.remoteStream`, or `null`;
- * - `error`, `warning`, `closing`, `track`, `untrack`, `level`: as of `Connection`.
+ * @typedef {object} ChannelOptions  who joins, and what
+ * @property {string} channel
+ * @property {string} [name]
+ * @property {number} [uid]
+ * @property {string} [token]
+ *
+ * @typedef {object} Sending
+ * @property {Receivers} [to]
+ * @property {string} [topic]
+ * @property {Object<string, string>} [attributes]
+ * @property {OnProgress} [onProgress]  called with the bytes that all of them have read
+ * @property {number} [timeout]  how long, in s, a receiver may read nothing
+ *
+ * @typedef {object} Own  what the `detail` of each event is; see also `Details`
+ * @property {{state: State | "reconnecting", reason: string}} connection_state_changed  see `state`
+ * @property {{uid: number, channel: string, users: object[], chat: ChatMessage[]}} joined  this page is in the channel
+ * @property {{uid: number, user: User}} user_joined
+ * @property {{uid: number, user: User | undefined, reason: string}} user_left
+ * @property {{uid: number, source: TrackSource}} track_published
+ * @property {{uid: number, source: TrackSource}} track_unpublished
+ * @property {{uid: number, source: TrackSource}} track_muted  nobody hears the "microphone", or sees the "camera",
+ *     of `uid`, which may be this page itself: the server mutes, too; also told of those who are muted already
+ *     when it joins
+ * @property {{uid: number, source: TrackSource}} track_unmuted
+ * @property {{uid: number, muted: boolean}} user_mute_audio  the same of the others, in Agora's words
+ * @property {{uid: number, muted: boolean}} user_mute_video
+ * @property {{seconds: number}} token_privilege_will_expire  call `renewToken` with a new token, or the page must
+ *     leave then
+ * @property {object} token_renewed  it counts
+ * @property {object} token_privilege_did_expire  the page leaves
+ * @property {{uid: number, data: string, msg_id: string}} stream_message  a text that somebody sent
+ * @property {ChatMessage} chat_message  one with an id that its writer has used before replaces it
+ * @property {{uid: number | null}} active_speaker  who speaks
+ * @property {Transcribed} transcript
+ * @property {{uid: number | null}} video_source  whose camera is shown by `connection.remoteStream`
+ *
+ * @typedef {object} Transcribed
+ * @property {number | null} uid  who said it
+ * @property {number} by  whose handler wrote it down
+ * @property {string} text
+ * @property {boolean} final  one that is not is replaced by the next of the same user
+ * @property {number} start
+ * @property {number | null} end
+ * @property {string} role
+ *
+ * @typedef {Own & Pick<Details, "error" | "warning" | "closing" | "track" | "untrack" | "level">} ChannelDetails
  */
 
+import { Connection } from "./connection.js";
+import { Emitter } from "./events.js";
+import { Parts, splitMessage } from "./parts.js";
+import { Calls } from "./rpc.js";
+import { StreamError, WINDOW } from "./stream_rules.js";
+import { Streams } from "./streams.js";
+import { PACKET_BYTES, newId, sizeInside, utf8Size, wellFormed } from "./text.js";
+
 const CHAT_HISTORY = 200;
+/** @type {("error" | "warning" | "closing" | "track" | "untrack" | "level")[]} */
 const PASSED_ON = ["error", "warning", "closing", "track", "untrack", "level"];
 
-export class Channel extends EventTarget {
+/**
+ * What a page is in a channel.
+ *
+ * @extends {Emitter<ChannelDetails>}
+ */
+export class Channel extends Emitter {
   #calls = new Calls((to, data) => this.connection.send({ event: "rpc", to, data }));
   #streams = new Streams((to, data) => this.connection.send({ event: "data_stream", to, data }));
   #parts = new Parts();
   /** @type {Promise<boolean>} */ #joining = Promise.resolve(false);
-  #entered = (joined) => {};
-  /** Whether members on other servers are reached: "connected", or "reconnecting". */ #reach = "connected";
+  /** @type {(joined: boolean) => void} */ #entered = () => {};
+  /** Whether members on other servers are reached. @type {"connected" | "reconnecting"} */
+  #reach = "connected";
 
   /**
-   * @param {{channel: string, name?: string, uid?: number, token?: string}} options  who joins, and
-   *     what; the rest are options of `Connection`
+   * @param {ChannelOptions & Options} options
    */
   constructor({ channel, name = "", uid, token, ...options }) {
     super();
@@ -86,6 +136,7 @@ export class Channel extends EventTarget {
    */
   connect() {
     if (["connecting", "connected"].includes(this.connection.state)) return this.#joining;
+    /** @type {Promise<boolean>} */
     const entered = new Promise((resolve) => {
       this.#entered = resolve;
     });
@@ -171,8 +222,7 @@ export class Channel extends EventTarget {
    * Let others call a function.
    *
    * @param {string} method
-   * @param {(call: {requestId: string, caller: number, payload: string, responseTimeout: number})
-   *     => Promise<string>} handler  what it throws as `RpcError` reaches the caller
+   * @param {Method} handler  what it throws as `RpcError` reaches the caller
    */
   registerRpcMethod(method, handler) {
     this.#calls.register(method, handler);
@@ -189,7 +239,7 @@ export class Channel extends EventTarget {
    * Send a text of any length, and wait until it was read.
    *
    * @param {string} text
-   * @param {{to?: Receivers, topic?: string, attributes?: object, onProgress?: OnProgress, timeout?: number}} [options]
+   * @param {Sending} [options]
    * @returns {Promise<StreamInfo>} rejects with a `StreamError` if nobody has read it to its end
    */
   async sendText(text, options = {}) {
@@ -204,11 +254,10 @@ export class Channel extends EventTarget {
    * Send a file, and wait until it was read.
    *
    * @param {Blob} blob
-   * @param {{name?: string, to?: Receivers, topic?: string, mimeType?: string, attributes?: object,
-   *     onProgress?: OnProgress, timeout?: number}} [options]
+   * @param {Sending & {name?: string, mimeType?: string}} [options]
    * @returns {Promise<StreamInfo>} rejects with a `StreamError` if nobody has read it to its end
    */
-  async sendFile(blob, { name = blob.name ?? "", mimeType = blob.type, ...options } = {}) {
+  async sendFile(blob, { name = nameOf(blob), mimeType = blob.type, ...options } = {}) {
     const writer = await this.streamBytes(name, { mimeType, ...options, totalSize: blob.size });
     try {
       for (let start = 0; start < blob.size; start += WINDOW) {
@@ -222,15 +271,28 @@ export class Channel extends EventTarget {
     return writer.info;
   }
 
-  /** Begin to send a text bit by bit; `close` the writer at its end. @returns {Promise<StreamWriter>} */
+  /**
+   * Begin to send a text bit by bit; `close` the writer at its end.
+   *
+   * @param {Sending & {totalSize?: number | null}} [options]  the size in bytes of UTF-8
+   * @returns {Promise<StreamWriter>}
+   */
   streamText({ topic = "", attributes = {}, totalSize = null, to = null, ...options } = {}) {
+    /** @type {Announced} */
     const info = { kind: "text", topic, attributes, totalSize, mimeType: "text/plain", name: "" };
     return this.#begin(info, to, options);
   }
 
-  /** Begin to send bytes bit by bit; `close` the writer at their end. @returns {Promise<StreamWriter>} */
+  /**
+   * Begin to send bytes bit by bit; `close` the writer at their end.
+   *
+   * @param {string} name  of a file
+   * @param {Sending & {totalSize?: number | null, mimeType?: string}} [options]
+   * @returns {Promise<StreamWriter>}
+   */
   streamBytes(name, { topic = "", attributes = {}, totalSize = null, mimeType = "", to = null, ...options } = {}) {
     const type = mimeType || "application/octet-stream";
+    /** @type {Announced} */
     const info = { kind: "bytes", topic, attributes, totalSize, mimeType: type, name: wellFormed(name) };
     return this.#begin(info, to, options);
   }
@@ -238,7 +300,7 @@ export class Channel extends EventTarget {
   /**
    * Take streams of text of a topic. One that was not read when the handler is done is refused.
    *
-   * @param {string} topic  @param {(reader: StreamReader, uid: number) => Promise<void>} handler
+   * @param {string} topic  @param {StreamHandler} handler
    */
   registerTextStreamHandler(topic, handler) {
     this.#streams.register("text", topic, handler);
@@ -249,7 +311,7 @@ export class Channel extends EventTarget {
     this.#streams.unregister("text", topic);
   }
 
-  /** Take streams of bytes of a topic. @param {string} topic  @param {(reader: StreamReader, uid: number) => Promise<void>} handler */
+  /** Take streams of bytes of a topic. @param {string} topic  @param {StreamHandler} handler */
   registerByteStreamHandler(topic, handler) {
     this.#streams.register("bytes", topic, handler);
   }
@@ -259,6 +321,7 @@ export class Channel extends EventTarget {
     this.#streams.unregister("bytes", topic);
   }
 
+  /** @param {Announced} info  @param {Receivers} to  @param {WriterOptions} options */
   async #begin(info, to, options) {
     if (!this.uid) throw new StreamError("the channel is not connected");
     const uids = to === null ? [...this.users.keys()] : [...new Set([to].flat())];
@@ -275,6 +338,7 @@ export class Channel extends EventTarget {
 
   // --- what the server says --------------------------------------------------------------------
 
+  /** @param {Details["state"]} detail */
   #changed({ state, reason }) {
     if (state === "closed" || state === "failed") {
       this.#streams.close();
@@ -288,6 +352,7 @@ export class Channel extends EventTarget {
     this.#emit("connection_state_changed", { state, reason });
   }
 
+  /** @param {any} message  of the server */
   #take(message) {
     if (typeof message?.event !== "string") return;
     const { event, ...detail } = message;
@@ -307,33 +372,39 @@ export class Channel extends EventTarget {
 
   /** This page is in the channel: say what is muted, and tell who is. */
   #greet() {
-    for (const [kind, muted] of Object.entries(this.connection.muted)) if (muted) this.#tellMute(kind, muted);
+    for (const [kind, muted] of Object.entries(this.connection.muted)) {
+      if (muted) this.#tellMute(/** @type {DeviceKind} */ (kind), muted);
+    }
     for (const [uid, { muted }] of this.users) {
       for (const source of muted) {
-        this.#emit("track_muted", { uid, source });
+        this.#emit("track_muted", { uid, source: /** @type {TrackSource} */ (source) });
         this.#emitMute(uid, source, true);
       }
     }
     this.#entered(true);
   }
 
+  /** @param {DeviceKind} kind  @param {boolean} muted */
   #tellMute(kind, muted) {
-    const source = { audio: "microphone", video: "camera" }[kind];
+    const source = { audio: "microphone", video: "camera", speaker: "" }[kind];
     if (source && this.uid) this.connection.send({ event: muted ? "mute" : "unmute", data: source });
   }
 
+  /** @param {number} uid  @param {string} source  @param {boolean} muted */
   #emitMute(uid, source, muted) {
     if (uid !== this.uid) this.#emit(source === "microphone" ? "user_mute_audio" : "user_mute_video", { uid, muted });
   }
 
-  /** Keep `uid`, `users` and `chat` as they are. */
+  /** Keep `uid`, `users` and `chat` as they are. @param {string} event  @param {any} detail */
   #follow(event, detail) {
     const { uid, source } = detail;
     const user = this.users.get(uid);
     if (event === "joined") {
       this.uid = uid;
       this.#reach = detail.state;
-      this.users = new Map(detail.users.map(({ uid: one, ...user }) => [one, asUser(user)]));
+      /** @type {(User & {uid: number})[]} */
+      const users = detail.users;
+      this.users = new Map(users.map(({ uid: one, ...user }) => [one, asUser(user)]));
       this.chat = detail.chat;
     } else if (event === "connection_state_changed") {
       this.#reach = detail.state;
@@ -359,15 +430,18 @@ export class Channel extends EventTarget {
     }
   }
 
+  /** @template {keyof ChannelDetails} Name  @param {Name} type  @param {ChannelDetails[Name]} detail */
   #emit(type, detail) {
-    this.dispatchEvent(new CustomEvent(type, { detail }));
+    return this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
+/** @param {{name: string, tracks: string[], muted?: string[]}} user  @returns {User} */
 function asUser({ name, tracks, muted = [] }) {
   return { name, tracks, muted };
 }
 
-function newId() {
-  return crypto.getRandomValues(new Uint32Array(2)).join("-");
+/** @param {Blob} blob  a `File` has a name */
+function nameOf(blob) {
+  return "name" in blob ? String(blob.name) : "";
 }

@@ -1,7 +1,5 @@
 /**
- * The browser client of fastrtc-core: one ES module, no dependencies, no build step.
- *
- * Served by `Stream.mount` at `{path}/webrtc/client.js`, it finds its server by its own address:
+ * One connection to a server, in a page:
  *
  *     import { Connection } from "/webrtc/client.js";
  *
@@ -13,19 +11,22 @@
  * One HTTP request opens a session: all candidates are gathered, one offer is posted, and everything
  * after that goes over the data channel as JSON messages `{type, data}`, or as bytes.
  *
+ * @import { DeviceKind, Medium } from "./devices.js"
+ * @import { Levels } from "./meters.js"
+ * @import { Described, TrackSource } from "./publications.js"
+ *
  * @typedef {"audio" | "video" | "audio-video" | "text"} Modality
  * @typedef {"send-receive" | "send" | "receive"} Mode  as this client sees it
  * @typedef {"idle" | "connecting" | "connected" | "closed" | "failed"} State
- * @typedef {"audio" | "video" | "speaker"} DeviceKind
  * @typedef {{sdp: string, type: "offer", args?: any[], params?: object}} OfferBody
- * @typedef {(body: OfferBody, signal: AbortSignal) => Promise<object>} AskServer
+ * @typedef {(body: OfferBody, signal: AbortSignal) => Promise<any>} AskServer
  *
  * @typedef {object} Options
  * @property {string | URL | AskServer} [offer]  where to post the offer, or a function that answers it
  * @property {Modality} [modality]  default `audio`; `text` opens the data channel alone
  * @property {Mode} [mode]  default `send-receive`
- * @property {object} [trackConstraints]  for `getUserMedia`: `{audio, video}`, or those of the one medium;
- *     a medium that is `false` is received and not sent
+ * @property {MediaStreamConstraints | MediaTrackConstraints} [trackConstraints]  for `getUserMedia`:
+ *     `{audio, video}`, or those of the one medium; a medium that is `false` is received and not sent
  * @property {RTCConfiguration | "server" | (() => Promise<RTCConfiguration>)} [rtcConfiguration]
  *     ICE servers; `"server"` asks the server for them. None are used by default.
  * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers]  for every request, such as
@@ -37,28 +38,55 @@
  * @property {boolean} [stereo]  send two audio channels, too; what comes in stereo is played so
  * @property {HTMLMediaElement} [audio]  the element that plays the remote audio; one is made if none is given
  *
- * Events (each a `CustomEvent`; its `detail` in brackets):
- * - `state` `{state, reason}`: the connection went from one state to another;
- * - `error` `{code, message, fatal}`: what went wrong, in words; `fatal` ends the session;
- * - `track` `{track, stream, remote}`: a local or remote track is there to be shown; one that the server
- *   publishes beside its voice and picture has `{track, remote, sid, source, name}`;
- * - `untrack` `{sid, source, name}`: the server publishes it no longer;
- * - `level` `{local, remote}`: loudness (RMS, 0 to 1) of microphone and remote audio, 20 times a second;
- * - `warning`, `log`, `message`, `transcript`, `fetch_output`, `stopword`, `interrupted`, `update_connection`,
- *   `end_stream`, `closing`: a message of the server [its `data`; bytes are a `message`, an `ArrayBuffer`];
- * - `send_input`: the server asks for the inputs. The last `args` are sent, if there are any and the
- *   event is not cancelled by `preventDefault()`.
+ * @typedef {object} Details  of the events, each a `CustomEvent`
+ * @property {{state: State, reason: string}} state  the connection went from one state to another
+ * @property {Failure} error  what went wrong
+ * @property {{track: MediaStreamTrack, remote: boolean, stream?: MediaStream} & Partial<Described>} track
+ *     a local or remote track is there to be shown. What the server publishes beside its voice and picture has
+ *     `sid`, `source` and `name`, all else has its `stream`.
+ * @property {Described} untrack  the server publishes it no longer
+ * @property {Levels} level  20 times a second
+ * @property {{kind: DeviceKind, muted: boolean}} mute
+ * @property {any} message  of the server: a JSON value, or bytes, an `ArrayBuffer`
+ * @property {any} send_input  the server asks for the inputs. The last `args` are sent, if there are any and the
+ *     event is not cancelled by `preventDefault()`.
+ * @property {any} warning  this and all below is the `data` of a message of the server
+ * @property {any} log
+ * @property {any} transcript
+ * @property {any} fetch_output
+ * @property {any} stopword
+ * @property {any} interrupted
+ * @property {any} update_connection
+ * @property {any} end_stream
+ * @property {any} closing
+ *
+ * @typedef {object} Failure
+ * @property {string} code
+ * @property {string} message  in words for people
+ * @property {boolean} fatal  whether it ends the session
+ * @property {number} [count]  of an error that came again and again: how often
+ * @property {string} [repeats]  and which it was
  */
+
+import { DEVICES, captureError, devices } from "./devices.js";
+import { ConnectionError } from "./errors.js";
+import { Emitter } from "./events.js";
+import { Meters } from "./meters.js";
+import { Publications } from "./publications.js";
+import { fetchJson, refusal, serverUrl } from "./requests.js";
+import { withStereo } from "./sdp.js";
+import { utf8Size } from "./text.js";
+import { within } from "./waiting.js";
 
 const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
 const ANSWER_TIMEOUT = 10_000; // ms
 const CONNECT_TIMEOUT = 10_000; // ms
 const LOST_AFTER = 5_000; // ms; a browser calls a peer disconnected after some seconds of silence
 const TAIL = 400; // ms that the browser needs to play what is still in its buffer
-const LEVEL_INTERVAL = 50; // ms
 const MAX_SENT = 65_536; // bytes of the largest message that the server takes
 const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up at 16 MiB
 
+/** @type {Set<keyof Details>} */
 const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
   "end_stream", "closing", "send_input", "transcript",
@@ -67,7 +95,11 @@ const SERVER_MESSAGES = new Set([
 /** Messages of the server that are about tracks which come and go. */
 const NEGOTIATION = new Set(["negotiate", "answer", "unpublished"]);
 
-/** What is said of a session that the server closes, by the data of its `closing` message. */
+/**
+ * What is said of a session that the server closes, by the data of its `closing` message.
+ *
+ * @type {Record<string, string>}
+ */
 const CLOSINGS = {
   time_limit: "The session has reached its time limit.",
   drain: "The server is shutting down.",
@@ -79,20 +111,12 @@ const CLOSINGS = {
   error: "The session has ended: the server failed.",
 };
 
-const NAMES = { audio: "microphone", video: "camera" };
-
-/** Why a connection failed, in words for the user (`message`) and for programs (`code`). */
-export class ConnectionError extends Error {
-  /** @param {string} code  @param {string} message */
-  constructor(code, message) {
-    super(message);
-    this.name = "ConnectionError";
-    this.code = code;
-  }
-}
-
-/** One connection to a server. May be closed and connected again as often as wanted. */
-export class Connection extends EventTarget {
+/**
+ * One connection to a server. May be closed and connected again as often as wanted.
+ *
+ * @extends {Emitter<Details>}
+ */
+export class Connection extends Emitter {
   /** @type {State} */ #state = "idle";
   /** @type {AbortController} */ #attempt = new AbortController();
   /** @type {Promise<boolean>} */ #connecting = Promise.resolve(false);
@@ -108,6 +132,7 @@ export class Connection extends EventTarget {
   /** @param {Options} [options] */
   constructor(options = {}) {
     super();
+    /** @type {Options & {modality: Modality, mode: Mode}} */
     this.options = { modality: "audio", mode: "send-receive", ...options };
     /** The additional inputs that the server gets. @type {any[] | undefined} */
     this.args = options.args;
@@ -131,16 +156,8 @@ export class Connection extends EventTarget {
   }
 
   /** The microphones, cameras and speakers that can be chosen. Browsers name them once permitted. */
-  static async devices() {
-    const found = { audio: [], video: [], speaker: [] };
-    const kinds = { audioinput: "audio", videoinput: "video", audiooutput: "speaker" };
-    for (const device of (await navigator.mediaDevices?.enumerateDevices()) ?? []) {
-      const list = found[kinds[device.kind]];
-      if (!list || !device.deviceId) continue;
-      const label = device.label || `${NAMES[kinds[device.kind]] ?? "speaker"} ${list.length + 1}`;
-      list.push({ deviceId: device.deviceId, label });
-    }
-    return found;
+  static devices() {
+    return devices();
   }
 
   /**
@@ -179,7 +196,7 @@ export class Connection extends EventTarget {
    * @returns {boolean} false if it was not sent: there is no connection, or the `error` event says why not
    */
   send(data) {
-    if (data instanceof ArrayBuffer || ArrayBuffer.isView(data)) return this.#transmit(data, data.byteLength);
+    if (data instanceof ArrayBuffer || isView(data)) return this.#transmit(data, data.byteLength);
     if (data instanceof Blob) throw new TypeError("Send `await blob.arrayBuffer()`: a Blob has to be read first.");
     return this.#post("message", data);
   }
@@ -230,15 +247,17 @@ export class Connection extends EventTarget {
     if (kind === "speaker") return this.audio.setSinkId?.(deviceId);
     const { signal } = this.#attempt;
     const sender = this.#pc?.getSenders().find(({ track }) => track?.kind === kind);
-    if (this.#state !== "connected" || !sender) return undefined;
+    const old = sender?.track;
+    if (this.#state !== "connected" || !sender || !old) return undefined;
     try {
-      const old = sender.track;
       if (kind === "video") old.stop(); // phones open only one camera at a time
       const stream = await this.#capture([kind], signal);
       const [track] = stream.getTracks();
       await sender.replaceTrack(track);
+      if (signal.aborted) track.stop();
+      signal.throwIfAborted();
       old.stop();
-      this.localStream.removeTrack(old);
+      this.localStream?.removeTrack(old);
       this.#addLocal(track);
     } catch (error) {
       if (!signal.aborted) this.#tell(error, false);
@@ -248,13 +267,19 @@ export class Connection extends EventTarget {
 
   // --- opening ---------------------------------------------------------------------------------
 
+  /** @param {AbortSignal} signal */
   async #open(signal) {
-    const { modality, mode, stereo } = this.options;
-    const kinds = ["audio", "video"].filter((kind) => modality.split("-").includes(kind));
+    const { modality, mode, stereo = false } = this.options;
+    /** @type {Medium[]} */
+    const media = ["audio", "video"];
+    const kinds = media.filter((kind) => modality.split("-").includes(kind));
     addEventListener("pagehide", this.#onPageHide);
     if (kinds.includes("audio")) this.#meters.start();
     const configuration = await this.#rtcConfiguration(signal);
-    const wanted = (kind) => mode !== "receive" && this.options.trackConstraints?.[kind] !== false;
+    /** @type {MediaStreamConstraints} */
+    const asked = Object(this.options.trackConstraints);
+    /** @type {(kind: Medium) => boolean} */
+    const wanted = (kind) => mode !== "receive" && asked[kind] !== false;
     const sent = kinds.filter(wanted);
     const captured = sent.length > 0 ? await this.#capture(sent, signal) : new MediaStream();
     if (signal.aborted) captured.getTracks().forEach((track) => track.stop());
@@ -264,18 +289,21 @@ export class Connection extends EventTarget {
     this.remoteStream = new MediaStream();
     const pc = new RTCPeerConnection(configuration);
     this.#pc = pc;
-    this.#publications = new Publications(
+    const publications = new Publications(
       pc,
       (type, data) => this.#post(type, data),
       (track, described) => this.#emit("track", { track, remote: true, ...described }),
       (described) => this.#emit("untrack", described),
     );
+    this.#publications = publications;
     pc.ontrack = ({ track, transceiver }) => {
-      if (!this.#publications.welcome(transceiver)) this.#addRemote(track);
+      if (!publications.welcome(transceiver)) this.#addRemote(track);
     };
-    this.#channel = pc.createDataChannel("text");
-    this.#channel.binaryType = "arraybuffer";
-    this.#channel.onmessage = ({ data }) => this.#receive(data);
+    const channel = pc.createDataChannel("text");
+    this.#channel = channel;
+    channel.binaryType = "arraybuffer";
+    channel.onmessage = ({ data }) => this.#receive(data);
+    /** @type {Record<Mode, RTCRtpTransceiverDirection>} */
     const directions = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" };
     for (const kind of kinds) {
       const direction = wanted(kind) ? directions[mode] : "recvonly";
@@ -285,12 +313,12 @@ export class Connection extends EventTarget {
     }
 
     const offer = await pc.createOffer();
-    offer.sdp = withStereo(offer.sdp, stereo);
+    offer.sdp = withStereo(offer.sdp ?? "", stereo);
     await pc.setLocalDescription(offer);
     await gathered(pc, signal);
-    const answer = await this.#ask(pc.localDescription.sdp, signal);
+    const answer = await this.#ask(pc.localDescription?.sdp ?? "", signal);
     this.id = answer.webrtc_id ?? null;
-    const connected = this.#whenConnected(pc, this.#channel, signal);
+    const connected = this.#whenConnected(pc, channel, signal);
     connected.catch(() => {}); // awaited below
     try {
       const sdp = stereo ? withStereo(answer.sdp, true) : answer.sdp;
@@ -300,11 +328,12 @@ export class Connection extends EventTarget {
       throw signal.aborted ? error : unread;
     }
     await connected;
-    this.#watch(pc, this.#channel, signal);
+    signal.throwIfAborted();
+    this.#watch(pc, channel, signal);
     this.#setState("connected");
   }
 
-  /** Microphone and camera, in one permission prompt. */
+  /** Microphone and camera, in one permission prompt. @param {Medium[]} kinds  @param {AbortSignal} signal */
   async #capture(kinds, signal) {
     const media = navigator.mediaDevices;
     if (!media?.getUserMedia) {
@@ -314,12 +343,13 @@ export class Connection extends EventTarget {
       );
     }
     const { trackConstraints = {} } = this.options;
-    const each = "audio" in trackConstraints || "video" in trackConstraints;
+    /** @type {MediaStreamConstraints} */
     const constraints = {};
     for (const kind of kinds) {
+      const each = "audio" in trackConstraints || "video" in trackConstraints;
       const wanted = each ? trackConstraints[kind] : trackConstraints;
-      constraints[kind] = typeof wanted === "object" ? { ...wanted } : {};
-      if (this.#devices[kind]) constraints[kind].deviceId = { exact: this.#devices[kind] };
+      const deviceId = this.#devices[kind] && { deviceId: { exact: this.#devices[kind] } };
+      constraints[kind] = { ...(typeof wanted === "object" && wanted), ...deviceId };
     }
     const asked = media.getUserMedia(constraints);
     try {
@@ -330,16 +360,21 @@ export class Connection extends EventTarget {
     }
   }
 
+  /** @param {AbortSignal} signal  @returns {Promise<RTCConfiguration | undefined>} */
   async #rtcConfiguration(signal) {
     const { rtcConfiguration } = this.options;
     if (typeof rtcConfiguration === "function") return within(signal, rtcConfiguration());
     if (rtcConfiguration !== "server") return rtcConfiguration;
-    return this.#fetch(new URL("config", import.meta.url), { signal });
+    return this.#fetch(serverUrl("config"), { signal });
   }
 
-  /** Send the offer, take the answer; a refusal becomes an error with the server's words. */
+  /**
+   * Send the offer, take the answer; a refusal becomes an error with the server's words.
+   *
+   * @param {string} sdp  @param {AbortSignal} signal
+   */
   async #ask(sdp, signal) {
-    const { offer = new URL("offer", import.meta.url), params } = this.options;
+    const { offer = serverUrl("offer"), params } = this.options;
     /** @type {OfferBody} */
     const body = { sdp, type: "offer", args: this.args, params };
     const timeout = new ConnectionError(
@@ -355,7 +390,11 @@ export class Connection extends EventTarget {
     throw refusal(answer);
   }
 
-  /** The JSON of a response to a request with the headers of the options. */
+  /**
+   * The JSON of a response to a request with the headers of the options.
+   *
+   * @param {string | URL} url  @param {RequestInit} init
+   */
   async #fetch(url, init) {
     const { headers: given, credentials } = this.options;
     const headers = new Headers((typeof given === "function" ? await given() : given) || {});
@@ -363,6 +402,7 @@ export class Connection extends EventTarget {
     return fetchJson(url, { ...init, headers, ...(credentials && { credentials }) });
   }
 
+  /** @param {RTCPeerConnection} pc  @param {RTCDataChannel} channel  @param {AbortSignal} signal */
   #whenConnected(pc, channel, signal) {
     const unreachable = new ConnectionError(
       "ice-failed",
@@ -372,7 +412,7 @@ export class Connection extends EventTarget {
     const opened = new Promise((resolve, reject) => {
       const check = () => {
         if (pc.connectionState === "failed") reject(unreachable);
-        if (pc.connectionState === "connected" && channel.readyState === "open") resolve();
+        if (pc.connectionState === "connected" && channel.readyState === "open") resolve(undefined);
       };
       pc.onconnectionstatechange = check;
       channel.onopen = check;
@@ -382,9 +422,13 @@ export class Connection extends EventTarget {
 
   // --- while connected -------------------------------------------------------------------------
 
-  /** Notice that the server closed the session or went away. */
+  /**
+   * Notice that the server closed the session or went away.
+   *
+   * @param {RTCPeerConnection} pc  @param {RTCDataChannel} channel  @param {AbortSignal} signal
+   */
   #watch(pc, channel, signal) {
-    let timer = 0;
+    /** @type {number | undefined} */ let timer;
     const lost = () => {
       const text = "The connection to the server was lost.";
       if (!signal.aborted) this.#fail(new ConnectionError("connection-lost", text));
@@ -400,7 +444,11 @@ export class Connection extends EventTarget {
     signal.addEventListener("abort", () => clearTimeout(timer));
   }
 
-  /** Close, but let the sound play that is still in the browser's buffer. */
+  /**
+   * Close, but let the sound play that is still in the browser's buffer.
+   *
+   * @param {AbortSignal} signal  @param {string} reason
+   */
   #closeLater(signal, reason) {
     const timer = setTimeout(() => this.close(reason), TAIL);
     signal.addEventListener("abort", () => clearTimeout(timer));
@@ -434,15 +482,17 @@ export class Connection extends EventTarget {
     }
   }
 
+  /** @param {string} type  @param {any} data */
   #post(type, data) {
     const text = JSON.stringify({ type, data });
     // A unit of UTF-16 is up to three bytes of UTF-8.
     return this.#transmit(text, text.length * 3 <= MAX_SENT ? text.length : utf8Size(text));
   }
 
-  /** @param {string | BufferSource} message  @param {number} size  in bytes */
+  /** @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer>} message  @param {number} size  in bytes */
   #transmit(message, size) {
     if (this.#channel?.readyState !== "open") return false;
+    /** @type {(code: string, text: string) => boolean} */
     const refuse = (code, text) => {
       this.#tell(new ConnectionError(code, text), false);
       return false;
@@ -455,23 +505,25 @@ export class Connection extends EventTarget {
     if (waiting + size > MAX_WAITING) {
       return refuse("too-many-messages", `A message was not sent: ${waiting} bytes wait to be sent already.`);
     }
-    this.#channel.send(message);
+    this.#channel.send(/** @type {any} */ (message)); // its declaration has an overload for each
     return true;
   }
 
+  /** @param {MediaStreamTrack} track */
   #addLocal(track) {
-    this.localStream.addTrack(track);
+    this.localStream?.addTrack(track);
     track.onended = () => {
-      const text = `The ${NAMES[track.kind]} was disconnected. Choose another one.`;
+      const text = `The ${DEVICES[mediumOf(track)]} was disconnected. Choose another one.`;
       this.#tell(new ConnectionError("device-lost", text), false);
     };
     this.#applyMute();
     if (track.kind === "audio") this.#meters.watch("local", track);
-    this.#emit("track", { track, stream: this.localStream, remote: false });
+    this.#emit("track", { track, stream: this.localStream ?? undefined, remote: false });
   }
 
+  /** @param {MediaStreamTrack} track */
   #addRemote(track) {
-    this.remoteStream.addTrack(track);
+    this.remoteStream?.addTrack(track);
     if (track.kind === "audio") {
       this.audio.srcObject = new MediaStream([track]);
       if (this.#devices.speaker) this.audio.setSinkId?.(this.#devices.speaker).catch(() => {});
@@ -483,16 +535,17 @@ export class Connection extends EventTarget {
       this.#meters.watch("remote", track);
     }
     this.#applyMute();
-    this.#emit("track", { track, stream: this.remoteStream, remote: true });
+    this.#emit("track", { track, stream: this.remoteStream ?? undefined, remote: true });
   }
 
   #applyMute() {
-    for (const track of this.localStream?.getTracks() ?? []) track.enabled = !this.#muted[track.kind];
+    for (const track of this.localStream?.getTracks() ?? []) track.enabled = !this.#muted[mediumOf(track)];
     this.audio.muted = this.#muted.speaker;
   }
 
   // --- ending ----------------------------------------------------------------------------------
 
+  /** @param {Error} error */
   #fail(error) {
     this.#release();
     this.#tell(error, true);
@@ -514,164 +567,45 @@ export class Connection extends EventTarget {
     this.#pc = this.#channel = this.#publications = this.localStream = this.remoteStream = this.id = null;
   }
 
+  /** @param {any} error  @param {boolean} fatal */
   #tell(error, fatal) {
     const known = error instanceof ConnectionError;
     const message = known ? error.message : `Something went wrong: ${error?.message ?? error}`;
     this.#emit("error", { code: known ? error.code : "unexpected", message, fatal });
   }
 
-  /** @param {State} state */
+  /** @param {State} state  @param {string} [reason] */
   #setState(state, reason = "") {
     this.#state = state;
     this.#emit("state", { state, reason });
   }
 
+  /** @template {keyof Details} Name  @param {Name} type  @param {Details[Name]} detail */
   #emit(type, detail) {
     return this.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
   }
 }
 
-/** Measures the loudness of two tracks for as long as it is started. */
-class Meters {
-  /** @type {AudioContext | null} */ #context = null;
-  #timer = 0;
-  #nodes = new Map();
-  #samples = new Float32Array(1024);
-
-  /** @param {(levels: {local: number, remote: number}) => void} report */
-  constructor(report) {
-    this.report = report;
-  }
-
-  /** Within the click that connects: an audio context that starts later may stay silent. */
-  start() {
-    this.#context = new AudioContext();
-    this.#timer = setInterval(
-      () => this.report({ local: this.#level("local"), remote: this.#level("remote") }),
-      LEVEL_INTERVAL,
-    );
-  }
-
-  /** @param {"local" | "remote"} side  @param {MediaStreamTrack} track */
-  watch(side, track) {
-    if (!this.#context) return;
-    this.#nodes.get(side)?.source.disconnect();
-    const source = this.#context.createMediaStreamSource(new MediaStream([track]));
-    const analyser = new AnalyserNode(this.#context, { fftSize: this.#samples.length });
-    source.connect(analyser);
-    this.#nodes.set(side, { source, analyser });
-  }
-
-  stop() {
-    clearInterval(this.#timer);
-    this.#nodes.clear();
-    this.#context?.close();
-    this.#context = null;
-  }
-
-  #level(side) {
-    const node = this.#nodes.get(side);
-    if (!node) return 0;
-    node.analyser.getFloatTimeDomainData(this.#samples);
-    const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0);
-    return Math.min(1, Math.sqrt(power / this.#samples.length));
-  }
-}
-
-/** The promise, unless the signal aborts or the time (ms) runs out before. */
-function within(signal, promise, ms = 0, timeout = undefined) {
-  return new Promise((resolve, reject) => {
-    const timer = ms ? setTimeout(() => reject(timeout), ms) : 0;
-    const onAbort = () => reject(new ConnectionError("closed", "The connection was closed."));
-    if (signal.aborted) onAbort();
-    signal.addEventListener("abort", onAbort);
-    Promise.resolve(promise)
-      .then(resolve, reject)
-      .finally(() => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-      });
-  });
-}
-
-/** Resolves when all candidates are gathered, or enough time was given to it. */
+/**
+ * Resolves when all candidates are gathered, or enough time was given to it.
+ *
+ * @param {RTCPeerConnection} pc  @param {AbortSignal} signal
+ */
 function gathered(pc, signal) {
   if (pc.iceGatheringState === "complete") return undefined;
   const complete = new Promise((resolve) => {
     setTimeout(resolve, GATHER_TIMEOUT);
-    pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve();
+    pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve(undefined);
   });
   return within(signal, complete);
 }
 
-/**
- * Why the server refused, in its own words: those of this package (`meta`), or the `detail` of a
- * dependency of FastAPI, a text or the list of what is wrong.
- */
-function refusal(answer) {
-  const { error, message } = answer?.meta ?? {};
-  const full = "The server is full. Try again in a moment.";
-  const { detail } = answer ?? {};
-  const said = Array.isArray(detail) ? detail.map((one) => one?.msg).join("; ") : (detail?.message ?? detail);
-  const told = typeof said === "string" && said ? said : undefined;
-  const text = message ?? (error === "concurrency_limit_reached" ? full : (error ?? told));
-  return new ConnectionError(error ?? "refused", text ?? "The server refused the connection.");
+/** @param {MediaStreamTrack} track */
+function mediumOf(track) {
+  return /** @type {Medium} */ (track.kind);
 }
 
-/** The JSON of a response; that of a refusal becomes an error. */
-async function fetchJson(url, init) {
-  let response;
-  try {
-    response = await fetch(url, init);
-  } catch {
-    throw new ConnectionError("server-unreachable", "The server cannot be reached.");
-  }
-  let body;
-  try {
-    body = await response.json();
-  } catch {
-    const text = `The server answered with ${response.status} ${response.statusText}`.trim();
-    throw new ConnectionError("bad-answer", `${text}.`);
-  }
-  if (!response.ok) throw refusal(body);
-  return body;
-}
-
-/** @param {DOMException} error  what getUserMedia threw  @param {string[]} kinds */
-function captureError(error, kinds) {
-  const what = kinds.map((kind) => NAMES[kind]).join(" and ");
-  switch (error.name) {
-    case "NotAllowedError":
-    case "SecurityError":
-      return new ConnectionError(
-        "permission-denied",
-        `The browser may not use the ${what}. Allow it in the address bar and start again.`,
-      );
-    case "NotFoundError":
-      return new ConnectionError("no-device", `No ${what} was found.`);
-    case "NotReadableError":
-    case "AbortError":
-      return new ConnectionError("device-busy", `The ${what} is in use by another program.`);
-    case "OverconstrainedError":
-      return new ConnectionError("constraints", `The ${what} cannot do what is asked of it.`);
-    default:
-      return error;
-  }
-}
-
-/**
- * Ask for Opus in stereo (RFC 7587 section 6.1): a browser mixes down what it did not ask for.
- *
- * @param {string} sdp
- * @param {boolean} sends  whether stereo is sent as well
- */
-function withStereo(sdp, sends) {
-  const wish = sends ? "stereo=1;sprop-stereo=1" : "stereo=1";
-  const opus = new Set([...sdp.matchAll(/^a=rtpmap:(\d+) opus\/48000\/2/gim)].map((found) => found[1]));
-  const described = new Set([...sdp.matchAll(/^a=fmtp:(\d+) /gm)].map((found) => found[1]));
-  return sdp.replace(/^a=(rtpmap|fmtp):(\d+) [^\r\n]*/gm, (line, kind, payload) => {
-    if (!opus.has(payload)) return line;
-    if (kind === "fmtp") return /[ ;]stereo=1/.test(line) ? line : `${line};${wish}`;
-    return described.has(payload) ? line : `${line}\r\na=fmtp:${payload} ${wish}`;
-  });
+/** @param {any} data  @returns {data is ArrayBufferView<ArrayBuffer>} */
+function isView(data) {
+  return ArrayBuffer.isView(data);
 }

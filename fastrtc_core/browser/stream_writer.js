@@ -1,17 +1,36 @@
-/** Sending a stream; served as a part of `browser.js`, see `channel/streams/outgoing.py`. */
+/**
+ * Sending a stream, see `channel/streams/outgoing.py`.
+ *
+ * @import { OnProgress, StreamInfo } from "./stream_rules.js"
+ *
+ * @typedef {object} Receiver  what is known of one
+ * @property {number[]} unread  bytes of each chunk that it has not read
+ * @property {number} used  bytes of its window
+ * @property {number} read  bytes of content that it has read
+ * @property {number} chunks  how many it has read
+ * @property {number} since  when it last read, or was sent the first of what it has not read, in ms
+ *
+ * @typedef {{timeout?: number, onProgress?: OnProgress}} WriterOptions
+ */
+
+import { CHUNK_OVERHEAD, StreamError, WINDOW, callBack } from "./stream_rules.js";
+import { PACKET_BYTES, cutText, utf8Size, wellFormed } from "./text.js";
+import { News } from "./waiting.js";
+
+const CHUNK_BYTES = 10_000;
+const STREAM_TIMEOUT = 10; // s
 
 /** Sends a stream, no faster than the slowest of its receivers reads. */
 export class StreamWriter {
-  /** @type {Map<number, {unread: number[], used: number, read: number, chunks: number, since: number}>} */
-  #receivers = new Map();
-  #dropped = new Map();
+  /** @type {Map<number, Receiver>} */ #receivers = new Map();
+  /** @type {Map<number, string>} */ #dropped = new Map();
   #served = 0;
   #timeout;
   #post;
   #done;
   #onProgress;
   #news = new News();
-  #turn = Promise.resolve();
+  /** @type {Promise<void>} */ #turn = Promise.resolve();
   #nobody;
   #written = 0;
   #chunks = 0;
@@ -21,9 +40,17 @@ export class StreamWriter {
   #failed = false;
   #finished = false;
 
-  /** Made by `Channel.streamText` and `streamBytes`. */
+  /**
+   * Made by `Channel.streamText` and `streamBytes`.
+   *
+   * @param {StreamInfo} info
+   * @param {Iterable<number>} receivers  their uids
+   * @param {WriterOptions} options
+   * @param {(uids: number[], text: string) => Promise<void>} post  sends a packet
+   * @param {() => void} done  called at the end
+   */
   constructor(info, receivers, { timeout = STREAM_TIMEOUT, onProgress = () => {} }, post, done) {
-    /** What is said of it. @type {StreamInfo} */
+    /** What is said of it. */
     this.info = info;
     for (const uid of receivers) {
       this.#receivers.set(uid, { unread: [], used: 0, read: 0, chunks: 0, since: 0 });
@@ -43,7 +70,7 @@ export class StreamWriter {
   /**
    * Send a piece; resolves when there is room for the next one.
    *
-   * @param {string | ArrayBuffer | Uint8Array} content
+   * @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer>} content
    */
   write(content) {
     return this.#inTurn(() => this.#write(content));
@@ -65,12 +92,13 @@ export class StreamWriter {
     this.#done();
   }
 
-  /** It can be sent no longer. */
+  /** It can be sent no longer. @param {string} reason */
   fail(reason) {
     this.#failed = !this.#closed;
     this.abort(reason);
   }
 
+  /** Tell the receivers of it. */
   begin() {
     const { kind, topic, attributes, totalSize, mimeType, name, timestamp } = this.info;
     const named = kind === "bytes" ? { name } : {};
@@ -78,7 +106,7 @@ export class StreamWriter {
     this.#tell({ packet: "header", ...said, ...named });
   }
 
-  /** Take the answer of a receiver. */
+  /** Take the answer of a receiver. @param {number} uid  @param {Record<string, any>} answer */
   take(uid, { packet, chunks, reason }) {
     const one = this.#receivers.get(uid);
     if (!one) return;
@@ -86,7 +114,7 @@ export class StreamWriter {
       this.#drop(uid, String(reason));
     } else if (chunks > one.chunks && chunks <= one.chunks + one.unread.length) {
       for (; one.chunks < chunks; one.chunks += 1) {
-        const size = one.unread.shift();
+        const size = one.unread.shift() ?? 0;
         one.used -= size + CHUNK_OVERHEAD;
         one.read += size;
       }
@@ -95,17 +123,20 @@ export class StreamWriter {
     this.#notice();
   }
 
+  /** @param {number} uid */
   forget(uid) {
     if (this.#receivers.has(uid)) this.#drop(uid, "has left");
     this.#notice();
   }
 
+  /** @param {string | ArrayBuffer | ArrayBufferView<ArrayBuffer>} content */
   async #write(content) {
     this.#check();
-    const text = this.info.kind === "text";
-    if (text !== (typeof content === "string")) throw new TypeError(`Write ${this.info.kind}.`);
-    const whole = text ? wellFormed(content) : asBytes(content);
-    const size = text ? utf8Size(whole) : whole.length;
+    const whole = typeof content === "string" ? wellFormed(content) : asBytes(content);
+    const size = sizeOf(whole);
+    if ((this.info.kind === "text") !== (typeof whole === "string")) {
+      throw new TypeError(`Write ${this.info.kind}.`);
+    }
     const { totalSize } = this.info;
     if (totalSize !== null && this.#written + size > totalSize) {
       throw new RangeError(`More than the total size of ${totalSize} bytes was written.`);
@@ -114,8 +145,9 @@ export class StreamWriter {
       this.#written += size;
       return;
     }
+    const text = typeof whole === "string";
     for (const piece of text ? cutText(whole, PACKET_BYTES - 200) : cutBytes(whole)) {
-      const bytes = text ? utf8Size(piece) : piece.length;
+      const bytes = sizeOf(piece);
       await this.#until(() => this.#hasRoom(bytes));
       this.#check();
       for (const one of this.#receivers.values()) {
@@ -123,10 +155,10 @@ export class StreamWriter {
         one.unread.push(bytes);
         one.used += bytes + CHUNK_OVERHEAD;
       }
-      const content64 = text ? piece : btoa(String.fromCharCode(...piece));
+      const said = typeof piece === "string" ? piece : btoa(String.fromCharCode(...piece));
       const index = this.#chunks++;
       this.#written += bytes;
-      await this.#tell({ packet: "chunk", index, content: content64 });
+      await this.#tell({ packet: "chunk", index, content: said });
     }
   }
 
@@ -150,17 +182,20 @@ export class StreamWriter {
     this.#closed = true;
   }
 
+  /** @param {() => Promise<void>} action */
   #inTurn(action) {
     const turn = this.#turn.then(action);
     this.#turn = turn.catch(() => {});
     return turn;
   }
 
+  /** @param {number} size */
   #hasRoom(size) {
     const taken = size + CHUNK_OVERHEAD;
     return [...this.#receivers.values()].every(({ unread, used }) => !unread.length || used + taken <= WINDOW);
   }
 
+  /** @param {() => boolean} holds */
   async #until(holds) {
     for (;;) {
       const waiting = [...this.#receivers].filter(([, { unread }]) => unread.length);
@@ -174,10 +209,11 @@ export class StreamWriter {
     }
   }
 
+  /** @param {number} uid  @param {string} reason */
   #drop(uid, reason) {
     const one = this.#receivers.get(uid);
     this.#receivers.delete(uid);
-    if (this.#finished && !one.unread.length) this.#served += 1;
+    if (this.#finished && !one?.unread.length) this.#served += 1;
     else this.#dropped.set(uid, reason);
   }
 
@@ -202,17 +238,24 @@ export class StreamWriter {
     throw new StreamError(`nobody receives the stream: ${why.join("; ").slice(0, 500)}`);
   }
 
+  /** @param {object} fields */
   #tell(fields) {
     return this.#post([...this.#receivers.keys()], JSON.stringify({ stream: this.info.streamId, ...fields }));
   }
 }
 
-/** @param {ArrayBuffer | ArrayBufferView} content */
+/** @param {string | Uint8Array} piece */
+function sizeOf(piece) {
+  return typeof piece === "string" ? utf8Size(piece) : piece.length;
+}
+
+/** @param {ArrayBuffer | ArrayBufferView<ArrayBuffer>} content */
 function asBytes(content) {
   if (content instanceof ArrayBuffer) return new Uint8Array(content);
   return new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
 }
 
+/** Nothing is one empty piece. @param {Uint8Array} bytes */
 function* cutBytes(bytes) {
   let start = 0;
   do {

@@ -1,44 +1,32 @@
 /**
- * Streams of text and bytes between the members of a channel; served as a part of `browser.js`. The
+ * Streams of text and bytes between the members of a channel. The
  * packets and the flow control are those of `channel/streams/`.
  *
- * @typedef {object} StreamInfo
- * @property {string} streamId
- * @property {"text" | "bytes"} kind
- * @property {string} topic
- * @property {Object<string, string>} attributes
- * @property {number | null} totalSize  in bytes, if that is known
- * @property {string} mimeType
- * @property {string} name  of a file, as a stranger says: no path to trust
- * @property {number} timestamp  ms since 1970
+ * @import { StreamInfo } from "./stream_rules.js"
+ * @import { WriterOptions } from "./stream_writer.js"
+ *
+ * @typedef {(reader: StreamReader, uid: number) => unknown} StreamHandler  called for each stream, with who sends it
+ * @typedef {Omit<StreamInfo, "streamId" | "timestamp">} Announced
+ * @typedef {Record<string, any>} Packet  of another member, which may say anything
  */
 
-const WINDOW = 65_536; // bytes that a receiver was sent and has not read
-const CHUNK_OVERHEAD = 256; // bytes that a chunk counts for beside its content
-const CHUNK_BYTES = 10_000;
-const STREAM_TIMEOUT = 10; // s
-const STREAM_IDLE = 30_000; // ms
+import { StreamReader } from "./stream_reader.js";
+import { StreamError } from "./stream_rules.js";
+import { StreamWriter } from "./stream_writer.js";
+import { newId, parsedObject, sizeInside } from "./text.js";
+
 const STREAMS_PER_SENDER = 16;
 const STREAMS_OPEN = 64;
-const READ_LIMIT = 64 << 20; // bytes that readAll holds
 const PACE = 3_000; // bytes that go out in a ms; the server takes 4000
 const PACE_BURST = 500_000;
 
-/** A stream that could not be sent, or read to its end; the message says why. */
-export class StreamError extends Error {
-  constructor(message) {
-    super(message);
-    this.name = "StreamError";
-  }
-}
-
 /** All streams of one member, both ways. */
-class Streams {
+export class Streams {
   #send;
-  #handlers = new Map();
+  /** By kind and topic. @type {Map<string, StreamHandler>} */ #handlers = new Map();
   /** @type {Map<string, StreamWriter>} */ #writers = new Map();
   /** By sender and id. @type {Map<string, {uid: number, reader: StreamReader}>} */ #readings = new Map();
-  #slots = [];
+  /** Who waits to begin. @type {((nothing?: unknown) => void)[]} */ #slots = [];
   #credit = PACE_BURST;
   #counted = performance.now();
 
@@ -47,17 +35,23 @@ class Streams {
     this.#send = send;
   }
 
+  /** @param {"text" | "bytes"} kind  @param {string} topic  @param {StreamHandler} handler */
   register(kind, topic, handler) {
     const key = JSON.stringify([kind, topic]);
     if (this.#handlers.has(key)) throw new TypeError(`There is a handler for the topic "${topic}" already.`);
     this.#handlers.set(key, handler);
   }
 
+  /** @param {"text" | "bytes"} kind  @param {string} topic */
   unregister(kind, topic) {
     this.#handlers.delete(JSON.stringify([kind, topic]));
   }
 
-  /** Begin to send; waits while as many streams as one receiver takes are being sent. */
+  /**
+   * Begin to send; waits while as many streams as one receiver takes are being sent.
+   *
+   * @param {Announced} info  @param {number[]} receivers  @param {WriterOptions} options
+   */
   async begin(info, receivers, options) {
     while (this.#writers.size >= STREAMS_PER_SENDER) {
       await new Promise((resolve) => this.#slots.push(resolve));
@@ -78,7 +72,7 @@ class Streams {
     return writer;
   }
 
-  /** Take a packet; what cannot be read is dropped. */
+  /** Take a packet; what cannot be read is dropped. @param {number} uid  @param {unknown} text */
   take(uid, text) {
     const packet = parsedObject(text);
     if (typeof packet?.stream !== "string") return;
@@ -87,6 +81,7 @@ class Streams {
     else this.#writers.get(packet.stream)?.take(uid, packet);
   }
 
+  /** @param {number} uid */
   forget(uid) {
     for (const writer of [...this.#writers.values()]) writer.forget(uid);
     for (const one of this.#readings.values()) if (one.uid === uid) one.reader.fail(`user ${uid} has left`);
@@ -97,6 +92,7 @@ class Streams {
     for (const { reader } of this.#readings.values()) reader.fail("the channel was left");
   }
 
+  /** @param {number} uid  @param {Packet} header */
   #open(uid, header) {
     const { stream, kind, topic, attributes, total_size: totalSize = null } = header;
     const readable =
@@ -116,6 +112,7 @@ class Streams {
     } else if (full || unread.length >= STREAMS_PER_SENDER) {
       this.#refuse(uid, stream, "too many streams at once");
     } else {
+      /** @type {StreamInfo} */
       const info = {
         streamId: stream,
         kind,
@@ -132,6 +129,7 @@ class Streams {
     }
   }
 
+  /** @param {number} uid  @param {Packet} packet */
   #goOn(uid, packet) {
     const reading = this.#readings.get(`${uid} ${packet.stream}`);
     if (!reading) {
@@ -145,6 +143,10 @@ class Streams {
     if (wrong) this.#refuse(uid, packet.stream, wrong);
   }
 
+  /**
+   * @param {StreamHandler} handler  @param {string} key  @param {number} uid  @param {string} stream
+   * @param {StreamReader} reader
+   */
   async #handle(handler, key, uid, stream, reader) {
     let reason = "its handler has ended";
     try {
@@ -158,15 +160,17 @@ class Streams {
     reader.fail(reason);
   }
 
+  /** @param {number} uid  @param {string} stream  @param {string} reason */
   #refuse(uid, stream, reason) {
     this.#answer(uid, { stream, packet: "refusal", reason: reason.slice(0, 200) });
   }
 
+  /** @param {number} uid  @param {object} packet */
   #answer(uid, packet) {
     this.#send(uid, JSON.stringify(packet));
   }
 
-  /** Send a packet to some, no faster than the server takes it. */
+  /** Send a packet to some, no faster than the server takes it. @param {number[]} uids  @param {string} text */
   async #post(uids, text) {
     for (const uid of uids) this.#send(uid, text);
     const now = performance.now();
@@ -175,18 +179,4 @@ class Streams {
     this.#counted = now;
     if (this.#credit < 0) await new Promise((resolve) => setTimeout(resolve, -this.#credit / PACE));
   }
-}
-
-/** Call a function of the page; what it throws is its own. */
-function callBack(callback, ...args) {
-  try {
-    callback(...args);
-  } catch (error) {
-    reportError(error);
-  }
-}
-
-/** A text without halves of characters, which no other language can read. @param {string} text */
-function wellFormed(text) {
-  return text.toWellFormed?.() ?? text;
 }

@@ -1,27 +1,21 @@
-/** Reading a stream; served as a part of `browser.js`, see `channel/streams/incoming.py`. */
+/**
+ * Reading a stream, see `channel/streams/incoming.py`.
+ *
+ * @import { OnProgress, StreamInfo } from "./stream_rules.js"
+ *
+ * @typedef {string | Uint8Array<ArrayBuffer>} Piece
+ */
 
-/** One wait at a time for news, or until a time. */
-class News {
-  #wake = () => {};
+import { CHUNK_OVERHEAD, StreamError, WINDOW, callBack } from "./stream_rules.js";
+import { utf8Size } from "./text.js";
+import { News } from "./waiting.js";
 
-  tell() {
-    this.#wake();
-  }
-
-  /** @param {number} until  by `performance.now()`; may be Infinity */
-  async wait(until) {
-    let timer = 0;
-    await new Promise((resolve) => {
-      this.#wake = resolve;
-      if (until < Infinity) timer = setTimeout(resolve, Math.max(0, until - performance.now()) + 1);
-    });
-    clearTimeout(timer);
-  }
-}
+const STREAM_IDLE = 30_000; // ms
+const READ_LIMIT = 64 << 20; // bytes that readAll holds
 
 /** Reads a stream: iterate over its pieces with `for await`, or take them all. */
 export class StreamReader {
-  /** @type {{piece: string | Uint8Array, size: number}[]} */ #held = [];
+  /** @type {{piece: Piece, size: number}[]} */ #held = [];
   #used = 0;
   #arrived = 0;
   #chunks = 0;
@@ -34,7 +28,7 @@ export class StreamReader {
   #error = "";
   #news = new News();
   #answer;
-  #onProgress = (received, total) => {};
+  /** @type {OnProgress} */ #onProgress = () => {};
 
   /** @param {StreamInfo} info  @param {(chunks: number) => void} answer */
   constructor(info, answer) {
@@ -43,12 +37,16 @@ export class StreamReader {
     this.#answer = answer;
   }
 
-  /** Have a function called as it is read. @param {(received: number, total: number | null) => void} callback */
+  /** Have a function called as it is read. @param {OnProgress} callback */
   onProgress(callback) {
     this.#onProgress = callback;
   }
 
-  /** The pieces, as they come. Throws a `StreamError` if the stream does not come to its end. */
+  /**
+   * The pieces, as they come. Throws a `StreamError` if the stream does not come to its end.
+   *
+   * @returns {AsyncGenerator<Piece, void, void>}
+   */
   async *[Symbol.asyncIterator]() {
     for (;;) {
       const piece = this.#take();
@@ -71,6 +69,7 @@ export class StreamReader {
    */
   async readAll({ limit = READ_LIMIT } = {}) {
     const before = this.#received;
+    /** @type {Piece[]} */
     const pieces = [];
     for await (const piece of this) {
       pieces.push(piece);
@@ -93,7 +92,7 @@ export class StreamReader {
     return Boolean(this.#error);
   }
 
-  /** Take the next chunk; returns what is wrong with it. */
+  /** Take the next chunk; returns what is wrong with it. @param {{index?: any, content?: any}} chunk */
   takeChunk({ index, content }) {
     let piece = content;
     try {
@@ -119,7 +118,7 @@ export class StreamReader {
     return "";
   }
 
-  /** Take the end; returns what is wrong with it. */
+  /** Take the end; returns what is wrong with it. @param {{reason?: any}} trailer */
   takeTrailer({ reason }) {
     const { totalSize } = this.info;
     if (reason) {
@@ -133,7 +132,7 @@ export class StreamReader {
     return "";
   }
 
-  /** Nothing more comes; what is held can still be read. */
+  /** Nothing more comes; what is held can still be read. @param {string} reason */
   fail(reason) {
     if (this.open) this.#error = reason;
     this.#news.tell();
