@@ -4,7 +4,7 @@
 #   ensure_env_of WHICH EXTRA...
 #                         the same with the "newest" or the "lowest" versions that pyproject.toml
 #                         allows, in .venv-newest or .venv-lowest; sets venv_python to it
-#   ensure_node_modules   what checks JavaScript, in node_modules; returns 3 where there is no npm
+#   ensure_node_modules   what checks JavaScript, in node_modules; returns 3 where it cannot be had
 #   venv_python           path of the environment's interpreter
 #
 # What is installed is stamped with a hash of pyproject.toml, one stamp per extra, so that pip runs
@@ -131,7 +131,7 @@ ensure_env_of() {
 # --- What checks JavaScript ----------------------------------------------------------------------
 
 # Installs what package.json names into node_modules, once for each of its versions. Returns 3, and
-# says why, where there is no npm or Node is too old.
+# says why, where there is no npm, Node is too old, or npm reaches nothing.
 ensure_node_modules() {
     local stamp
     if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
@@ -145,7 +145,9 @@ ensure_node_modules() {
     stamp=$({ cat package.json; node --version; } | cksum)
     [[ "$(cat node_modules/.stamp 2>/dev/null)" != "$stamp" ]] || return 0
     say "Installing TypeScript and ESLint into node_modules"
-    npm install --no-package-lock --no-audit --no-fund --silent ||
-        die "npm could not install what package.json names; its own message stands above"
+    npm install --no-package-lock --no-audit --no-fund --silent || {
+        say "skipped: npm could not install what package.json names"
+        return 3
+    }
     printf '%s\n' "$stamp" >node_modules/.stamp
 }
