@@ -17,6 +17,8 @@ from .conftest import OpenPage
 from .server import ACCESS_SECRET
 from .support import Server, serving
 
+pytestmark = pytest.mark.soak
+
 JOIN = """async ([channel, uid, token]) => {
   window.told = [];
   window.channel = new Channel({ channel, uid, token, modality: "text" });

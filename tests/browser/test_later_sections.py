@@ -10,6 +10,8 @@ from playwright.sync_api import Page
 from .conftest import OpenPage
 from .support import Server
 
+pytestmark = pytest.mark.soak
+
 PLAIN = """
 window.pc = new RTCPeerConnection();
 window.answers = [];

@@ -65,6 +65,7 @@ def loudness(page: BrowserPage) -> float:
     return float(np.sqrt(np.mean(heard**2)))
 
 
+@pytest.mark.soak
 def test_speech_comes_back_in_firefox(
     page_server: Server, open_firefox_page: Callable[[str], FirefoxPage]
 ) -> None:

@@ -20,6 +20,7 @@ from fastrtc_core.channel.orders import Order, read_order
 from fastrtc_core.client import Client
 
 from ..webrtc.support import eventually
+from .callbacks import noting
 from .cluster.support import APP, ROOM, servers, settle
 from .test_browser import SECRET, events, join
 
@@ -33,7 +34,7 @@ def token(uid: int = 1, ttl: float = 600, **more: Any) -> str:
 def left(channel: Channel) -> list[Any]:
     """Who leaves, from now on, and why."""
     gone: list[Any] = []
-    channel.on("user_left", lambda uid, reason: gone.append((uid, reason)))
+    channel.on("user_left", noting(gone))
     return gone
 
 
@@ -48,8 +49,8 @@ async def test_orders_reach_members_on_every_server() -> None:
         page = await join(stack, three[1].accept, uid=3, token=token(3))
         await settle()
         gone, states, mutes = left(ada), list[Any](), list[Any]()
-        bob.on("connection_state_changed", lambda *details: states.append(details))
-        ada.on("user_mute_audio", lambda *details: mutes.append(details))
+        bob.on("connection_state_changed", noting(states))
+        ada.on("user_mute_audio", noting(mutes))
         await three[2].mute_user(ROOM, 3)
         await settle()
         await page.send({"event": "unmute", "data": "microphone"})

@@ -88,7 +88,7 @@ async def test_the_documented_configuration(tmp_path: Path) -> None:
     app = app_of(stream, "/voice")
     async with proxied(app, DOCUMENTED[0], tmp_path) as (proxy, _):
         async with proxy.http() as http:
-            assert "Connection" in (await http.get("/voice/webrtc/client.js")).text
+            assert "connection.js" in (await http.get("/voice/webrtc/client.js")).text
 
             async def post(body: dict[str, Any]) -> Any:
                 headers = {"origin": proxy.origin}
@@ -190,7 +190,7 @@ async def test_a_proxy_that_strips_the_path(tmp_path: Path) -> None:
     locations = DOCUMENTED[0].replace("127.0.0.1:8000;", "127.0.0.1:8000/;")
     async with proxied(app_of(stream, ""), locations, tmp_path, root_path="/voice") as (proxy, _):
         async with proxy.http() as http:
-            assert "Connection" in (await http.get("/voice/webrtc/client.js")).text
+            assert "connection.js" in (await http.get("/voice/webrtc/client.js")).text
             reply = await http.post(
                 "/voice/webrtc/offer", json={}, headers={"origin": proxy.origin}
             )

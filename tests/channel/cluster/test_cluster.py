@@ -31,6 +31,7 @@ from fastrtc_core.channel.cluster.wire import pack_note
 from fastrtc_core.channel.tokens import ALL_PERMISSIONS, Grant
 from fastrtc_core.testing import VirtualClockLoop, fit_sine, tone
 
+from ..callbacks import noting
 from ..test_channel import RATE, hear
 from .support import ROOM, Servers, servers, settle
 
@@ -113,8 +114,8 @@ async def test_a_server_that_dies_takes_its_members_with_it() -> None:
         here, beside, there = await two.join(0, 1), await two.join(0, 2), await two.join(1, 3)
         left: list[Any] = []
         states: list[str] = []
-        there.on("user_left", lambda uid, reason: left.append((uid, reason)))
-        here.on("connection_state_changed", states.append)
+        there.on("user_left", noting(left))
+        here.on("connection_state_changed", noting(states))
         await settle()
         two.buses[0].cut()
         await settle()
@@ -157,9 +158,9 @@ async def test_messages_and_calls() -> None:
     async with servers(3) as three:
         ada, bob, eve = [await three.join(server, server + 1) for server in range(3)]
         got: dict[str, list[Any]] = {"bob": [], "eve": [], "chat": []}
-        bob.on("stream_message", lambda *details: got["bob"].append(details))
-        eve.on("stream_message", lambda *details: got["eve"].append(details))
-        eve.on("chat_message", lambda message: got["chat"].append(message))
+        bob.on("stream_message", noting(got["bob"]))
+        eve.on("stream_message", noting(got["eve"]))
+        eve.on("chat_message", noting(got["chat"]))
         await settle()
         await ada.send_stream_message("to all", "a")
         await ada.send_stream_message("to Bob", "b", to=2)
@@ -184,7 +185,7 @@ async def test_messages_and_calls() -> None:
         await asyncio.sleep(5)
         read: list[ChatMessage] = []
         late = two[1].create_channel(RtcOptions(channel_name=ROOM, uid=2))
-        late.on("chat_message", read.append)
+        late.on("chat_message", noting(read))
         await late.connect()
         await settle()
         assert [message.text for message in read] == [*map(str, range(45))]
