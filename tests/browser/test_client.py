@@ -439,7 +439,7 @@ def test_a_lost_device_is_told(chromium_page: Page) -> None:
     assert chromium_page.evaluate("connection.state") == "connected"
 
 
-def test_closing_while_a_device_is_chosen(page: Page) -> None:
+def test_closing_while_a_device_is_chosen(page: BrowserPage) -> None:
     """What was opened for it is released, and nothing is told of it."""
     assert connect(page)
     page.evaluate("""async () => {
@@ -450,7 +450,7 @@ def test_closing_while_a_device_is_chosen(page: Page) -> None:
         await replace.call(this, track).catch(() => {}); // it is closed
       };
       const { audio } = await Connection.devices();
-      await connection.setDevice("audio", audio[2].deviceId);
+      await connection.setDevice("audio", audio.at(-1).deviceId);
     }""")
     assert page.evaluate("chosen.readyState") == "ended"
     assert page.evaluate("connection.state") == "closed"
