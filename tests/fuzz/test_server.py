@@ -296,7 +296,7 @@ async def test_a_session_works_after_every_bad_message() -> None:
                 await client.socket.send(data)
                 await client.send(event="ping")
                 if number % 50 == 49:
-                    await eventually(partial(answered, client, number + 1), "the pongs")
+                    await eventually(partial(answered, client, number + 1), "the pongs", 60.0)
             client.heard.clear()
             await asyncio.sleep(0.5)  # what was said before has been handed on
             client.heard.clear()
