@@ -25,12 +25,11 @@ from pytest_timeout import (  # type: ignore[import-untyped]
 PATIENCE = 20.0
 """How long in s a test may take to end at each of these steps, on the slowest machine."""
 
+OVERDUE = "its time was over"
+"""What an async test is cancelled with."""
+
 _test: asyncio.Task[Any] | None = None
 """The task of the async test that runs."""
-
-
-class _Overdue(BaseException):
-    """Ends the coroutine of a test whose time is over."""
 
 
 async def until_time_is_over(test: Awaitable[None]) -> None:
@@ -40,8 +39,8 @@ async def until_time_is_over(test: Awaitable[None]) -> None:
     try:
         await test
     except asyncio.CancelledError as error:
-        if error.args == (_Overdue,):
-            pytest.fail("its time was over", pytrace=True)
+        if error.args == (OVERDUE,):
+            pytest.fail(OVERDUE, pytrace=True)
         raise
     finally:
         _test = None
@@ -61,7 +60,7 @@ def pytest_timeout_set_timer(item: Any, settings: Any) -> bool | None:
             return
         told = True
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
-        _test.get_loop().call_soon_threadsafe(_test.cancel, _Overdue)
+        _test.get_loop().call_soon_threadsafe(_test.cancel, OVERDUE)
 
     def cancel() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -18,17 +18,6 @@ from fastrtc_handlers import Echo
 ROOT = Path(__file__).parents[2]
 PACKAGES = [ROOT / "fastrtc_core", ROOT / "handlers/fastrtc_handlers"]
 
-EXPORTS = [
-    "Channel",
-    "Connection",
-    "ConnectionError",
-    "RpcError",
-    "RpcErrorCode",
-    "StreamError",
-    "StreamReader",
-    "StreamWriter",
-]
-
 MODULE = f"/webrtc/client/{version()}/connection.js"
 
 

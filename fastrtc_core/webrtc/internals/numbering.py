@@ -13,8 +13,7 @@ def number_sections(pc: RTCPeerConnection, mids: Sequence[str]) -> None:
     """Give each transceiver the place that its section has in the latest offer.
 
     aiortc keeps the place of the first offer, which is another one where a section before it has
-    been left out since. A section that is left out itself is over (RFC 8829 section 5.3.1): nothing
-    flows through it any more, and aiortc is not to look it up in the offer.
+    been left out since.
 
     Args:
         pc: The connection, which has taken the offer.
@@ -25,10 +24,6 @@ def number_sections(pc: RTCPeerConnection, mids: Sequence[str]) -> None:
     for transceiver in pc.getTransceivers():
         private_transceiver: Any = transceiver
         private_transceiver._set_mline_index(places.get(transceiver.mid or ""))
-        if transceiver.mid is not None and transceiver.mid not in places:
-            # Of the offer, too: with the answer, aiortc takes the direction anew from both.
-            private_transceiver._offerDirection = transceiver.direction = "inactive"
-            private_transceiver._setCurrentDirection("inactive")
     if pc.sctp is not None and pc.sctp.mid in places:
         private._RTCPeerConnection__sctp_mline_index = places[pc.sctp.mid]
 
