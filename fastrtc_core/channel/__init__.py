@@ -5,6 +5,7 @@ from .attachment import Attachment
 from .channel import Channel, RemoteUser
 from .chat import Chat, ChatMessage
 from .engine import RtcEngine
+from .grants import ALL_PERMISSIONS, Grant, Permission
 from .options import RtcOptions
 from .rpc import RpcErrorCode, RpcInvocation
 from .streams import (
@@ -16,7 +17,7 @@ from .streams import (
     TextStreamReader,
     TextStreamWriter,
 )
-from .tokens import ALL_PERMISSIONS, Grant, Permission, build_token, check_token
+from .tokens import build_token, check_token
 from .transcripts import Transcript
 
 __all__ = [

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeGuard
 from .. import strict_json
 from ..errors import ConfigurationError, MessageError
 from ..messages import MAX_MESSAGE_BYTES
+from .naming import is_unicode
 
 CHUNK_LIMIT = 1024
 """Largest chunk that is sent, in bytes: Agora's limit for a stream message."""
@@ -81,17 +82,6 @@ def split_message(
 def is_message_id(value: Any) -> TypeGuard[str]:
     """Whether it can be the id of a message."""
     return is_unicode(value) and 0 < len(value) <= MAX_MESSAGE_ID
-
-
-def is_unicode(value: Any) -> TypeGuard[str]:
-    """Whether it is a text that can be written as UTF-8: without halves of surrogate pairs."""
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 class AssembledMessage(NamedTuple):

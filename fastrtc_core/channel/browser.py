@@ -29,7 +29,7 @@ from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .allowance import Allowance
-from .assembler import MessageAssembler, is_unicode
+from .assembler import MessageAssembler
 from .encoding import MixEncoder
 from .events import (
     CallSent,
@@ -39,13 +39,14 @@ from .events import (
     StreamPacketSent,
     Transcribed,
 )
+from .grants import Grant
 from .mixing import SAMPLE_RATE, Mix
+from .naming import is_unicode
 from .page import WELCOME, latest_chat, text_of, texts_of
 from .room import Member, Room
 from .rpc import failure_of
 from .streams.lane import Lane
 from .streams.packets import refusal_of
-from .tokens import Grant
 
 logger = logging.getLogger(__name__)
 

@@ -51,13 +51,14 @@ from .events import (
     UserLeft,
     VideoSourceChanged,
 )
+from .grants import Grant
 from .options import DEFAULT_TTL, RtcOptions
 from .owner import Owner
 from .room import Member, MutedSource, Room
 from .rpc import Rpc, RpcErrorCode, RpcHandler
 from .streams.channel import StreamMethods
 from .streams.service import Streams
-from .tokens import Grant, build_token
+from .tokens import build_token
 
 EVENTS = frozenset(
     {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import ConfigurationError, MessageError
-from .assembler import MAX_MESSAGE_ID, is_message_id, is_unicode
-from .tokens import MAX_UID
+from .assembler import MAX_MESSAGE_ID, is_message_id
+from .naming import MAX_UID, is_unicode
 
 MAX_TEXT = 4096
 """Longest chat message, in characters."""

@@ -40,26 +40,18 @@ from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
-from .assembler import is_unicode
 from .browser import BrowserMember
 from .bus import Bus
 from .callbacks import Callbacks
 from .channel import Channel
 from .cluster import Cluster
+from .grants import ALL_PERMISSIONS, Grant
+from .naming import MAX_NAME, check_channel_name, check_user, is_unicode
 from .options import RtcOptions
 from .orders import Order, obey
 from .owner import Leaver
 from .room import Member, MutedSource, Room
-from .tokens import (
-    ALL_PERMISSIONS,
-    MAX_NAME,
-    Grant,
-    ReplayGuard,
-    check_channel_name,
-    check_token,
-    check_user,
-    identify_token,
-)
+from .tokens import ReplayGuard, check_token, identify_token
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import ConfigurationError, MessageError
+from .grants import MAX_TOKEN_ID
+from .naming import check_channel_name, check_uid
 from .room import Member, MutedSource, Room
-from .tokens import MAX_TOKEN_ID, check_channel_name, check_uid
 
 OrderKind = Literal["remove", "mute", "unmute", "end", "revoke"]
 

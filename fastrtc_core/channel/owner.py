@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from .grants import Grant
 from .options import RtcOptions
 from .room import Member, Room
-from .tokens import Grant
 
 
 class Leaver(Protocol):

@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..messages import BytesLike
 from ..tracks import Participant, RemoteAudioTrack
-from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id, is_unicode
+from .assembler import MAX_MESSAGE, MAX_MESSAGE_ID, WHOLE, is_message_id
 from .chat import ChatLog, Written
 from .encoding import MixEncoder
 from .events import (
@@ -42,12 +42,13 @@ from .events import (
     VideoSourceChanged,
 )
 from .expiry import Expiry
+from .grants import ALL_PERMISSIONS, Grant, Permission
 from .mixing import RoomMixer
+from .naming import is_unicode
 from .rpc import MAX_TEXT as MAX_CALL
 from .rpc import RpcErrorCode
 from .streams.answering import Answering
 from .streams.packets import MAX_PACKET
-from .tokens import ALL_PERMISSIONS, Grant, Permission
 from .transcripts import Transcript
 from .video import RoomVideo
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeGuard
 from .. import strict_json
 from ..errors import ConfigurationError, RpcError
 from ..session.calls import call_once
-from .assembler import is_unicode
+from .naming import is_unicode
 
 logger = logging.getLogger(__name__)
 

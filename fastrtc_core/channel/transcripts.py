@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ..errors import MessageError
-from .assembler import is_unicode
+from .naming import is_unicode
 
 MAX_TEXT = 16_384
 """Longest transcript, in characters."""

@@ -12,9 +12,9 @@ from typing import Any
 
 from ...errors import BusError, FastRTCError
 from ..bus import Bus
+from ..grants import Grant
 from ..orders import Order, read_order
 from ..room import Room
-from ..tokens import Grant
 from .link import RoomLink
 from .wire import ID_SIZE, pack_note, unpack
 

@@ -10,12 +10,12 @@ from dataclasses import astuple, fields
 from typing import Any, NamedTuple, TypeGuard
 
 from ...errors import MessageError
-from ..assembler import MAX_MESSAGE, is_message_id, is_unicode
+from ..assembler import MAX_MESSAGE, is_message_id
 from ..chat import MAX_AGE, Written
 from ..events import CallSent, MessageSent, Sent, StreamPacketSent, Transcribed
+from ..naming import MAX_NAME, MAX_UID, is_unicode
 from ..rpc import MAX_TEXT as MAX_CALL
 from ..streams.packets import MAX_PACKET
-from ..tokens import MAX_NAME, MAX_UID
 from ..transcripts import Transcript, read_transcript
 from ..video_router import CODECS
 

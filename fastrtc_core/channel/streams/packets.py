@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ... import strict_json
 from ...errors import ConfigurationError, MessageError
-from ..assembler import is_unicode
+from ..naming import is_unicode
 from .info import ByteStreamInfo, StreamInfo, TextStreamInfo
 
 MAX_PACKET = 15_000

@@ -28,7 +28,7 @@ from fastrtc_core.channel import (
 from fastrtc_core.channel.cluster import link as link_module
 from fastrtc_core.channel.cluster.member import RemoteMember
 from fastrtc_core.channel.cluster.wire import pack_note
-from fastrtc_core.channel.tokens import ALL_PERMISSIONS, Grant
+from fastrtc_core.channel.grants import ALL_PERMISSIONS, Grant
 from fastrtc_core.testing import VirtualClockLoop, fit_sine, tone
 
 from ..callbacks import noting
