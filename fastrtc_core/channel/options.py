@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import ConfigurationError, InvalidFrameError
 from ..frames import samples_per_frame
 from ..handler import MIN_SAMPLE_RATE
+from ..messaging.naming import MAX_NAME, check_channel_name, check_uid, is_unicode
 from . import tokens
-from .naming import MAX_NAME, check_channel_name, check_uid, is_unicode
 
 MAX_SAMPLE_RATE = 192_000
 """Highest rate in Hz of the audio that a channel is given and gives."""

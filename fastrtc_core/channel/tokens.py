@@ -16,8 +16,8 @@ from types import ModuleType
 from typing import Any, TypeGuard
 
 from ..errors import ConfigurationError, TokenError
-from .grants import ALL_PERMISSIONS, MAX_TOKEN_ID, Grant, Permission
-from .naming import MAX_NAME, MAX_UID, check_channel_name, check_uid, is_unicode
+from ..messaging.naming import MAX_NAME, MAX_UID, check_channel_name, check_uid, is_unicode
+from ..room.grants import ALL_PERMISSIONS, MAX_TOKEN_ID, Grant, Permission
 
 MAX_TOKEN = 4096
 """Longest token that is looked at, in characters."""
