@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 from ..context import Context, current_context
 from ..errors import ChannelClosedError, ConfigurationError, MessageError
 from ..frames import AudioFrame
-from ..functions import Function
 from ..handler import StreamHandlerBase
+from ..handler.functions import Function
 from ..messages import build_message, parse_server_message
 from ..messaging.transcripts import read_transcript
 from ..outputs import AdditionalOutputs

@@ -27,19 +27,19 @@ from fastrtc_core import (
     StreamHandlerBase,
     VideoStreamHandler,
 )
-from fastrtc_core.functions import (
+from fastrtc_core.handler import implements
+from fastrtc_core.handler.functions import (
     AudioFunctionHandler,
     AudioGeneratorHandler,
     VideoGeneratorHandler,
     as_handler,
     pick_arguments,
 )
-from fastrtc_core.handler import implements
 from fastrtc_core.session import session
 from fastrtc_core.testing import connect, tone
 
-from .failures import Failure, every_failure
-from .webrtc.support import eventually
+from ..failures import Failure, every_failure
+from ..webrtc.support import eventually
 
 FRAME = AudioFrame(48000, np.arange(960, dtype=np.int16)[np.newaxis])
 PICTURE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)

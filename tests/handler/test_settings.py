@@ -16,7 +16,7 @@ from fastrtc_core import (
     VideoStreamHandler,
     get_current_context,
 )
-from fastrtc_core.functions import as_handler
+from fastrtc_core.handler.functions import as_handler
 from fastrtc_core.session import copy_handler
 from fastrtc_core.testing import connect
 from fastrtc_handlers import (

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrtc_core.sentences import Sentences
-from fastrtc_core.spoken import Spoken
+from fastrtc_core.speech.sentences import Sentences
+from fastrtc_core.speech.spoken import Spoken
 
 
 def say(*pieces: str) -> list[str]:

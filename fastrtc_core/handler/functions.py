@@ -8,10 +8,11 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Literal, Self
 
-from .errors import ConfigurationError
-from .handler import StreamHandlerBase, implements
-from .outputs import CloseStream
-from .usercode import guarded
+from ..errors import ConfigurationError
+from ..outputs import CloseStream
+from ..usercode import guarded
+from .base import StreamHandlerBase
+from .kinds import implements
 
 Modality = Literal["audio", "video", "audio-video"]
 Mode = Literal["send-receive", "send", "receive"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fastrtc_core.sentences import MAX_LENGTH, Sentences
+from fastrtc_core.speech.sentences import MAX_LENGTH, Sentences
 
 
 def cut(*pieces: str) -> list[str]:

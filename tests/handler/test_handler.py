@@ -28,7 +28,7 @@ from fastrtc_core.telephone.dialect import CallDialect
 from fastrtc_core.testing import connect
 from fastrtc_core.websocket.dialect import JsonDialect
 
-from .webrtc.support import eventually
+from ..webrtc.support import eventually
 
 HANDLERS: list[Any] = [
     StreamHandler,
