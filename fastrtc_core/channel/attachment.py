@@ -16,8 +16,9 @@ from ..messages import build_message, parse_server_message
 from ..messaging.transcripts import read_transcript
 from ..outputs import AdditionalOutputs
 from ..room.hearing import Hearing
+from ..room.member import Member, Sender
 from ..room.mixing import SAMPLE_RATE, Mix
-from ..room.room import Member, Room, Sender
+from ..room.room import Room
 from ..session import CloseReason, Medium, Session, copy_handler
 from ..tracks import AudioMixer, AudioStream, Participant
 from .owner import Owner

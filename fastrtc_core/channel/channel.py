@@ -44,7 +44,8 @@ from ..room.events import (
     VideoSourceChanged,
 )
 from ..room.grants import Grant
-from ..room.room import Member, MutedSource, Room
+from ..room.member import Member, MutedSource
+from ..room.room import Room
 from ..tracks import (
     AudioSource,
     AudioStream,

@@ -40,8 +40,9 @@ from ..origins import OriginRule
 from ..registry import ENTERING_PER_ADDRESS, Entering
 from ..room.browser import BrowserMember
 from ..room.grants import ALL_PERMISSIONS, Grant
+from ..room.member import Member, MutedSource
 from ..room.orders import Order, obey
-from ..room.room import Member, MutedSource, Room
+from ..room.room import Room
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate

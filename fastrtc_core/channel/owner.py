@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from ..room.grants import Grant
-from ..room.room import Member, Room
+from ..room.member import Member
+from ..room.room import Room
 from .options import RtcOptions
 
 

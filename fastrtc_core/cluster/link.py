@@ -27,7 +27,8 @@ from ..media.rtp import RtpPacket
 from ..media.video_frames import EncodedVideoFrame
 from ..messaging.chat import Written, read_written
 from ..room.events import MessageSent, Sent, Transcribed
-from ..room.room import Member, MutedSource, Room
+from ..room.member import Member, MutedSource
+from ..room.room import Room
 from ..tracks.participant import Publication
 from .bus import Bus
 from .encoding import encode_voice

@@ -37,9 +37,10 @@ from .allowance import Allowance
 from .encoding import MixEncoder
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
+from .member import Member
 from .mixing import SAMPLE_RATE, Mix
 from .page import WELCOME, latest_chat, text_of, texts_of
-from .room import Member, Room
+from .room import Room
 
 logger = logging.getLogger(__name__)
 

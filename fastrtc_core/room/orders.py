@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple, get_args
 from ..errors import ConfigurationError, MessageError
 from ..messaging.naming import check_channel_name, check_uid
 from .grants import MAX_TOKEN_ID
-from .room import Member, MutedSource, Room
+from .member import Member, MutedSource
+from .room import Room
 
 OrderKind = Literal["remove", "mute", "unmute", "end", "revoke"]
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Protocol, get_args
+from typing import Any, Protocol, get_args
 
 from ..errors import ConfigurationError, DuplicateSessionError, MessageError, RpcError, StreamError
 from ..messages import BytesLike
@@ -17,10 +15,8 @@ from ..messaging.chat import ChatLog, Written
 from ..messaging.naming import is_unicode
 from ..messaging.rpc import MAX_TEXT as MAX_CALL
 from ..messaging.rpc import RpcErrorCode
-from ..messaging.streams.answering import Answering
 from ..messaging.streams.packets import MAX_PACKET
 from ..messaging.transcripts import Transcript
-from ..tracks import Participant, RemoteAudioTrack
 from .encoding import MixEncoder
 from .events import (
     ActiveSpeaker,
@@ -42,92 +38,15 @@ from .events import (
     VideoSourceChanged,
 )
 from .expiry import Expiry
-from .grants import ALL_PERMISSIONS, Grant, Permission
+from .grants import Grant
+from .member import Member, MutedSource, Sender
 from .mixing import RoomMixer
 from .video import RoomVideo
 
 logger = logging.getLogger(__name__)
 
-MutedSource = Literal["microphone", "camera"]
-"""What can be muted."""
-
 MAX_USERS = 64
 """Members of a room, unless the engine says otherwise."""
-
-
-class Member(ABC):
-    """Somebody in a room, however it is connected.
-
-    Args:
-        uid: Who it is.
-        name: What it is called.
-        permissions: What it may do.
-        grant: What its token says, if it has one.
-
-    Attributes:
-        uid, name, permissions, grant: As above.
-        participant: The tracks that it publishes.
-        since: When it joined, as Unix time in s: of two of one uid, the first one stays.
-        answering: The streams that it was sent.
-        own_mutes: The sources that it has muted itself.
-        held: Those that the server has muted.
-    """
-
-    is_here: ClassVar[bool] = True
-    """Whether it is connected to this server."""
-
-    remote_audio: RemoteAudioTrack | None = None
-    """What it says, where that comes over a network."""
-
-    def __init__(
-        self,
-        uid: int,
-        name: str = "",
-        permissions: frozenset[Permission] = ALL_PERMISSIONS,
-        grant: Grant | None = None,
-    ) -> None:
-        self.grant = grant
-        self.uid = uid
-        self.name = name or str(uid)
-        self.permissions = permissions
-        self.participant = Participant(str(uid), self.name)
-        self.since = time.time()
-        self.answering = Answering()
-        self.own_mutes: set[str] = set()
-        self.held: set[str] = set()
-
-    @property
-    def muted(self) -> list[str]:
-        """What nobody hears or sees of it: it has muted that itself, or the server has."""
-        return sorted(self.own_mutes | self.held)
-
-    def may(self, permission: Permission) -> bool:
-        """Whether it may do that."""
-        return permission in self.permissions
-
-    def describe(self) -> dict[str, Any]:
-        """What others learn of it."""
-        tracks = sorted(self.participant.tracks)
-        return {"uid": self.uid, "name": self.name, "tracks": tracks, "muted": self.muted}
-
-    @abstractmethod
-    def tell(self, event: Event) -> None:
-        """Tell it of something that has happened; it must not raise."""
-
-    @abstractmethod
-    def expel(self, reason: str = "left") -> None:
-        """Have it leave, soon; the others are told the reason."""
-
-
-class Sender(Protocol):
-    """Who says something."""
-
-    @property
-    def uid(self) -> int:
-        """Who it is."""
-
-    def may(self, permission: Permission) -> bool:
-        """Whether it may do that."""
 
 
 class Link(Protocol):

@@ -42,7 +42,8 @@ from fastrtc_core.messaging.streams.packets import (
 )
 from fastrtc_core.messaging.streams.window import IDLE, OPEN, PER_SENDER, TIMEOUT, WINDOW, cost
 from fastrtc_core.room.events import Event, StreamPacketSent
-from fastrtc_core.room.room import Member, Room
+from fastrtc_core.room.member import Member
+from fastrtc_core.room.room import Room
 from fastrtc_core.testing import run_virtual
 
 from ..channel.test_channel import meeting
