@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, assert_never
+from typing import Any, Literal, NamedTuple, get_args
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import (
     ChannelClosedError,
     ConfigurationError,
-    InvalidFrameError,
     RpcError,
     StreamError,
 )
-from ..frames import AudioFrame, EmittedAudio, read_audio
 from ..handler import StreamHandlerBase
-from ..media.converter import Converter
 from ..messaging.chat import Chat
 from ..messaging.rpc import Rpc, RpcErrorCode, RpcHandler
-from ..messaging.streams.channel import StreamMethods
+from ..messaging.streams.data_streams import DataStreams
 from ..messaging.streams.service import Streams
 from ..room.events import (
-    ActiveSpeaker,
     CallSent,
-    ChatWritten,
-    ConnectionStateChanged,
     Event,
-    MessageSent,
     StreamPacketSent,
-    TokenExpired,
-    TokenWillExpire,
     TrackMuted,
-    TrackPublished,
     TrackUnmuted,
-    TrackUnpublished,
-    Transcribed,
     UserJoined,
     UserLeft,
     VideoSourceChanged,
@@ -46,42 +32,21 @@ from ..room.events import (
 from ..room.grants import Grant
 from ..room.member import Member, MutedSource
 from ..room.room import Room
-from ..tracks import (
-    AudioSource,
-    AudioStream,
-    LocalAudioTrack,
-    LocalVideoTrack,
-    TrackSource,
-    VideoSource,
-    VideoStream,
-)
+from ..tracks import AudioStream, TrackSource, VideoStream
 from .attachment import Attachment
 from .emitter import Emitter
 from .options import DEFAULT_TTL, RtcOptions
 from .owner import Owner
+from .speaking import Pushed, Speaking
+from .subscriptions import Subscriptions
 from .tokens import build_token
 
-EVENTS = frozenset(
-    {
-        "connection_state_changed",
-        "user_joined",
-        "user_left",
-        "audio_subscribe_state_changed",
-        "stream_message",
-        "chat_message",
-        "active_speaker",
-        "track_published",
-        "track_unpublished",
-        "track_muted",
-        "track_unmuted",
-        "user_mute_audio",
-        "user_mute_video",
-        "transcript",
-        "token_privilege_will_expire",
-        "token_privilege_did_expire",
-    }
-)
-"""What a channel tells of."""
+EVENTS = {kind.name for kind in get_args(Event)} - {
+    CallSent.name,
+    StreamPacketSent.name,
+    VideoSourceChanged.name,
+} | {"audio_subscribe_state_changed", "user_mute_audio", "user_mute_video"}
+"""What a channel tells of: of events as they stand, and of what follows from them."""
 
 ChannelState = Literal["disconnected", "connected", "reconnecting"]
 """Those who are reconnecting are in the channel, but only with the members on the same server."""
@@ -103,7 +68,7 @@ class RemoteUser(NamedTuple):
     muted: list[str]
 
 
-class Channel(StreamMethods, Member):
+class Channel(Member):
     """A member in this process: it hears each user before mixing, and speaks to all.
 
     Made by `RtcEngine.create_channel`. Callbacks of events get what follows, or as much of it as
@@ -133,6 +98,11 @@ class Channel(StreamMethods, Member):
         rtc, options: As above.
         channelId: The name of the channel.
         chat: Writes to the chat; see also `send_chat_message`.
+        source: What it says, an `AudioSource`.
+        on, once, off: Have callbacks called at events, and no longer.
+        send_text, stream_text, send_file, stream_bytes, register_text_stream_handler,
+            unregister_text_stream_handler, register_byte_stream_handler,
+            unregister_byte_stream_handler, stream_statistics: Its streams, see `DataStreams`.
     """
 
     def __init__(self, rtc: Owner, options: RtcOptions, grant: Grant | None = None) -> None:
@@ -143,21 +113,28 @@ class Channel(StreamMethods, Member):
         self.options = options
         self.channelId = options.channel_name  # the name that Agora's users know
         self.chat = Chat(self)
-        self.source = AudioSource(options.sample_rate, options.channels)
-        """What this member says."""
-        self._microphone = LocalAudioTrack.create_audio_track("microphone", self.source)
         self._engine = engine
         self._room: Room | None = None
-        self._streams: dict[int, AudioStream] = {}
-        self._converter = Converter(options.sample_rate, options.channels)
-        self._video: VideoSource | None = None
         self._attachment: Attachment | None = None
         self._emitter = Emitter(EVENTS, engine.call)
+        self._speaking = Speaking(options)
+        self._hearing = Subscriptions(options, self._note_subscription)
         self._rpc = Rpc(self._send_rpc, engine.own)
         self._data_streams = Streams(self._send_stream, engine.own, engine.call)
+        self.source = self._speaking.source
         self.on = self._emitter.on
         self.once = self._emitter.once
         self.off = self._emitter.off
+        streams = DataStreams(self._data_streams, self._stream_receivers)
+        self.send_text = streams.send_text
+        self.stream_text = streams.stream_text
+        self.send_file = streams.send_file
+        self.stream_bytes = streams.stream_bytes
+        self.register_text_stream_handler = streams.register_text_stream_handler
+        self.unregister_text_stream_handler = streams.unregister_text_stream_handler
+        self.register_byte_stream_handler = streams.register_byte_stream_handler
+        self.unregister_byte_stream_handler = streams.unregister_byte_stream_handler
+        self.stream_statistics = streams.stream_statistics
 
     # Coming and going
 
@@ -223,7 +200,7 @@ class Channel(StreamMethods, Member):
         self._emitter.emit("connection_state_changed", self.state)
         if self.options.auto_subscribe_audio and self.may("subscribe"):
             for uid in self.remote_users:
-                self._subscribe(uid)
+                self._hear(uid)
         for user in self.remote_users.values():
             for source in user.muted:
                 self.tell(TrackMuted(user.uid, source))
@@ -258,11 +235,8 @@ class Channel(StreamMethods, Member):
             if self._attachment is not None:
                 await self._attachment.aclose()
         finally:
-            for uid in tuple(self._streams):
-                await self.unsubscribe_audio(uid)
-            await self.source.aclose()
-            if self._video is not None:
-                await self._video.aclose()
+            await self._hearing.aclose()
+            await self._speaking.aclose()
 
     async def wait_for_remote_user(self, timeout: float | None = None) -> int:
         """Wait until there is somebody else; returns the uid.
@@ -285,14 +259,11 @@ class Channel(StreamMethods, Member):
         """
         if not self.may("subscribe"):
             raise ConfigurationError("the token does not allow to hear others")
-        return self._subscribe(uid)
+        return self._hear(uid)
 
     async def unsubscribe_audio(self, uid: int) -> None:
         """Hear a user no longer; idempotent."""
-        stream = self._streams.pop(uid, None)
-        if stream is not None:
-            await stream.aclose()
-            self._emitter.emit("audio_subscribe_state_changed", uid, False)
+        await self._hearing.end(uid)
 
     def get_audio_frames(self, uid: int) -> AudioStream:
         """The stream of a user that is subscribed.
@@ -300,9 +271,7 @@ class Channel(StreamMethods, Member):
         Raises:
             ConfigurationError: If it is not.
         """
-        if uid not in self._streams:
-            raise ConfigurationError(f"the audio of user {uid} is not subscribed")
-        return self._streams[uid]
+        return self._hearing[uid]
 
     def get_video_frames(self, uid: int, source: TrackSource = "camera") -> VideoStream:
         """The pictures of a user.
@@ -317,9 +286,7 @@ class Channel(StreamMethods, Member):
 
     # Speaking
 
-    async def push_audio_frame(
-        self, frame: bytes | bytearray | memoryview | NDArray[Any] | AudioFrame
-    ) -> None:
+    async def push_audio_frame(self, frame: Pushed) -> None:
         """Say something; waits while a second of it is queued.
 
         Args:
@@ -332,13 +299,11 @@ class Channel(StreamMethods, Member):
             ConfigurationError: If the token does not allow it, or it is not connected.
         """
         self._check("publish_audio")
-        audio = self._read(frame)
-        await self.source.capture_parts(self._converter.push(part) for part in audio.parts())
+        await self._speaking.push(frame)
 
     def clear_sender_audio_buffer(self) -> None:
         """Discard what was pushed and has not been heard."""
-        self._converter.flush()
-        self.source.clear_queue()
+        self._speaking.clear()
 
     def mute(self, source: MutedSource = "microphone") -> None:
         """Have nobody hear, or see, what is pushed from now on; the others are told. Idempotent.
@@ -363,25 +328,10 @@ class Channel(StreamMethods, Member):
             ConfigurationError: If the token does not allow it, or it is not connected.
         """
         room = self._check("publish_video")
-        if self._video is None:
-            self._video = VideoSource()
-            track = LocalVideoTrack.create_video_track("camera", self._video)
-            self.participant.publish("camera", track)
+        if "camera" not in self.participant.tracks:
+            self.participant.publish("camera", self._speaking.camera)
             room.note_track(self, "camera", published=True)
-        self._video.capture_frame(frame)
-
-    def _read(
-        self, frame: bytes | bytearray | memoryview | NDArray[Any] | AudioFrame
-    ) -> EmittedAudio:
-        if isinstance(frame, AudioFrame):
-            return read_audio(frame)
-        rate, channels = self.options.sample_rate, self.options.channels
-        if isinstance(frame, bytes | bytearray | memoryview):
-            frame = bytes(frame)
-            if len(frame) % (2 * channels):
-                raise InvalidFrameError(f"{len(frame)} bytes are no whole number of samples")
-            frame = np.frombuffer(frame, "<i2").astype(np.int16, copy=False).reshape(-1, channels).T
-        return read_audio((rate, frame))
+        self._speaking.show(frame)
 
     async def attach(
         self,
@@ -499,7 +449,6 @@ class Channel(StreamMethods, Member):
 
     def tell(self, event: Event) -> None:
         """Tell callbacks, and follow who comes and goes."""
-        emit = self._emitter.emit
         match event:
             case CallSent(sender, text):
                 self._rpc.take(sender, text)
@@ -507,57 +456,34 @@ class Channel(StreamMethods, Member):
                 if not self.may("publish_messages"):
                     self.answering.note(sender, packet)
                 self._data_streams.take(sender, packet)
-            case UserJoined(uid, user):
-                emit("user_joined", uid, user)
-                hears = self._room is not None and self.may("subscribe")
-                if self.options.auto_subscribe_audio and hears:
-                    self._subscribe(uid)
-            case UserLeft(uid, reason):
-                self._rpc.forget(uid)
-                self._data_streams.forget(uid)
-                emit("user_left", uid, reason)
-                if self._streams.pop(uid, None) is not None:
-                    # It has ended, and what waits in it can still be read.
-                    emit("audio_subscribe_state_changed", uid, False)
-            case TrackPublished(uid, source):
-                emit("track_published", uid, source)
-            case TrackUnpublished(uid, source):
-                emit("track_unpublished", uid, source)
-            case TrackMuted(uid, source):
-                emit("track_muted", uid, source)
-                self._emit_mute(uid, source, True)
-            case TrackUnmuted(uid, source):
-                emit("track_unmuted", uid, source)
-                self._emit_mute(uid, source, False)
-            case ConnectionStateChanged(state):
-                emit("connection_state_changed", state)
-            case ActiveSpeaker(speaker):
-                emit("active_speaker", speaker)
-            case ChatWritten(message):
-                emit("chat_message", message)
-            case MessageSent(sender, text, msg_id):
-                emit("stream_message", sender, text, msg_id)
-            case Transcribed(said_by, transcript, sender):
-                emit("transcript", said_by, transcript, sender)
-            case TokenWillExpire(seconds):
-                emit("token_privilege_will_expire", seconds)
-            case TokenExpired():
-                emit("token_privilege_did_expire")
             case VideoSourceChanged():
                 pass  # a member in this process sees each camera apart
             case _:
-                assert_never(event)
+                self._emitter.emit(event.name, *vars(event).values())
+                self._follow(event)
 
-    def _emit_mute(self, uid: int, source: str, muted: bool) -> None:
-        """The same under the names of Agora's SDK, which tells of others alone."""
-        if uid != self.uid:
-            name = "user_mute_audio" if source == "microphone" else "user_mute_video"
-            self._emitter.emit(name, uid, muted)
+    def _follow(self, event: Event) -> None:
+        match event:
+            case UserJoined(uid):
+                hears = self._room is not None and self.may("subscribe")
+                if self.options.auto_subscribe_audio and hears:
+                    self._hear(uid)
+            case UserLeft(uid):
+                self._rpc.forget(uid)
+                self._data_streams.forget(uid)
+                self._hearing.let_go(uid)
+            case TrackMuted(uid, source) | TrackUnmuted(uid, source) if uid != self.uid:
+                # The same under the names of Agora's SDK, which tells of others alone.
+                name = "user_mute_audio" if source == "microphone" else "user_mute_video"
+                self._emitter.emit(name, uid, isinstance(event, TrackMuted))
+
+    def _note_subscription(self, uid: int, subscribed: bool) -> None:
+        self._emitter.emit("audio_subscribe_state_changed", uid, subscribed)
 
     def publish_source(self) -> None:
         """Publish what is pushed here; an attachment does so with what it says."""
         if self._room is not None and self.may("publish_audio"):
-            self.participant.publish("microphone", self._microphone)
+            self.participant.publish("microphone", self._speaking.microphone)
 
     def note_detached(self) -> None:
         """The attachment has ended."""
@@ -582,15 +508,8 @@ class Channel(StreamMethods, Member):
         self._check("publish_messages")
         return list(self.remote_users)
 
-    def _subscribe(self, uid: int) -> AudioStream:
-        if uid not in self._streams:
-            self._streams[uid] = AudioStream.from_participant(
-                participant=self._other(uid).participant,
-                sample_rate=self.options.sample_rate,
-                num_channels=self.options.channels,
-            )
-            self._emitter.emit("audio_subscribe_state_changed", uid, True)
-        return self._streams[uid]
+    def _hear(self, uid: int) -> AudioStream:
+        return self._hearing.open(uid, self._other(uid).participant)
 
     def _connected(self) -> Room:
         if self._room is None:

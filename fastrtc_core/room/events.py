@@ -1,13 +1,14 @@
 """What the members of a room are told, each kind of event as a class of its own.
 
-`Event` is all of them: whoever takes one says in a `match` what becomes of each kind, and the type
-checker proves that none is left out.
+Pages and callbacks know a kind by its `name`. A `Notice` is told to them as it stands: its name,
+and its fields in their order. What becomes of the other kinds, whoever takes an `Event` says in a
+`match`, and the type checker proves that none is left out.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..messaging.chat import ChatMessage
 from ..messaging.transcripts import Transcript
@@ -17,6 +18,7 @@ from ..messaging.transcripts import Transcript
 class UserJoined:
     """Somebody has come in; `user` is what others learn of it."""
 
+    name: ClassVar[str] = "user_joined"
     uid: int
     user: dict[str, Any]
 
@@ -25,6 +27,7 @@ class UserJoined:
 class UserLeft:
     """Somebody has left, and why."""
 
+    name: ClassVar[str] = "user_left"
     uid: int
     reason: str
 
@@ -33,6 +36,7 @@ class UserLeft:
 class TrackPublished:
     """Somebody publishes a track."""
 
+    name: ClassVar[str] = "track_published"
     uid: int
     source: str
 
@@ -41,6 +45,7 @@ class TrackPublished:
 class TrackUnpublished:
     """Somebody publishes a track no longer."""
 
+    name: ClassVar[str] = "track_unpublished"
     uid: int
     source: str
 
@@ -49,6 +54,7 @@ class TrackUnpublished:
 class TrackMuted:
     """Nobody hears or sees a track of somebody any more."""
 
+    name: ClassVar[str] = "track_muted"
     uid: int
     source: str
 
@@ -57,6 +63,7 @@ class TrackMuted:
 class TrackUnmuted:
     """It is heard or seen again."""
 
+    name: ClassVar[str] = "track_unmuted"
     uid: int
     source: str
 
@@ -65,6 +72,7 @@ class TrackUnmuted:
 class ConnectionStateChanged:
     """The other servers can be reached again (`connected`), or no longer (`reconnecting`)."""
 
+    name: ClassVar[str] = "connection_state_changed"
     state: str
 
 
@@ -72,6 +80,7 @@ class ConnectionStateChanged:
 class ActiveSpeaker:
     """Somebody else speaks now; `None` where nobody does."""
 
+    name: ClassVar[str] = "active_speaker"
     uid: int | None
 
 
@@ -79,6 +88,7 @@ class ActiveSpeaker:
 class VideoSourceChanged:
     """The camera that a member is shown is that of somebody else; `None` where it is none."""
 
+    name: ClassVar[str] = "video_source"
     uid: int | None
 
 
@@ -86,6 +96,7 @@ class VideoSourceChanged:
 class TokenWillExpire:
     """The token of a member ends in so many s."""
 
+    name: ClassVar[str] = "token_privilege_will_expire"
     seconds: int
 
 
@@ -93,11 +104,14 @@ class TokenWillExpire:
 class TokenExpired:
     """The token of a member has ended, and with it its stay."""
 
+    name: ClassVar[str] = "token_privilege_did_expire"
+
 
 @dataclass(frozen=True)
 class ChatWritten:
     """Somebody has written to the chat, or has changed what it wrote."""
 
+    name: ClassVar[str] = "chat_message"
     message: ChatMessage
 
 
@@ -105,6 +119,7 @@ class ChatWritten:
 class MessageSent:
     """Somebody has sent a message."""
 
+    name: ClassVar[str] = "stream_message"
     sender: int
     text: str
     msg_id: str
@@ -114,6 +129,7 @@ class MessageSent:
 class Transcribed:
     """What somebody said was written down; `uid` is `None` where nobody knows who said it."""
 
+    name: ClassVar[str] = "transcript"
     uid: int | None
     transcript: Transcript
     sender: int
@@ -123,6 +139,7 @@ class Transcribed:
 class CallSent:
     """A request or a response of a call, from somebody to this member."""
 
+    name: ClassVar[str] = "rpc"
     sender: int
     text: str
 
@@ -131,6 +148,7 @@ class CallSent:
 class StreamPacketSent:
     """A packet of a stream, from somebody to this member."""
 
+    name: ClassVar[str] = "data_stream"
     sender: int
     text: str
 
@@ -138,7 +156,7 @@ class StreamPacketSent:
 Sent = MessageSent | CallSent | StreamPacketSent
 """What one member sends others."""
 
-Event = (
+Notice = (
     UserJoined
     | UserLeft
     | TrackPublished
@@ -150,7 +168,7 @@ Event = (
     | VideoSourceChanged
     | TokenWillExpire
     | TokenExpired
-    | ChatWritten
-    | Transcribed
-    | Sent
 )
+"""What is told as it stands."""
+
+Event = Notice | ChatWritten | Transcribed | Sent

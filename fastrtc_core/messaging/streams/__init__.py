@@ -1,6 +1,6 @@
 """Streams of text or bytes between the members of a channel, in the words of LiveKit's SDKs."""
 
-from .channel import StreamMethods
+from .data_streams import DataStreams
 from .info import ByteStreamInfo, StreamInfo, TextStreamInfo
 from .reader import ByteStreamReader, TextStreamReader
 from .service import DataStreamStatistics
@@ -11,8 +11,8 @@ __all__ = [
     "ByteStreamReader",
     "ByteStreamWriter",
     "DataStreamStatistics",
+    "DataStreams",
     "StreamInfo",
-    "StreamMethods",
     "TextStreamInfo",
     "TextStreamReader",
     "TextStreamWriter",

@@ -1,9 +1,8 @@
-"""The methods of `Channel` that send and take streams."""
+"""`DataStreams`: how code of this process sends and takes streams."""
 
 from __future__ import annotations
 
 import mimetypes
-from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,19 +22,21 @@ READ = 1 << 16
 """Bytes of a file that are read at once."""
 
 
-class StreamMethods:
-    """Sends and takes streams of text and bytes.
+class DataStreams:
+    """Sends and takes streams of text and bytes; a `Channel` has these methods as its own.
 
     `to` is a uid, several, or `None` for everybody who is there when it begins. `progress` is
     called with the bytes that all of them have read, and the total size. Who acknowledges nothing
     for `timeout` s, or leaves, is let go.
+
+    Args:
+        streams: Those of the member.
+        others: The uids of everybody else; raises `ConfigurationError` if the member may not send.
     """
 
-    _data_streams: Streams
-
-    @abstractmethod
-    def _stream_receivers(self) -> list[int]:
-        """The uids of everybody else; raises `ConfigurationError` if it may not send."""
+    def __init__(self, streams: Streams, others: Callable[[], list[int]]) -> None:
+        self._streams = streams
+        self._others = others
 
     async def send_text(
         self,
@@ -86,7 +87,7 @@ class StreamMethods:
         info = TextStreamInfo(
             topic=topic, attributes=dict(attributes or {}), total_size=total_size, **new_stream()
         )
-        return await self._data_streams.begin(
+        return await self._streams.begin(
             TextStreamWriter, info, receivers, timeout=timeout, progress=progress
         )
 
@@ -168,7 +169,7 @@ class StreamMethods:
             total_size=total_size,
             **new_stream(),
         )
-        return await self._data_streams.begin(
+        return await self._streams.begin(
             ByteStreamWriter, info, receivers, timeout=timeout, progress=progress
         )
 
@@ -183,11 +184,11 @@ class StreamMethods:
         Raises:
             ConfigurationError: If there is a handler for it.
         """
-        self._data_streams.register("text", topic, handler)
+        self._streams.register("text", topic, handler)
 
     def unregister_text_stream_handler(self, topic: str) -> None:
         """Take them no longer; idempotent. Those that have begun go on."""
-        self._data_streams.unregister("text", topic)
+        self._streams.unregister("text", topic)
 
     def register_byte_stream_handler(self, topic: str, handler: StreamHandler) -> None:
         """Take streams of bytes of a topic; as `register_text_stream_handler`.
@@ -195,18 +196,18 @@ class StreamMethods:
         Raises:
             ConfigurationError: If there is a handler for it.
         """
-        self._data_streams.register("bytes", topic, handler)
+        self._streams.register("bytes", topic, handler)
 
     def unregister_byte_stream_handler(self, topic: str) -> None:
         """Take them no longer; idempotent. Those that have begun go on."""
-        self._data_streams.unregister("bytes", topic)
+        self._streams.unregister("bytes", topic)
 
     def stream_statistics(self) -> DataStreamStatistics:
         """What became of streams so far."""
-        return self._data_streams.statistics()
+        return self._streams.statistics()
 
     def _resolve(self, to: Receivers) -> list[int]:
-        others = self._stream_receivers()
+        others = self._others()
         if to is None:
             return others
         uids = [to] if isinstance(to, int) else list(dict.fromkeys(to))
