@@ -17,8 +17,8 @@ from ..messaging.transcripts import read_transcript
 from ..outputs import AdditionalOutputs
 from ..room.hearing import Hearing
 from ..room.member import Member, Sender
-from ..room.mixing import SAMPLE_RATE, Mix
 from ..room.room import Room
+from ..room.room_mixer import SAMPLE_RATE, Mix
 from ..session import CloseReason, Medium, Session, copy_handler
 from ..tracks import AudioMixer, AudioStream, Participant
 from .owner import Owner

@@ -10,7 +10,7 @@ from ..frames import FRAME_DURATION
 from ..media.libopus import OpusEncoder
 from ..media.rtp import RtpPacket
 from ..room.encoding import BIT_RATE
-from ..room.mixing import FRAME_SIZE, SAMPLE_RATE
+from ..room.room_mixer import FRAME_SIZE, SAMPLE_RATE
 from ..tracks import AudioStream, Participant
 
 LATE = 3 * FRAME_DURATION

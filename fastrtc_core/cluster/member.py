@@ -8,7 +8,7 @@ from typing import Any
 from ..media.rtp import RtpPacket
 from ..room.events import Event, Sent
 from ..room.member import Member
-from ..room.mixing import SAMPLE_RATE
+from ..room.room_mixer import SAMPLE_RATE
 from ..tracks import RemoteAudioTrack, Track, TrackSource
 from ..webrtc.incoming import IncomingAudio
 from .video import RelayedVideo

@@ -38,9 +38,9 @@ from .encoding import MixEncoder
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
 from .member import Member
-from .mixing import SAMPLE_RATE, Mix
 from .page import WELCOME, latest_chat, text_of, texts_of
 from .room import Room
+from .room_mixer import SAMPLE_RATE, Mix
 
 logger = logging.getLogger(__name__)
 

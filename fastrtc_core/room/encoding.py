@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..media.libopus import OpusEncoder
 from ..webrtc.internals import EncodedFrame
-from .mixing import FRAME_SIZE, SAMPLE_RATE, Mix
+from .room_mixer import FRAME_SIZE, SAMPLE_RATE, Mix
 
 BIT_RATE = 48_000
 """Of a mix of voices, in bits per second."""

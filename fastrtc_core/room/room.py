@@ -40,7 +40,7 @@ from .events import (
 from .expiry import Expiry
 from .grants import Grant
 from .member import Member, MutedSource, Sender
-from .mixing import RoomMixer
+from .room_mixer import RoomMixer
 from .video import RoomVideo
 
 logger = logging.getLogger(__name__)

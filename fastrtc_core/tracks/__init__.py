@@ -1,9 +1,9 @@
 """Tracks, what they play (sources), and iterators over them (streams)."""
 
+from .audio_mixer import AudioMixer
 from .audio_source import AudioSource
 from .audio_stream import AudioFrameEvent, AudioStream
 from .local import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
-from .mixer import AudioMixer
 from .participant import Participant, TrackSource
 from .recording import Recorder
 from .remote import RemoteAudioTrack, RemoteVideoTrack

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame, AudioStream, ConfigurationError, Participant
 from fastrtc_core.media.elastic import ElasticBuffer
-from fastrtc_core.media.mixing import mix
-from fastrtc_core.room.mixing import RoomMixer
+from fastrtc_core.room.room_mixer import RoomMixer
 from fastrtc_core.testing import (
     delay_of,
     fit_sine,
@@ -27,6 +26,7 @@ from fastrtc_core.testing import (
 )
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_core.tracks import AudioMixer, RemoteAudioTrack
+from fastrtc_core.tracks.audio_mixer import sum_of
 
 virtual = pytest.mark.virtual_clock
 RATE = 48000
@@ -51,7 +51,7 @@ async def listen(mixer: AudioMixer, sound: list[NDArray[np.int16]]) -> None:
 @given(st.lists(st.lists(st.integers(-32768, 32767), min_size=4, max_size=4), min_size=1))
 def test_the_sum_clips_and_never_wraps(parts: list[list[int]]) -> None:
     """In every sample."""
-    mixed = mix([np.array([part], np.int16) for part in parts])
+    mixed = sum_of([np.array([part], np.int16) for part in parts])
     sums = [max(-32768, min(32767, sum(column))) for column in zip(*parts, strict=True)]
     assert mixed.dtype == np.int16
     assert mixed[0].tolist() == sums

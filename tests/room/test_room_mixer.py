@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastrtc_core import Participant, RemoteAudioTrack
 from fastrtc_core.media.limiter import CEILING, Limiter
-from fastrtc_core.room.mixing import FRAME_SIZE, Mix, RoomMixer
+from fastrtc_core.room.room_mixer import FRAME_SIZE, Mix, RoomMixer
 from fastrtc_core.testing import fit_sine, noise, tone
 from fastrtc_core.testing.signals import frames_of
 
