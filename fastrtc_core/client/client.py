@@ -15,7 +15,7 @@ from ..errors import (
     MessageError,
 )
 from ..handler.functions import Modality, Mode
-from ..media.clock import SessionClock
+from ..media.session_clock import SessionClock
 from ..messages import BytesLike, Message, build_message, check_size, parse_server_message
 from ..session import CloseReason, MessageChannel, post_on
 from ..tracks import (

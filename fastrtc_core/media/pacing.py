@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .clock import SessionClock
+from .session_clock import SessionClock
 
 TOLERANCE = 0.04
 """How far in s a packet may be off the schedule; within what lip sync allows (45 ms)."""

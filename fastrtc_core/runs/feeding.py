@@ -12,7 +12,7 @@ from ..frames import FRAME_DURATION, AudioFrame
 from ..session import Session
 from ..sources import Block, Channels, select_channels
 from .busy import Busy
-from .clock import GRACE, SampleClockLoop
+from .sample_clock import GRACE, SampleClockLoop
 
 MAX_FILL = 1.0
 """Longest hole in s of a source that is filled with silence."""

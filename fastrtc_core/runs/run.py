@@ -19,9 +19,9 @@ from ..session.calls import UserCall
 from ..sources import Channels, SourceInterface, aiter_source
 from ..threads import running_loop
 from .busy import Busy
-from .clock import SampleClockLoop
 from .feeding import Feeder
 from .progress import Progress, terminal
+from .sample_clock import SampleClockLoop
 from .sinks import Output, Sink, Timeline, open_sink
 from .types import RunOptions, RunResult
 

@@ -19,7 +19,7 @@ from ..context import Context, current_context
 from ..errors import ConfigurationError, HandlerError, InvalidFrameError, UserExitError
 from ..handler import StreamHandlerBase, implements
 from ..handler.functions import pick_arguments
-from ..media.clock import SessionClock
+from ..media.session_clock import SessionClock
 from ..outputs import AdditionalOutputs, CloseStream
 from ..tracks import (
     LocalAudioTrack,

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ConfigurationError
 from ..frames import channels_of
 from ..handler import StreamHandlerBase
-from ..media.clock import SessionClock
+from ..media.session_clock import SessionClock
 from ..tracks import (
     AudioSource,
     LocalAudioTrack,

@@ -15,8 +15,8 @@ from ..messages import Message
 from ..outputs import AdditionalOutputs
 from ..session import CloseReason
 from ..threads import running_loop
-from .clock import run_virtual
 from .inprocess import InProcessPeer, connect
+from .virtual_clock import run_virtual
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..errors import EndOfStreamError
 from ..frames import FRAME_DURATION, AudioFrame
-from ..media.clock import SessionClock
 from ..media.pacing import Pacer, QueueState
+from ..media.session_clock import SessionClock
 from .audio_source import AudioSource
 from .drive import Drive
 from .signal import Signal

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastrtc_core.media.clock import SessionClock
 from fastrtc_core.media.pacing import (
     MAX_BURST,
     MAX_GRACE,
@@ -18,6 +17,7 @@ from fastrtc_core.media.pacing import (
     Pacer,
     QueueState,
 )
+from fastrtc_core.media.session_clock import SessionClock
 
 RATE = 48000
 FRAME = 960

@@ -19,7 +19,7 @@ from fastrtc_core import (
     QueueFullError,
     SourceClosedError,
 )
-from fastrtc_core.media.clock import SessionClock
+from fastrtc_core.media.session_clock import SessionClock
 from fastrtc_core.testing import VirtualClockLoop
 from fastrtc_core.tracks import LocalAudioTrack
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fastrtc_core import AudioFrame, AudioSource, EndOfStreamError
-from fastrtc_core.media.clock import SessionClock
 from fastrtc_core.media.pacing import MAX_BURST, MAX_GRACE, SETTLE, TAIL_GRACE, TOLERANCE
+from fastrtc_core.media.session_clock import SessionClock
 from fastrtc_core.tracks import LocalAudioTrack, TimedAudioFrame
 
 pytestmark = pytest.mark.virtual_clock

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastrtc_core import AudioFrame, AudioSource, EndOfStreamError, VideoSource
-from fastrtc_core.media.clock import SessionClock
+from fastrtc_core.media.session_clock import SessionClock
 from fastrtc_core.tracks import LocalAudioTrack, LocalVideoTrack
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fastrtc_core import EndOfStreamError, SourceClosedError, VideoSource, VideoStream
-from fastrtc_core.media.clock import SessionClock
+from fastrtc_core.media.session_clock import SessionClock
 from fastrtc_core.tracks import LocalVideoTrack, RemoteVideoTrack, VideoFrameEvent
 
 pytestmark = pytest.mark.virtual_clock

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fastrtc_core.testing import VirtualClockLoop, clock, run_virtual
+from fastrtc_core.testing import VirtualClockLoop, run_virtual, virtual_clock
 
 
 def test_ten_minutes_pass_in_no_time() -> None:
@@ -137,7 +137,7 @@ def test_a_socket_to_oneself_takes_no_time() -> None:
 
 def test_a_deadlock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is scheduled and nothing comes, the run fails instead of hanging."""
-    monkeypatch.setattr(clock, "REAL_WAIT", 0.05)
+    monkeypatch.setattr(virtual_clock, "REAL_WAIT", 0.05)
     loop = VirtualClockLoop()
 
     async def main() -> None:
