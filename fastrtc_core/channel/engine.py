@@ -38,7 +38,7 @@ from ..errors import (
 from ..messaging.naming import MAX_NAME, check_channel_name, check_user, is_unicode
 from ..origins import OriginRule
 from ..registry import ENTERING_PER_ADDRESS, Entering
-from ..room.browser import BrowserMember
+from ..room.browser_member import BrowserMember
 from ..room.grants import ALL_PERMISSIONS, Grant
 from ..room.member import Member, MutedSource
 from ..room.orders import Order, obey

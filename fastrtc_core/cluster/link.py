@@ -31,8 +31,7 @@ from ..room.member import Member, MutedSource
 from ..room.room import Room
 from ..tracks.participant import Publication
 from .bus import Bus
-from .encoding import encode_voice
-from .member import RemoteMember
+from .cameras import Showing
 from .notes import (
     State,
     Told,
@@ -44,7 +43,8 @@ from .notes import (
     write_chat,
     write_told,
 )
-from .video import Showing
+from .remote_member import RemoteMember
+from .voices import encode_voice
 from .wire import Picture, Voice, pack_note, pack_picture, pack_voice, unpack
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,6 @@ from ..messaging.rpc import MAX_TEXT as MAX_CALL
 from ..messaging.rpc import RpcErrorCode
 from ..messaging.streams.packets import MAX_PACKET
 from ..messaging.transcripts import Transcript
-from .encoding import MixEncoder
 from .events import (
     ActiveSpeaker,
     CallSent,
@@ -40,8 +39,9 @@ from .events import (
 from .expiry import Expiry
 from .grants import Grant
 from .member import Member, MutedSource, Sender
+from .mix_encoder import MixEncoder
 from .room_mixer import RoomMixer
-from .video import RoomVideo
+from .room_video import RoomVideo
 
 logger = logging.getLogger(__name__)
 

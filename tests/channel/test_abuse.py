@@ -20,11 +20,11 @@ from fastrtc_core.client import Client
 from fastrtc_core.messages import build_message
 from fastrtc_core.messaging.assembler import split_message
 from fastrtc_core.messaging.streams import lane
-from fastrtc_core.room.browser import BrowserMember
+from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.webrtc import peer, signaling
 
-from ..room.test_browser import RATE, events, hear, join
+from ..room.test_browser_member import RATE, events, hear, join
 from ..webrtc.support import eventually, make_offer, raw_peer, serving
 
 CHILD = """

@@ -26,7 +26,7 @@ from fastrtc_core.channel import (
     TextStreamReader,
 )
 from fastrtc_core.cluster import link as link_module
-from fastrtc_core.cluster.member import RemoteMember
+from fastrtc_core.cluster.remote_member import RemoteMember
 from fastrtc_core.cluster.wire import pack_note
 from fastrtc_core.room.grants import ALL_PERMISSIONS, Grant
 from fastrtc_core.testing import VirtualClockLoop, fit_sine, tone

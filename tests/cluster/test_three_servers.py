@@ -18,7 +18,7 @@ import pytest
 from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
 
-from ..room.test_browser import RATE, events, hear, join
+from ..room.test_browser_member import RATE, events, hear, join
 from ..webrtc.support import eventually
 from .bus.server import RedisServer, needs_redis
 

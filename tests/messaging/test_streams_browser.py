@@ -28,9 +28,9 @@ from fastrtc_core.messaging.streams.packets import (
     decode,
     encode,
 )
-from fastrtc_core.room import browser
+from fastrtc_core.room import browser_member
 
-from ..room.test_browser import SECRET, events, join
+from ..room.test_browser_member import SECRET, events, join
 from ..webrtc.support import eventually
 
 HEADER = Header("s", TextStreamInfo(stream_id="s"))
@@ -120,8 +120,8 @@ async def test_what_cannot_be_carried_is_refused() -> None:
 
 async def test_a_flood_of_bytes_is_held_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams have a budget of bytes, not of messages; beyond it packets are lost."""
-    monkeypatch.setattr(browser, "BYTES_BURST", 400_000.0)  # less than this client can send
-    monkeypatch.setattr(browser, "BYTES", 10_000.0)
+    monkeypatch.setattr(browser_member, "BYTES_BURST", 400_000.0)  # less than this client can send
+    monkeypatch.setattr(browser_member, "BYTES", 10_000.0)
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
         one = await join(stack, engine.accept, uid=1)
         other = await join(stack, engine.accept, uid=2)

@@ -11,12 +11,12 @@ import pytest
 
 from fastrtc_core import AudioStream, ConfigurationError
 from fastrtc_core.channel import Channel, RtcEngine, RtcOptions
-from fastrtc_core.cluster.member import RemoteMember
+from fastrtc_core.cluster.remote_member import RemoteMember
 from fastrtc_core.testing import tone
 
 from ..cluster.support import servers, settle
 from ..webrtc.support import eventually
-from .test_browser import events, join
+from .test_browser_member import events, join
 
 pytestmark = pytest.mark.virtual_clock
 

@@ -23,7 +23,7 @@ from fastrtc_core.room.orders import Order, read_order
 from ..cluster.support import APP, ROOM, servers, settle
 from ..webrtc.support import eventually
 from .callbacks import noting
-from .test_browser import SECRET, events, join
+from .test_browser_member import SECRET, events, join
 
 pytestmark = pytest.mark.virtual_clock
 

@@ -6,12 +6,12 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
-from fastrtc_core.cluster.video import RelayedVideo
+from fastrtc_core.cluster.cameras import RelayedVideo
 from fastrtc_core.cluster.wire import Picture, pack_picture, unpack
 from fastrtc_core.media.video_frames import EncodedVideoFrame
 
 from ..room.cameras import filming, join
-from ..room.test_video import codecs_counted, incoming
+from ..room.test_room_video import codecs_counted, incoming
 from ..webrtc.support import eventually
 from .support import ROOM, servers, settle
 

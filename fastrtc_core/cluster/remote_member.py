@@ -11,7 +11,7 @@ from ..room.member import Member
 from ..room.room_mixer import SAMPLE_RATE
 from ..tracks import RemoteAudioTrack, Track, TrackSource
 from ..webrtc.incoming import IncomingAudio
-from .video import RelayedVideo
+from .cameras import RelayedVideo
 
 
 class RemoteMember(Member):

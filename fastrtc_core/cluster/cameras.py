@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..media.video_frames import EncodedVideoFrame
-from ..room.video import RoomVideo
+from ..room.room_video import RoomVideo
 from ..room.video_router import CODECS
 from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.keyframes import KeyframeRequests

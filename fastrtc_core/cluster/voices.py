@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ..frames import FRAME_DURATION
 from ..media.libopus import OpusEncoder
 from ..media.rtp import RtpPacket
-from ..room.encoding import BIT_RATE
+from ..room.mix_encoder import BIT_RATE
 from ..room.room_mixer import FRAME_SIZE, SAMPLE_RATE
 from ..tracks import AudioStream, Participant
 

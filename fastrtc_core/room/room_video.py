@@ -9,7 +9,7 @@ from ..media.video_frames import EncodedVideoFrame
 from ..tracks import Participant
 from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.outgoing import EncodedVideo
-from .video_encoder import CameraEncoder
+from .camera_encoder import CameraEncoder
 from .video_router import Feed, VideoRouter
 
 

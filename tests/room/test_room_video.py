@@ -19,7 +19,7 @@ from fastrtc_core import MalformedOfferError
 from fastrtc_core.channel import RtcEngine, RtcOptions, build_token
 from fastrtc_core.client import Client
 from fastrtc_core.media.video_frames import EncodedVideoFrame
-from fastrtc_core.room.browser import BrowserMember
+from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
 
 from ..webrtc.impairment import impaired_video

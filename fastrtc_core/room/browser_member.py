@@ -34,10 +34,10 @@ from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .allowance import Allowance
-from .encoding import MixEncoder
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
 from .member import Member
+from .mix_encoder import MixEncoder
 from .page import WELCOME, latest_chat, text_of, texts_of
 from .room import Room
 from .room_mixer import SAMPLE_RATE, Mix
