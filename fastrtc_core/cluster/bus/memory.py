@@ -7,7 +7,7 @@ import asyncio
 from ...errors import BusError, ConfigurationError
 from .calling import call_safely
 from .interface import Bus, BusStatistics, Receiver, StateListener, check_ttl
-from .outbox import MAX_BYTES, MAX_MESSAGES, Message, Outbox
+from .publish_queue import MAX_BYTES, MAX_MESSAGES, Message, PublishQueue
 
 
 class MemoryHub:
@@ -64,7 +64,7 @@ class MemoryBus(Bus):
         max_queued_bytes: int = MAX_BYTES,
     ) -> None:
         self._hub = hub or MemoryHub()
-        self._outbox: Outbox[str] = Outbox(max_queued, max_queued_bytes)
+        self._queue: PublishQueue[str] = PublishQueue(max_queued, max_queued_bytes)
         self._callbacks: dict[str, Receiver] = {}
         self._note_state: StateListener | None = None
         self._is_cut = False
@@ -96,9 +96,9 @@ class MemoryBus(Bus):
     def publish(self, topic: str, data: bytes) -> bool:
         """Queue a message for all other buses of the hub."""
         if not self.connected:
-            self._outbox.refuse()
+            self._queue.refuse()
             return False
-        if not self._outbox.push(Message(topic, b"" + data)):
+        if not self._queue.push(Message(topic, b"" + data)):
             return False
         if self._flush is None:
             self._flush = self._loop.call_soon(self._deliver)
@@ -132,7 +132,7 @@ class MemoryBus(Bus):
     def statistics(self) -> BusStatistics:
         """What became of all messages so far."""
         return BusStatistics(
-            self._outbox.sent, self._received, self._outbox.dropped, self._reconnects
+            self._queue.sent, self._received, self._queue.dropped, self._reconnects
         )
 
     async def aclose(self) -> None:
@@ -162,15 +162,15 @@ class MemoryBus(Bus):
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
-        self._outbox.clear()
+        self._queue.clear()
 
     def _deliver(self) -> None:
         # What a callback publishes waits for the next turn.
         self._flush = None
-        for message in self._outbox.take(self._outbox.max_messages, self._outbox.max_bytes):
+        for message in self._queue.take(self._queue.max_messages, self._queue.max_bytes):
             if not self.connected:
                 return  # a callback has closed or cut this bus; the rest was dropped
-            self._outbox.settle(sent=1)
+            self._queue.settle(sent=1)
             for bus in tuple(self._hub.buses):
                 if bus is not self:
                     bus._receive(message)

@@ -11,7 +11,7 @@ import secrets
 from ...errors import BusError, ConfigurationError
 from .calling import call_safely
 from .interface import Bus, BusStatistics, Receiver, StateListener, check_ttl
-from .outbox import MAX_BYTES, MAX_MESSAGES, Message, Outbox
+from .publish_queue import MAX_BYTES, MAX_MESSAGES, Message, PublishQueue
 from .redis_link import RedisLink
 from .redis_wire import AccessRefusedError, Refusal, Target
 
@@ -66,7 +66,7 @@ class RedisBus(Bus):
         self._target = Target(url)
         self._prefix = prefix
         self._id = secrets.token_bytes(ID_SIZE)
-        self._outbox: Outbox[bytes] = Outbox(max_queued, max_queued_bytes)
+        self._queue: PublishQueue[bytes] = PublishQueue(max_queued, max_queued_bytes)
         self._callbacks: dict[bytes, Receiver] = {}
         self._link: RedisLink | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -107,9 +107,9 @@ class RedisBus(Bus):
     def publish(self, topic: str, data: bytes) -> bool:
         """Queue a message for all other buses that subscribe to the topic."""
         if not self._connected or self._link is None:
-            self._outbox.refuse()
+            self._queue.refuse()
             return False
-        taken = self._outbox.push(Message(self._channel(topic), self._id + data))
+        taken = self._queue.push(Message(self._channel(topic), self._id + data))
         self._link.wake()
         return taken
 
@@ -159,9 +159,9 @@ class RedisBus(Bus):
     def statistics(self) -> BusStatistics:
         """What became of all messages so far."""
         return BusStatistics(
-            published=self._outbox.sent,
+            published=self._queue.sent,
             received=self._received,
-            dropped=self._outbox.dropped,
+            dropped=self._queue.dropped,
             reconnects=max(0, self._connects - 1),
         )
 
@@ -202,7 +202,7 @@ class RedisBus(Bus):
 
         while True:
             since = math.inf
-            self._link = RedisLink(self._target, self._outbox, self._deliver)
+            self._link = RedisLink(self._target, self._queue, self._deliver)
             try:
                 await self._link.run(self._callbacks.keys(), ready)
             except Exception as error:
@@ -217,7 +217,7 @@ class RedisBus(Bus):
                     logger.warning(text, self._target.name, error, exc_info=trace)
             finally:
                 self._link = None
-                self._outbox.clear()
+                self._queue.clear()
                 was_connected, self._connected = self._connected, False
             if _is_cancelled():
                 return  # at the moment when the connection broke

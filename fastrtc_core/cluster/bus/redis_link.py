@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from ...errors import BusError
-from .outbox import Outbox
+from .publish_queue import PublishQueue
 from .redis_wire import Command, Refusal, Target
 
 CONNECT_TIMEOUT = 2.0
@@ -50,15 +50,15 @@ class RedisLink:
 
     Args:
         target: Where the server is.
-        outbox: What is to be published; `wake` says when there is something.
+        queue: What is to be published; `wake` says when there is something.
         deliver: Called with topic and data of what arrives.
     """
 
     def __init__(
-        self, target: Target, outbox: Outbox[bytes], deliver: Callable[[bytes, bytes], None]
+        self, target: Target, queue: PublishQueue[bytes], deliver: Callable[[bytes, bytes], None]
     ) -> None:
         self._wires = target.wire(), target.wire()
-        self._outbox = outbox
+        self._queue = queue
         self._deliver = deliver
         self._open = self._closed = False
         self._work = asyncio.Event()
@@ -103,12 +103,12 @@ class RedisLink:
                 await wire.close()
 
     def wake(self) -> None:
-        """There is something in the outbox."""
+        """There is something in the queue."""
         self._idle.clear()
         self._work.set()
 
     async def flush(self) -> None:
-        """Wait until the server has all that was in the outbox, or the link is lost."""
+        """Wait until the server has all that was in the queue, or the link is lost."""
         await self._idle.wait()
 
     async def subscribe(self, topic: bytes) -> None:
@@ -186,7 +186,7 @@ class RedisLink:
         wire = self._wires[1]
         while True:
             requests = self._take_requests()
-            messages = self._outbox.take(BATCH_MESSAGES, BATCH_BYTES)
+            messages = self._queue.take(BATCH_MESSAGES, BATCH_BYTES)
             if not requests and not messages:
                 self._idle.set()
                 self._work.clear()
@@ -198,7 +198,7 @@ class RedisLink:
             for request in requests:
                 _settle(request.reply, await wire.read())
             refused = [answer for _ in messages if isinstance(answer := await wire.read(), Refusal)]
-            self._outbox.settle(sent=len(messages) - len(refused), lost=len(refused))
+            self._queue.settle(sent=len(messages) - len(refused), lost=len(refused))
             if refused and not self._has_been_refused:
                 self._has_been_refused = True
                 logger.warning("The Redis server takes no messages: %s", refused[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrtc_core.cluster.bus.outbox import Message, Outbox
+from fastrtc_core.cluster.bus.publish_queue import Message, PublishQueue
 
 steps = st.lists(
     st.one_of(
@@ -22,46 +22,46 @@ steps = st.lists(
 @given(steps)
 def test_every_message_is_accounted_for(steps: list[tuple[str, int]]) -> None:
     """Offered = waiting + in flight + sent + dropped; bounds hold; order is that of the pushes."""
-    outbox: Outbox[int] = Outbox(max_messages=5, max_bytes=10)
+    queue: PublishQueue[int] = PublishQueue(max_messages=5, max_bytes=10)
     offered = 0
     last_taken = -1
     for step, number in steps:
         if step == "push":
-            assert outbox.push(Message(offered, bytes(number))) == (number <= 10)
+            assert queue.push(Message(offered, bytes(number))) == (number <= 10)
             offered += 1
         elif step == "take":
-            for message in outbox.take(number, 8):
+            for message in queue.take(number, 8):
                 assert message.topic > last_taken
                 last_taken = message.topic
         elif step == "settle":
-            sent = min(number, outbox.in_flight)
-            outbox.settle(sent=sent, lost=outbox.in_flight - sent)
+            sent = min(number, queue.in_flight)
+            queue.settle(sent=sent, lost=queue.in_flight - sent)
         elif step == "refuse":
-            outbox.refuse()
+            queue.refuse()
             offered += 1
         else:
-            outbox.clear()
-            assert (len(outbox), outbox.in_flight) == (0, 0)
-        assert len(outbox) <= 5
-        assert offered == len(outbox) + outbox.in_flight + outbox.sent + outbox.dropped
-    waiting = outbox.take(100, 100)
+            queue.clear()
+            assert (len(queue), queue.in_flight) == (0, 0)
+        assert len(queue) <= 5
+        assert offered == len(queue) + queue.in_flight + queue.sent + queue.dropped
+    waiting = queue.take(100, 100)
     assert sum(len(message.data) for message in waiting) <= 10
 
 
 def test_the_oldest_go() -> None:
     """A full queue keeps the newest, by number and by bytes."""
-    outbox: Outbox[str] = Outbox(max_messages=3, max_bytes=10)
+    queue: PublishQueue[str] = PublishQueue(max_messages=3, max_bytes=10)
     for name in "abcd":
-        assert outbox.push(Message(name, b"12"))
-    assert outbox.push(Message("e", bytes(8)))
-    assert [message.topic for message in outbox.take(9, 99)] == ["d", "e"]
-    assert outbox.dropped == 3
+        assert queue.push(Message(name, b"12"))
+    assert queue.push(Message("e", bytes(8)))
+    assert [message.topic for message in queue.take(9, 99)] == ["d", "e"]
+    assert queue.dropped == 3
 
 
 def test_a_batch_has_at_least_one() -> None:
     """A message that is larger than a batch leaves alone."""
-    outbox: Outbox[str] = Outbox()
+    queue: PublishQueue[str] = PublishQueue()
     for name, size in (("large", 500), ("a", 60), ("b", 40), ("c", 1)):
-        outbox.push(Message(name, bytes(size)))
-    batches = [[message.topic for message in outbox.take(9, 100)] for _ in range(4)]
+        queue.push(Message(name, bytes(size)))
+    batches = [[message.topic for message in queue.take(9, 100)] for _ in range(4)]
     assert batches == [["large"], ["a", "b"], ["c"], []]

@@ -1,4 +1,4 @@
-"""`Outbox`: the bounded queue of what is to be published."""
+"""`PublishQueue`: the bounded queue of what is to be published."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Message(NamedTuple, Generic[T]):
     data: bytes
 
 
-class Outbox(Generic[T]):
+class PublishQueue(Generic[T]):
     """Messages on their way out, in order; when there are too many, the oldest go.
 
     Every message that is offered is at any time waiting, in flight, sent, or dropped.
