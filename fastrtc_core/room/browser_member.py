@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from ..allowance import Allowance
 from ..errors import (
     ChannelClosedError,
     FastRTCError,
@@ -33,7 +34,6 @@ from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
-from .allowance import Allowance
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
 from .member import Member

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from ..allowance import Allowance
 from ..errors import EndOfStreamError, MessageError
 from ..frames import AudioFrame
 from ..session import CloseReason, Session
@@ -100,8 +101,7 @@ class Connection:
             if session.remote_audio
             else None
         )
-        self._allowance = float(BURST)
-        self._counted = session.link.loop.time()
+        self._allowance = Allowance(RATE, BURST, session.link.loop.time())
         self._abuse: _AbuseError | None = None
         self._played = asyncio.Event()
         self._later: asyncio.Queue[Event] = asyncio.Queue(MAX_LATER)
@@ -243,10 +243,7 @@ class Connection:
         limit = self._dialect.max_message
         if len(data) > limit:
             raise _AbuseError(Close.TOO_BIG, f"a message is larger than {limit} characters")
-        now = self._session.link.loop.time()
-        self._allowance = min(BURST, self._allowance + (now - self._counted) * RATE) - 1
-        self._counted = now
-        if self._allowance < 0:
+        if not self._allowance.take(1, self._session.link.loop.time()):
             raise _AbuseError(Close.POLICY, f"more than {RATE} messages a second")
 
     async def _write(self) -> None:

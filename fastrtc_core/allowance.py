@@ -1,4 +1,4 @@
-"""How much a browser may send: so much at a time, and so much a second."""
+"""How much a client may send: so much at a time, and so much a second."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastrtc_core.room.allowance import Allowance
+from fastrtc_core.allowance import Allowance
 
 
 def test_a_burst_then_a_rate() -> None:
