@@ -10,7 +10,7 @@
  *
  * @import { Details, Options, State } from "./connection.js"
  * @import { DeviceKind } from "./devices.js"
- * @import { TrackSource } from "./publications.js"
+ * @import { TrackSource } from "./publishing.js"
  * @import { Method } from "./rpc.js"
  * @import { OnProgress, StreamInfo } from "./stream_rules.js"
  * @import { StreamWriter, WriterOptions } from "./stream_writer.js"

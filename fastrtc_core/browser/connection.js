@@ -13,7 +13,7 @@
  *
  * @import { DeviceKind, Medium } from "./devices.js"
  * @import { Levels } from "./meters.js"
- * @import { Described, TrackSource } from "./publications.js"
+ * @import { Described, TrackSource } from "./publishing.js"
  *
  * @typedef {"audio" | "video" | "audio-video" | "text"} Modality
  * @typedef {"send-receive" | "send" | "receive"} Mode  as this client sees it
@@ -72,7 +72,7 @@ import { DEVICES, captureError, devices } from "./devices.js";
 import { ConnectionError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Meters } from "./meters.js";
-import { Publications } from "./publications.js";
+import { Publisher } from "./publishing.js";
 import { fetchJson, refusal, serverUrl } from "./requests.js";
 import { withStereo } from "./sdp.js";
 import { utf8Size } from "./text.js";
@@ -122,7 +122,7 @@ export class Connection extends Emitter {
   /** @type {Promise<boolean>} */ #connecting = Promise.resolve(false);
   /** @type {RTCPeerConnection | null} */ #pc = null;
   /** @type {RTCDataChannel | null} */ #channel = null;
-  /** @type {Publications | null} */ #publications = null;
+  /** @type {Publisher | null} */ #publisher = null;
   #muted = { audio: false, video: false, speaker: false };
   #devices = { audio: "", video: "", speaker: "" };
   #meters = new Meters((detail) => this.#emit("level", detail));
@@ -220,13 +220,13 @@ export class Connection extends Emitter {
    * @returns {Promise<void>} rejects with a `ConnectionError` if the server does not take it
    */
   async publish(track, { source = "screen_share", name = track.label } = {}) {
-    if (!this.#publications) throw new ConnectionError("closed", "There is no connection.");
-    await this.#publications.publish(track, source, name);
+    if (!this.#publisher) throw new ConnectionError("closed", "There is no connection.");
+    await this.#publisher.publish(track, source, name);
   }
 
   /** Send it no longer. @param {MediaStreamTrack} track */
   async unpublish(track) {
-    await this.#publications?.unpublish(track);
+    await this.#publisher?.unpublish(track);
   }
 
   /** Stop or go on sending `audio` or `video`, or hearing the `speaker`. @param {DeviceKind} kind */
@@ -289,15 +289,15 @@ export class Connection extends Emitter {
     this.remoteStream = new MediaStream();
     const pc = new RTCPeerConnection(configuration);
     this.#pc = pc;
-    const publications = new Publications(
+    const publisher = new Publisher(
       pc,
       (type, data) => this.#post(type, data),
       (track, described) => this.#emit("track", { track, remote: true, ...described }),
       (described) => this.#emit("untrack", described),
     );
-    this.#publications = publications;
+    this.#publisher = publisher;
     pc.ontrack = ({ track, transceiver }) => {
-      if (!publications.welcome(transceiver)) this.#addRemote(track);
+      if (!publisher.welcome(transceiver)) this.#addRemote(track);
     };
     const channel = pc.createDataChannel("text");
     this.#channel = channel;
@@ -473,7 +473,7 @@ export class Connection extends Emitter {
       const more = message.count ? { count: message.count, repeats: message.repeats } : {};
       this.#emit("error", { code: "handler", message: words, fatal: false, ...more });
     } else if (NEGOTIATION.has(type)) {
-      this.#publications?.take(type, data);
+      this.#publisher?.take(type, data);
     } else if (SERVER_MESSAGES.has(type)) {
       const goOn = this.#emit(type, data);
       if (type === "send_input" && goOn && this.args) this.sendInput(this.args);
@@ -564,7 +564,7 @@ export class Connection extends Emitter {
     if (this.#channel) this.#channel.onmessage = this.#channel.onclose = null;
     this.#pc?.close();
     this.audio.srcObject = null;
-    this.#pc = this.#channel = this.#publications = this.localStream = this.remoteStream = this.id = null;
+    this.#pc = this.#channel = this.#publisher = this.localStream = this.remoteStream = this.id = null;
   }
 
   /** @param {any} error  @param {boolean} fatal */

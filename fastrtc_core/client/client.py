@@ -34,7 +34,7 @@ from ..tracks.ring import Ring
 from ..webrtc import ice
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import force_stereo
-from .publications import NEGOTIATION, Publications
+from .publishing import NEGOTIATION, ClientPublisher
 from .signaling import post_offer, raise_refusal
 
 MESSAGE_CAPACITY = 256
@@ -121,7 +121,7 @@ class Client:
             self.server.publish("microphone", self.remote_audio)
         if self.remote_video is not None:
             self.server.publish("camera", self.remote_video)
-        self._publications: Publications | None = None
+        self._publisher: ClientPublisher | None = None
         self._messages: Ring[Message] = Ring(MESSAGE_CAPACITY, MESSAGE_BYTES)
         self._channel: MessageChannel | None = None
         self._channel_open = asyncio.Event()
@@ -239,14 +239,14 @@ class Client:
             ConnectionFailedError: If the server does not take it.
             ChannelClosedError: If the connection is closed.
         """
-        if self._publications is None:
+        if self._publisher is None:
             raise ChannelClosedError("the client is not connected")
-        await self._publications.publish(track, source)
+        await self._publisher.publish(track, source)
 
     async def unpublish_track(self, track: LocalAudioTrack | LocalVideoTrack) -> None:
         """Send it no longer; idempotent. Raises as `publish_track` does."""
-        if self._publications is not None:
-            await self._publications.unpublish(track)
+        if self._publisher is not None:
+            await self._publisher.unpublish(track)
 
     # What the peer calls
 
@@ -264,8 +264,8 @@ class Client:
             return
         if message.type == "send_input" and self._args is not None and self._channel is not None:
             self._channel.post(build_message("send_input", self._args))
-        elif message.type in NEGOTIATION and self._publications is not None:
-            self._publications.take(message)
+        elif message.type in NEGOTIATION and self._publisher is not None:
+            self._publisher.take(message)
             return
         elif message.type == "end_stream":
             self._announced = CloseReason.CLOSE_STREAM
@@ -310,8 +310,8 @@ class Client:
                 "server is needed"
             )
         tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._publications = Publications(peer, self.server, self._send)
-        for work in (peer.run(), self._publications.run()):
+        self._publisher = ClientPublisher(peer, self.server, self._send)
+        for work in (peer.run(), self._publisher.run()):
             self._stack.callback(tasks.create_task(work).cancel)
 
     async def _exchange(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -387,8 +387,8 @@ async def test_one_that_takes_nothing_delays_nobody() -> None:
 
 
 def _connection(client: Client) -> RTCPeerConnection:
-    assert client._publications is not None
-    return client._publications._peer._pc
+    assert client._publisher is not None
+    return client._publisher._peer._pc
 
 
 def _speak_only(patch: pytest.MonkeyPatch, mime_type: str) -> None:

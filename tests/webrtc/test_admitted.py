@@ -39,8 +39,8 @@ def transport_of(pc: RTCPeerConnection) -> Any:
 
 def connection_of(client: Client) -> RTCPeerConnection:
     """The connection of a client."""
-    assert client._publications is not None
-    return client._publications._peer._pc
+    assert client._publisher is not None
+    return client._publisher._peer._pc
 
 
 async def test_a_hundred_sources() -> None:

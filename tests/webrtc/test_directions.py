@@ -121,14 +121,14 @@ async def test_a_section_that_is_stopped_ends_alone(stopped: str) -> None:
     stream = Stream(Counting(), modality="audio-video", mode="send")
     answers: list[Any] = []
     async with Client(stream.offer, modality="audio-video", mode="send") as client:
-        assert client._publications is not None
+        assert client._publisher is not None
         assert client.audio_source is not None
         assert client.video_source is not None
         talk = client.audio_source.capture_frame(AudioFrame(48000, np.ones((1, 48000), np.int16)))
         await talk
         await eventually(lambda: Counting.heard > 5, "the microphone")
-        client._publications.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
-        sdp, _, _ = await client._publications._peer.offer_again([], [])
+        client._publisher.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
+        sdp, _, _ = await client._publisher._peer.offer_again([], [])
         session, *sections = sdp.split("m=")
         for index, section in enumerate(sections):
             if section.startswith(stopped):

@@ -225,10 +225,10 @@ async def test_offers_that_cannot_be_read(data: Any, message: str) -> None:
     answers: list[Any] = []
     async with Client(stream.offer) as client:
         await eventually(lambda: made, "the session")
-        assert client._publications is not None
-        client._publications.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
+        assert client._publisher is not None
+        client._publisher.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
         if isinstance(data, dict) and data.get("sdp") == "OFFER":
-            sdp, _, _ = await client._publications._peer.offer_again([], [])
+            sdp, _, _ = await client._publisher._peer.offer_again([], [])
             data = {**data, "sdp": sdp}
         await client._send('{"type": "offer", "data": ' + json.dumps(data) + "}")
         (answer,) = await eventually(lambda: answers, "the answer")
@@ -246,7 +246,7 @@ async def test_a_client_that_makes_no_room(monkeypatch: pytest.MonkeyPatch) -> N
     stream = Stream(Host(made))
     async with Client(stream.offer) as client:
         await eventually(lambda: made, "the session")
-        client._publications = None
+        client._publisher = None
         source = AudioSource()
         track = LocalAudioTrack(source)
         with pytest.raises(ConnectionFailedError, match="no room"):
@@ -281,8 +281,8 @@ async def test_many_tracks_need_no_more_than_one_section() -> None:
     async with Client(stream.offer) as client:
         await eventually(lambda: made, "the session")
         host = made[0]
-        assert client._publications is not None
-        peer = client._publications._peer
+        assert client._publisher is not None
+        peer = client._publisher._peer
         screen, music = VideoSource(), AudioSource(RATE)
 
         async def once(number: int) -> None:

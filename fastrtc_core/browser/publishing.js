@@ -17,7 +17,7 @@ const MAX_SECTIONS = 8; // of a connection, its data channel included
 const ANSWER_TIMEOUT = 10_000; // ms
 
 /** What is published and received on one connection. */
-export class Publications {
+export class Publisher {
   #pc;
   #post;
   #arrived;

@@ -30,7 +30,7 @@ class _Published(NamedTuple):
     track: LocalAudioTrack | LocalVideoTrack
 
 
-class Publications:
+class ClientPublisher:
     """What a client publishes beside microphone and camera, and what the server does.
 
     Args:
