@@ -55,7 +55,7 @@ MAX_BEFORE = 10
 """Packets before the first one that are known for late ones when they come."""
 
 
-class Slot(NamedTuple):
+class DueFrame(NamedTuple):
     """One frame of the run.
 
     Attributes:
@@ -176,16 +176,16 @@ class JitterBuffer:
             self._late_since = None
             self._accept(packet)
 
-    def pop(self, now: float) -> list[Slot]:
+    def pop(self, now: float) -> list[DueFrame]:
         """Everything that is due, in order."""
-        slots: list[Slot] = []
+        frames: list[DueFrame] = []
         while self._next is not None and not self._resting:
             if self._is_stale(now):
                 self._skip_to_present(now)
                 continue
             packet = self._packets.pop(self._next, None)
             if packet is not None:
-                slots.append(self._slot(packet.samples, packet.payload))
+                frames.append(self._frame(packet.samples, packet.payload))
                 self._concealed = 0
                 self._released = packet.sequence
                 self._resting = self._rests and len(packet.payload) <= MAX_DTX and not self._packets
@@ -193,10 +193,10 @@ class JitterBuffer:
                 if not self._packets and now - self._heard >= PAUSE:
                     self._next = None  # the sender pauses: dormant until its next packet
                     break
-                slots.append(self._give_up(self._next))
+                frames.append(self._give_up(self._next))
             else:
                 break
-        return slots
+        return frames
 
     @property
     def deadline(self) -> float | None:
@@ -317,7 +317,7 @@ class JitterBuffer:
         self._next = min(fresh) if fresh else self._next + steps * self._samples
         self._restarted = True
 
-    def _give_up(self, timestamp: int) -> Slot:
+    def _give_up(self, timestamp: int) -> DueFrame:
         """Make up for the frame that is due and did not come."""
         following = self._packets.get(timestamp + self._samples)
         later = min(self._packets, default=None)
@@ -327,23 +327,23 @@ class JitterBuffer:
         silent = self._concealed > MAX_CONCEALED
         self.statistics.concealed += 1
         self.statistics.silent += silent
-        return self._slot(
+        return self._frame(
             samples, None, following.payload if following is not None else None, silent
         )
 
-    def _slot(
+    def _frame(
         self,
         samples: int,
         payload: bytes | None,
         following: bytes | None = None,
         silent: bool = False,
-    ) -> Slot:
+    ) -> DueFrame:
         assert self._next is not None
         self._next += samples
         if payload is not None:
             self._samples = samples
         restarted, self._restarted = self._restarted, False
-        return Slot(samples, payload, following, silent, restarted)
+        return DueFrame(samples, payload, following, silent, restarted)
 
     def _forget(self) -> None:
         self._packets = {}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frames import AudioFrame
-from ..media.jitter import JitterBuffer, Slot
+from ..media.jitter import DueFrame, JitterBuffer
 from ..media.libopus import NATIVE_RATES, OpusDecoder, OpusError, samples_in
 from ..media.rtp import RtpPacket
 from ..tracks import RemoteAudioTrack
@@ -91,8 +91,8 @@ class IncomingAudio:
             self._timer = None
 
     def _release(self, now: float) -> None:
-        for slot in self._buffer.pop(now):
-            self._remote.push(AudioFrame(self._decoder.sample_rate, self._decode(slot)))
+        for due in self._buffer.pop(now):
+            self._remote.push(AudioFrame(self._decoder.sample_rate, self._decode(due)))
         # One timer, which looks again when it fires: setting it anew for each packet would cost
         # more than the packet.
         if self._timer is None and (deadline := self._buffer.deadline) is not None:
@@ -102,18 +102,18 @@ class IncomingAudio:
         self._timer = None
         self._release(self._loop.time())
 
-    def _decode(self, slot: Slot) -> NDArray[np.int16]:
-        samples = slot.samples * self._decoder.sample_rate // CLOCK_RATE
-        if slot.silent:
+    def _decode(self, due: DueFrame) -> NDArray[np.int16]:
+        samples = due.samples * self._decoder.sample_rate // CLOCK_RATE
+        if due.silent:
             return np.zeros((self._decoder.num_channels, samples), np.int16)
-        if slot.restarted:
+        if due.restarted:
             self._decoder.reset()
         try:
-            if slot.payload is not None:
-                return self._decoder.decode(slot.payload)
+            if due.payload is not None:
+                return self._decoder.decode(due.payload)
             self.concealed_samples += samples
-            if slot.following is not None:
-                return self._decoder.recover(slot.following, samples)
+            if due.following is not None:
+                return self._decoder.recover(due.following, samples)
             return self._decoder.conceal(samples)
         except OpusError:
             self.damaged += 1

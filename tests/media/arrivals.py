@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastrtc_core.media.jitter import JitterBuffer, Slot
+from fastrtc_core.media.jitter import DueFrame, JitterBuffer
 
 FRAME = 960
 RATE = 48000
@@ -25,7 +25,7 @@ class Run(NamedTuple):
     """What came out, each slot with the time at which it did."""
 
     buffer: JitterBuffer
-    slots: list[tuple[float, Slot]]
+    slots: list[tuple[float, DueFrame]]
 
     @property
     def payloads(self) -> list[int]:
@@ -53,7 +53,7 @@ def receive(
             that leaves out frames does not leave out sequence numbers.
     """
     buffer = JitterBuffer(RATE)
-    slots: list[tuple[float, Slot]] = []
+    slots: list[tuple[float, DueFrame]] = []
 
     def pop_until(end: float) -> None:
         while (deadline := buffer.deadline) is not None and deadline < end:

@@ -15,8 +15,8 @@ from fastrtc_core.media.jitter import (
     MAX_PACKETS,
     MIN_DEPTH,
     PAUSE,
+    DueFrame,
     JitterBuffer,
-    Slot,
 )
 
 from .arrivals import FRAME, RATE, SECOND, Packet, on_time, receive
@@ -247,7 +247,7 @@ def test_nonsense_neither_hangs_nor_overflows(
 def test_a_pause_that_was_announced(rests: bool) -> None:
     """It is left out, or made up for; what comes after it is released at once either way."""
     buffer = JitterBuffer(RATE, rests=rests)
-    slots: list[Slot] = []
+    slots: list[DueFrame] = []
     # As Chromium does it: speech, one packet of a single byte, and a word of life each 400 ms.
     packets = [(0, 0, 40), (1, 1, 32), (2, 2, 1), (3, 22, 32), (4, 23, 1), (5, 60, 80), (6, 61, 80)]
     for sequence, number, size in packets:
