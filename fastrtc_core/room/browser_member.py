@@ -26,7 +26,6 @@ from ..messages import build_message, parse_client_message
 from ..messaging.assembler import MessageAssembler
 from ..messaging.naming import is_unicode
 from ..messaging.rpc import failure_of
-from ..messaging.streams.lane import Lane
 from ..messaging.streams.packets import refusal_of
 from ..session import CloseReason, MessageChannel
 from ..tracks import RemoteAudioTrack
@@ -37,6 +36,7 @@ from ..webrtc.peer import Peer
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
 from .member import Member
+from .member_lane import MemberLane
 from .mix_encoder import MixEncoder
 from .page import WELCOME, latest_chat, text_of, texts_of
 from .room import Room
@@ -100,9 +100,9 @@ class BrowserMember(Member):
         self._assembler = MessageAssembler()
         self._messages = Allowance(RATE, BURST, self._loop.time())
         self._bytes = Allowance(BYTES, BYTES_BURST, self._loop.time())
-        self._words = Lane(self._give_up)
+        self._words = MemberLane(self._give_up)
         """Messages of others."""
-        self._streams = Lane(self._give_up)
+        self._streams = MemberLane(self._give_up)
         """Packets of their streams."""
 
     async def run(self, peer: Peer) -> CloseReason:

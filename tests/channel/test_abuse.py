@@ -19,7 +19,7 @@ from fastrtc_core.channel import RtcEngine, RtcOptions
 from fastrtc_core.client import Client
 from fastrtc_core.messages import build_message
 from fastrtc_core.messaging.assembler import split_message
-from fastrtc_core.messaging.streams import lane
+from fastrtc_core.room import member_lane
 from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.webrtc import peer, signaling
@@ -125,7 +125,7 @@ def parts_of(client: Client) -> str:
 
 async def test_who_does_not_read_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bounded number of bytes wait for it; then it has left, and the others miss nothing."""
-    monkeypatch.setattr(lane, "STALLED", 1.0)
+    monkeypatch.setattr(member_lane, "STALLED", 1.0)
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
         deaf, other = [await join(stack, engine.accept, uid=uid) for uid in (1, 2)]
         speaker = engine.create_channel(RtcOptions(channel_name="room", uid=3))

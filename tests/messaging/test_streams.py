@@ -23,7 +23,6 @@ from fastrtc_core.channel import (
 from fastrtc_core.messages import build_message
 from fastrtc_core.messaging.streams.answering import Answering
 from fastrtc_core.messaging.streams.incoming import Incoming
-from fastrtc_core.messaging.streams.lane import CAPACITY, SHARE, STALLED, Lane
 from fastrtc_core.messaging.streams.outgoing import Outgoing
 from fastrtc_core.messaging.streams.packets import (
     MAX_BYTES,
@@ -628,67 +627,6 @@ def test_streams_that_are_remembered_are_bounded() -> None:
     assert len(answering._streams) == 256
     assert answering.answer(1, encode(Ack("0", 1))) is None
     assert answering.answer(1, encode(Ack("299", 1))) is not None
-
-
-class Wire:
-    """A data channel that is full until it is drained."""
-
-    raw: Any = None
-    asks = True
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.room = asyncio.Event()
-
-    def post(self, text: str) -> None:
-        self.sent.append(text)
-
-    async def drain(self) -> None:
-        await self.room.wait()
-
-
-async def test_streams_to_a_browser_wait_for_their_turn() -> None:
-    """They leave in order when there is room; beyond the bounds they are dropped and counted."""
-    lane, wire = Lane(lambda: None), Wire()
-    opened: list[Wire] = []
-    lane.push(1, "early")
-    running = asyncio.create_task(lane.run(lambda: opened[0] if opened else None))
-    await asyncio.sleep(0.1)
-    opened.append(wire)
-    lane.wake()
-    texts = [f"{number:05d}" * 3000 for number in range(160)]
-    for text in texts:
-        lane.push(1, text)
-    kept = (SHARE * CAPACITY - 5) // 15_000
-    assert lane.dropped == 160 - kept
-    for text in texts:
-        lane.push(2, text)
-    assert 320 - lane.dropped == (CAPACITY - 5) // 15_000, "there was room for another sender"
-    await asyncio.sleep(0.1)
-    assert wire.sent == []
-    wire.room.set()
-    await asyncio.sleep(0.1)
-    assert wire.sent[: int(kept) + 1] == ["early", *texts[: int(kept)]]
-    lane.push(1, "late")
-    await asyncio.sleep(0.1)
-    assert wire.sent[-1] == "late"
-    assert not lane._sizes
-    running.cancel()
-
-
-@pytest.mark.virtual_clock
-async def test_a_browser_that_reads_nothing_is_noticed() -> None:
-    """After a while in which nothing can be sent to it."""
-    stalled: list[float] = []
-    loop = asyncio.get_running_loop()
-    lane, wire = Lane(lambda: stalled.append(loop.time())), Wire()
-    running = asyncio.create_task(lane.run(lambda: wire))
-    await asyncio.sleep(100)
-    assert stalled == []
-    begun = loop.time()
-    lane.push(1, "text")
-    await running
-    assert stalled == [pytest.approx(begun + STALLED)]
 
 
 async def test_a_channel_that_is_not_connected_sends_nothing() -> None:

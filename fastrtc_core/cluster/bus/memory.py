@@ -7,7 +7,7 @@ import asyncio
 from ...errors import BusError, ConfigurationError
 from .calling import call_safely
 from .interface import Bus, BusStatistics, Receiver, StateListener, check_ttl
-from .publish_queue import MAX_BYTES, MAX_MESSAGES, Message, PublishQueue
+from .publish_queue import MAX_BYTES, MAX_MESSAGES, BusMessage, PublishQueue
 
 
 class MemoryHub:
@@ -98,7 +98,7 @@ class MemoryBus(Bus):
         if not self.connected:
             self._queue.refuse()
             return False
-        if not self._queue.push(Message(topic, b"" + data)):
+        if not self._queue.push(BusMessage(topic, b"" + data)):
             return False
         if self._flush is None:
             self._flush = self._loop.call_soon(self._deliver)
@@ -175,7 +175,7 @@ class MemoryBus(Bus):
                 if bus is not self:
                     bus._receive(message)
 
-    def _receive(self, message: Message[str]) -> None:
+    def _receive(self, message: BusMessage[str]) -> None:
         callback = self._callbacks.get(message.topic)
         if self.connected and callback is not None:
             self._received += 1

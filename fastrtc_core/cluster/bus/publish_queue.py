@@ -14,7 +14,7 @@ MAX_BYTES = 8 * 1024 * 1024
 """Bytes of the messages that wait."""
 
 
-class Message(NamedTuple, Generic[T]):
+class BusMessage(NamedTuple, Generic[T]):
     """Something to publish."""
 
     topic: T
@@ -40,7 +40,7 @@ class PublishQueue(Generic[T]):
         self.max_messages = max_messages
         self.max_bytes = max_bytes
         self.sent = self.dropped = self.in_flight = 0
-        self._waiting: deque[Message[T]] = deque()
+        self._waiting: deque[BusMessage[T]] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class PublishQueue(Generic[T]):
         """Count a message that is not even queued."""
         self.dropped += 1
 
-    def push(self, message: Message[T]) -> bool:
+    def push(self, message: BusMessage[T]) -> bool:
         """Queue a message, at the cost of the oldest; `False` if it alone is too large."""
         if len(message.data) > self.max_bytes:
             self.refuse()
@@ -62,9 +62,9 @@ class PublishQueue(Generic[T]):
             self.dropped += 1
         return True
 
-    def take(self, max_messages: int, max_bytes: int) -> list[Message[T]]:
+    def take(self, max_messages: int, max_bytes: int) -> list[BusMessage[T]]:
         """The oldest, at least one if there is any; to be settled."""
-        taken: list[Message[T]] = []
+        taken: list[BusMessage[T]] = []
         size = 0
         while self._waiting and len(taken) < max_messages:
             size += len(self._waiting[0].data)
@@ -86,7 +86,7 @@ class PublishQueue(Generic[T]):
         self.in_flight = self._bytes = 0
         self._waiting.clear()
 
-    def _pop(self) -> Message[T]:
+    def _pop(self) -> BusMessage[T]:
         message = self._waiting.popleft()
         self._bytes -= len(message.data)
         return message

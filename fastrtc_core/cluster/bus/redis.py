@@ -11,9 +11,9 @@ import secrets
 from ...errors import BusError, ConfigurationError
 from .calling import call_safely
 from .interface import Bus, BusStatistics, Receiver, StateListener, check_ttl
-from .publish_queue import MAX_BYTES, MAX_MESSAGES, Message, PublishQueue
+from .publish_queue import MAX_BYTES, MAX_MESSAGES, BusMessage, PublishQueue
 from .redis_link import RedisLink
-from .redis_wire import AccessRefusedError, Refusal, Target
+from .redis_wire import AccessRefusedError, ErrorReply, Target
 
 START_TIMEOUT = 3.0
 """How long in s `start` waits for the first connection."""
@@ -109,7 +109,7 @@ class RedisBus(Bus):
         if not self._connected or self._link is None:
             self._queue.refuse()
             return False
-        taken = self._queue.push(Message(self._channel(topic), self._id + data))
+        taken = self._queue.push(BusMessage(self._channel(topic), self._id + data))
         self._link.wake()
         return taken
 
@@ -141,7 +141,7 @@ class RedisBus(Bus):
         if not self._connected or self._link is None:
             raise BusError(f"the server {self._target.name} is not connected")
         answer = await self._link.request("SET", self._key(key), self._id, "NX", "PX", milliseconds)
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ErrorReply):
             raise BusError(f"the server {self._target.name} refuses a claim: {answer}")
         return answer is not None
 
@@ -153,7 +153,7 @@ class RedisBus(Bus):
             answer = await self._link.request("EVAL", RELEASE, 1, self._key(key), self._id)
         except BusError:
             return  # it ends with its ttl
-        if isinstance(answer, Refusal):
+        if isinstance(answer, ErrorReply):
             logger.warning("The server %s refuses a release: %s", self._target.name, answer)
 
     def statistics(self) -> BusStatistics:

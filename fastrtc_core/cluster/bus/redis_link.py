@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ...errors import BusError
 from .publish_queue import PublishQueue
-from .redis_wire import Command, Refusal, Target
+from .redis_wire import Command, ErrorReply, Target
 
 CONNECT_TIMEOUT = 2.0
 """How long in s a connection may take to stand."""
@@ -90,7 +90,7 @@ class RedisLink:
                 self._open = True
                 async with _limit(REPLY_TIMEOUT):
                     for reply in await self._tell(*(("SUBSCRIBE", topic) for topic in topics)):
-                        if isinstance(reply, Refusal):
+                        if isinstance(reply, ErrorReply):
                             logger.warning("The Redis server refuses a topic: %s", reply)
                     await self._ping()
                 ready()
@@ -124,7 +124,7 @@ class RedisLink:
         await self._change("UNSUBSCRIBE", topic)
 
     async def request(self, *command: str | bytes | int) -> Any:
-        """The server's answer to a command: bytes, a number, `None`, or a `Refusal`.
+        """The server's answer to a command: bytes, a number, `None`, or an `ErrorReply`.
 
         Raises:
             BusError: If the connection is lost meanwhile, or too many wait.
@@ -148,7 +148,7 @@ class RedisLink:
             (reply,) = await self._tell((command, topic))
         except BusError:
             return  # lost while it was written; as above
-        if isinstance(reply, Refusal):
+        if isinstance(reply, ErrorReply):
             raise BusError(f"the Redis server refuses the topic: {reply}")
 
     async def _tell(self, *commands: Command) -> list[Any]:
@@ -197,7 +197,8 @@ class RedisLink:
             await wire.write(commands)
             for request in requests:
                 _settle(request.reply, await wire.read())
-            refused = [answer for _ in messages if isinstance(answer := await wire.read(), Refusal)]
+            answers = [await wire.read() for _ in messages]
+            refused = [answer for answer in answers if isinstance(answer, ErrorReply)]
             self._queue.settle(sent=len(messages) - len(refused), lost=len(refused))
             if refused and not self._has_been_refused:
                 self._has_been_refused = True

@@ -17,7 +17,7 @@ from ...errors import BusError, ConfigurationError
 Command = tuple[str | bytes | int, ...]
 
 
-class Refusal(str):
+class ErrorReply(str):
     """A server's answer that says no, and why."""
 
 
@@ -135,7 +135,7 @@ class Wire:
             raise self._translated(error) from None
 
     async def read(self) -> Any:
-        """Wait for the next answer: bytes, a number, `None`, a list of these, or a `Refusal`.
+        """Wait for the next answer: bytes, a number, `None`, a list of these, or an `ErrorReply`.
 
         Raises:
             AccessRefusedError: If the server wants a password first.
@@ -144,7 +144,7 @@ class Wire:
         try:
             return await self._connection.read_response()
         except self._errors.ResponseError as error:
-            return Refusal(error)
+            return ErrorReply(error)
         except Exception as error:
             raise self._translated(error) from None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrtc_core.cluster.bus.publish_queue import Message, PublishQueue
+from fastrtc_core.cluster.bus.publish_queue import BusMessage, PublishQueue
 
 steps = st.lists(
     st.one_of(
@@ -27,7 +27,7 @@ def test_every_message_is_accounted_for(steps: list[tuple[str, int]]) -> None:
     last_taken = -1
     for step, number in steps:
         if step == "push":
-            assert queue.push(Message(offered, bytes(number))) == (number <= 10)
+            assert queue.push(BusMessage(offered, bytes(number))) == (number <= 10)
             offered += 1
         elif step == "take":
             for message in queue.take(number, 8):
@@ -52,8 +52,8 @@ def test_the_oldest_go() -> None:
     """A full queue keeps the newest, by number and by bytes."""
     queue: PublishQueue[str] = PublishQueue(max_messages=3, max_bytes=10)
     for name in "abcd":
-        assert queue.push(Message(name, b"12"))
-    assert queue.push(Message("e", bytes(8)))
+        assert queue.push(BusMessage(name, b"12"))
+    assert queue.push(BusMessage("e", bytes(8)))
     assert [message.topic for message in queue.take(9, 99)] == ["d", "e"]
     assert queue.dropped == 3
 
@@ -62,6 +62,6 @@ def test_a_batch_has_at_least_one() -> None:
     """A message that is larger than a batch leaves alone."""
     queue: PublishQueue[str] = PublishQueue()
     for name, size in (("large", 500), ("a", 60), ("b", 40), ("c", 1)):
-        queue.push(Message(name, bytes(size)))
+        queue.push(BusMessage(name, bytes(size)))
     batches = [[message.topic for message in queue.take(9, 100)] for _ in range(4)]
     assert batches == [["large"], ["a", "b"], ["c"], []]

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
 
-from ...errors import ChannelClosedError, MessageError, QueueFullError
-from ...session import MessageChannel
+from ..errors import ChannelClosedError, MessageError, QueueFullError
+from ..session import MessageChannel
 
 CAPACITY = 2 << 20
 """Bytes that wait for a browser: 16 windows, and half as much again."""
@@ -19,7 +19,7 @@ STALLED = 30.0
 """After how long in s in which nothing can be sent a browser is taken not to read."""
 
 
-class Lane:
+class MemberLane:
     """What other members send to a browser: it leaves while little else is on its way.
 
     So what a member sends never keeps from a browser what the room has to tell it.
