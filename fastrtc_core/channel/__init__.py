@@ -16,8 +16,9 @@ from ..messaging.streams import (
 from ..messaging.transcripts import Transcript
 from ..room.grants import ALL_PERMISSIONS, Grant, Permission
 from .attachment import Attachment
-from .channel import Channel, RemoteUser
+from .channel import Channel
 from .engine import RtcEngine
+from .local_member import RemoteUser
 from .options import RtcOptions
 from .tokens import build_token, check_token
 

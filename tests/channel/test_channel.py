@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -23,6 +24,7 @@ from fastrtc_core import (
     MessageError,
 )
 from fastrtc_core.channel import Channel, RtcEngine, RtcOptions
+from fastrtc_core.channel.local_member import EVENTS
 from fastrtc_core.testing import fit_sine, tone
 
 from ..failures import Failure, every_failure, first
@@ -48,6 +50,12 @@ async def hear(stream: AudioStream, seconds: float) -> np.ndarray[Any, Any]:
     while len(parts) * 0.02 < seconds:
         parts.append((await stream.read()).data[0])
     return np.concatenate(parts)
+
+
+def test_each_event_is_described() -> None:
+    """The table of `Channel` has a row for each event that callbacks are told, and no other."""
+    rows = re.findall(r"^ *\| (`.*?) \|", Channel.__doc__ or "", re.MULTILINE)
+    assert set(re.findall(r"\w+", " ".join(rows))) == EVENTS
 
 
 async def test_each_user_is_heard_before_mixing() -> None:
