@@ -15,7 +15,7 @@ from ..room.grants import Grant
 from ..room.orders import Order, read_order
 from ..room.room import Room
 from .bus import Bus
-from .link import RoomLink
+from .room_link import RoomLink
 from .wire import ID_SIZE, pack_note, unpack
 
 logger = logging.getLogger(__name__)

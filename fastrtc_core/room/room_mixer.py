@@ -13,7 +13,7 @@ from ..frames import FRAME_DURATION, AudioFrame
 from ..media.limiter import Limiter
 from ..tracks import Participant
 from ..tracks.mixer_input import MixerInput
-from .gate import NoiseGate, level_of
+from .noise_gate import NoiseGate, level_of
 
 SAMPLE_RATE = 48000
 """Of all mixes, in Hz; they are mono."""

@@ -25,7 +25,7 @@ from fastrtc_core.channel import (
     RtcOptions,
     TextStreamReader,
 )
-from fastrtc_core.cluster import link as link_module
+from fastrtc_core.cluster import room_link
 from fastrtc_core.cluster.remote_member import RemoteMember
 from fastrtc_core.cluster.wire import pack_note
 from fastrtc_core.room.grants import ALL_PERMISSIONS, Grant
@@ -326,7 +326,7 @@ def test_whatever_comes_over_the_bus_does_no_harm(
                     else pack_note(bytes([message[0]]) * 8, message[1])
                 )
             assert 100 not in member.remote_users
-            await asyncio.sleep(link_module.DEAD_AFTER + 2)
+            await asyncio.sleep(room_link.DEAD_AFTER + 2)
             assert member.remote_users == {}
             assert member.state == "connected"
 
@@ -405,7 +405,7 @@ async def test_a_room_that_fails_keeps_no_other_from_its_beat(
             raise RuntimeError
 
         monkeypatch.setattr(two[0]._rooms["broken"].link, "beat", fail)
-        await settle(2 * link_module.DEAD_AFTER)
+        await settle(2 * room_link.DEAD_AFTER)
         assert sorted(one.remote_users) == [2]
         assert sorted(other.remote_users) == [1]
         assert "could not be kept in step" in caplog.text

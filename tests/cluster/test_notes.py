@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core import ConfigurationError, MessageError
 from fastrtc_core.channel import ChatMessage, RtcEngine, RtcOptions
-from fastrtc_core.cluster import link as link_module
+from fastrtc_core.cluster import room_link
 from fastrtc_core.cluster.bus import MemoryBus, MemoryHub
 from fastrtc_core.cluster.notes import read_state, read_told
 from fastrtc_core.cluster.wire import ID_SIZE, pack_note
@@ -180,9 +180,9 @@ async def test_no_more_servers_than_there_can_be() -> None:
         await made.join(0, 100)
         link = link_of(made)
         empty = {"type": "state", "age": 1, "users": [], "listens": False, "watches": []}
-        for number in range(link_module.MAX_SERVERS + 5):
+        for number in range(room_link.MAX_SERVERS + 5):
             link.take(pack_note(number.to_bytes(ID_SIZE, "big"), empty))
-        assert len(link._others) == link_module.MAX_SERVERS
+        assert len(link._others) == room_link.MAX_SERVERS
         assert link.dropped == 5
 
 
@@ -205,7 +205,7 @@ def test_notes_of_any_json(texts: list[str]) -> None:
             if member.state == "connected":  # somebody of its uid may have been elsewhere before
                 await member.send_chat_message("still here")
                 assert room.chat.history[-1].text == "still here"
-            await asyncio.sleep(link_module.DEAD_AFTER + 2)
+            await asyncio.sleep(room_link.DEAD_AFTER + 2)
             assert [member for member in room.members.values() if not member.is_here] == []
 
     run_virtual(run())
