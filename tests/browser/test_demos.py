@@ -74,6 +74,7 @@ def wait_for_sound(page: Page) -> None:
     )
 
 
+@pytest.mark.soak
 def test_audio_echo(demo: Page) -> None:
     """The meter of the server follows that of the microphone."""
     wait_for_sound(demo)
@@ -125,6 +126,7 @@ def test_messages(demo: Page) -> None:
     expect(demo.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
 
 
+@pytest.mark.soak
 def test_html_page(demo: Page) -> None:
     """The page without Gradio gets a greeting, and each message back to front."""
     expect(demo.get_by_text("Hello! Your voice comes back")).to_be_visible()
@@ -134,6 +136,7 @@ def test_html_page(demo: Page) -> None:
     demo.wait_for_timeout(1500)
 
 
+@pytest.mark.soak
 def test_websocket_client(demo: Page) -> None:
     """The page without WebRTC gets a greeting, each message back to front, and is hushed."""
     expect(demo.get_by_text("Hello! You hear yourself")).to_be_visible()

@@ -45,7 +45,7 @@ Attack = Callable[[str], Coroutine[Any, Any, None]]
 
 
 def drawn(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
-    """So many values of a strategy, the same in every run."""
+    """As many values of a strategy as so many `examples` are, the same in every run."""
     found: list[Any] = []
 
     @given(strategy)
