@@ -30,7 +30,6 @@ from .errors import (
     UserExitError,
 )
 from .frames import AudioFrame
-from .functions import Modality, Mode, VideoStreamHandler
 from .handler import (
     AsyncAudioVideoStreamHandler,
     AsyncStreamHandler,
@@ -38,6 +37,7 @@ from .handler import (
     StreamHandler,
     StreamHandlerBase,
 )
+from .handler.functions import AudioFunctionHandler, Modality, Mode, VideoStreamHandler
 from .media.audio_resampler import AudioResampler
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
@@ -74,6 +74,7 @@ __all__ = [
     "AsyncStreamHandler",
     "AudioFrame",
     "AudioFrameEvent",
+    "AudioFunctionHandler",
     "AudioMixer",
     "AudioOptions",
     "AudioResampler",

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from .context import Caller
 from .errors import ConfigurationError, OfferError, UnknownSessionError
-from .functions import Modality, Mode, as_handler
 from .handler import StreamHandlerBase
+from .handler.functions import Modality, Mode, as_handler
 from .media.jitter import JitterStatistics
 from .origins import OriginRule
 from .outputs import AdditionalOutputs

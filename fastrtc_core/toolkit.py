@@ -4,9 +4,9 @@ The ready-made ones are made of these and of the public names of `fastrtc_core`,
 """
 
 from .frames import Layout, channels_of, to_audio_frame, to_float32, to_int16, with_channels
-from .functions import Function
+from .handler.functions import Function
 from .media.resampler import Resampler
-from .sentences import Sentences
+from .speech.sentences import Sentences
 
 __all__ = [
     "Function",

@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 ON_VIRTUAL_TIME = (
-    "tests/channel/cluster",
-    "tests/channel/test_",
+    "tests/channel",
     "tests/client",
+    "tests/cluster/test_",
     "tests/fuzz",
     "tests/handlers",
+    "tests/messaging",
     "tests/parity",
     "tests/realtime",
+    "tests/room",
     "tests/stream",
     "tests/telephone",
     "tests/testing",

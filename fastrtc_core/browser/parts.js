@@ -11,7 +11,7 @@ const MAX_PARTS = 512;
 const PENDING_PER_SENDER = 16;
 const PARTS_DEADLINE = 30_000; // ms
 
-/** A message as parts, see `channel/assembler.py`. @param {string} text  @param {string} id */
+/** A message as parts, see `messaging/assembler.py`. @param {string} text  @param {string} id */
 export function splitMessage(text, id) {
   if (utf8Size(text) > MESSAGE_BYTES) {
     throw new RangeError(`The message is longer than ${MESSAGE_BYTES} bytes: use sendText.`);

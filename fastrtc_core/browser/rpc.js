@@ -1,5 +1,5 @@
 /**
- * Calls between the members of a channel, see `channel/rpc.py`.
+ * Calls between the members of a channel, see `messaging/rpc.py`.
  *
  * @typedef {object} Call  what a method is called with
  * @property {string} requestId

@@ -1,5 +1,5 @@
 /**
- * Reading a stream, see `channel/streams/incoming.py`.
+ * Reading a stream, see `messaging/streams/incoming.py`.
  *
  * @import { OnProgress, StreamInfo } from "./stream_rules.js"
  *

@@ -1,5 +1,5 @@
 /**
- * Sending a stream, see `channel/streams/outgoing.py`.
+ * Sending a stream, see `messaging/streams/outgoing.py`.
  *
  * @import { OnProgress, StreamInfo } from "./stream_rules.js"
  *

@@ -1,6 +1,6 @@
 /**
  * Streams of text and bytes between the members of a channel. The
- * packets and the flow control are those of `channel/streams/`.
+ * packets and the flow control are those of `messaging/streams/`.
  *
  * @import { StreamInfo } from "./stream_rules.js"
  * @import { WriterOptions } from "./stream_writer.js"

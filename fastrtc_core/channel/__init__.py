@@ -1,13 +1,9 @@
 """Channels: rooms in which browsers, code of this process, and handlers meet."""
 
 from ..errors import TokenError
-from .attachment import Attachment
-from .channel import Channel, RemoteUser
-from .chat import Chat, ChatMessage
-from .engine import RtcEngine
-from .options import RtcOptions
-from .rpc import RpcErrorCode, RpcInvocation
-from .streams import (
+from ..messaging.chat import Chat, ChatMessage
+from ..messaging.rpc import RpcErrorCode, RpcInvocation
+from ..messaging.streams import (
     ByteStreamInfo,
     ByteStreamReader,
     ByteStreamWriter,
@@ -16,8 +12,13 @@ from .streams import (
     TextStreamReader,
     TextStreamWriter,
 )
-from .tokens import ALL_PERMISSIONS, Grant, Permission, build_token, check_token
-from .transcripts import Transcript
+from ..messaging.transcripts import Transcript
+from ..room.grants import ALL_PERMISSIONS, Grant, Permission
+from .attachment import Attachment
+from .channel import Channel, RemoteUser
+from .engine import RtcEngine
+from .options import RtcOptions
+from .tokens import build_token, check_token
 
 __all__ = [
     "ALL_PERMISSIONS",

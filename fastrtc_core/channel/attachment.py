@@ -10,17 +10,17 @@ from typing import Any, NamedTuple, Protocol
 from ..context import Context, current_context
 from ..errors import ChannelClosedError, ConfigurationError, MessageError
 from ..frames import AudioFrame
-from ..functions import Function
 from ..handler import StreamHandlerBase
+from ..handler.functions import Function
 from ..messages import build_message, parse_server_message
+from ..messaging.transcripts import read_transcript
 from ..outputs import AdditionalOutputs
+from ..room.hearing import Hearing
+from ..room.mixing import SAMPLE_RATE, Mix
+from ..room.room import Member, Room, Sender
 from ..session import CloseReason, Medium, Session, copy_handler
 from ..tracks import AudioMixer, AudioStream, Participant
-from .hearing import Hearing
-from .mixing import SAMPLE_RATE, Mix
 from .owner import Owner
-from .room import Member, Room, Sender
-from .transcripts import read_transcript
 
 AUDIO: frozenset[Medium] = frozenset({"audio"})
 

@@ -20,19 +20,11 @@ from ..errors import (
 from ..frames import AudioFrame, EmittedAudio, read_audio
 from ..handler import StreamHandlerBase
 from ..media.converter import Converter
-from ..tracks import (
-    AudioSource,
-    AudioStream,
-    LocalAudioTrack,
-    LocalVideoTrack,
-    TrackSource,
-    VideoSource,
-    VideoStream,
-)
-from .attachment import Attachment
-from .chat import Chat
-from .emitter import Emitter
-from .events import (
+from ..messaging.chat import Chat
+from ..messaging.rpc import Rpc, RpcErrorCode, RpcHandler
+from ..messaging.streams.channel import StreamMethods
+from ..messaging.streams.service import Streams
+from ..room.events import (
     ActiveSpeaker,
     CallSent,
     ChatWritten,
@@ -51,13 +43,22 @@ from .events import (
     UserLeft,
     VideoSourceChanged,
 )
+from ..room.grants import Grant
+from ..room.room import Member, MutedSource, Room
+from ..tracks import (
+    AudioSource,
+    AudioStream,
+    LocalAudioTrack,
+    LocalVideoTrack,
+    TrackSource,
+    VideoSource,
+    VideoStream,
+)
+from .attachment import Attachment
+from .emitter import Emitter
 from .options import DEFAULT_TTL, RtcOptions
 from .owner import Owner
-from .room import Member, MutedSource, Room
-from .rpc import Rpc, RpcErrorCode, RpcHandler
-from .streams.channel import StreamMethods
-from .streams.service import Streams
-from .tokens import Grant, build_token
+from .tokens import build_token
 
 EVENTS = frozenset(
     {

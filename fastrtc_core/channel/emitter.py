@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeVar, overload
 
 from ..errors import ConfigurationError
-from ..functions import Function
+from ..handler.functions import Function
 from ..usercode import call_guarded
 
 Call = Callable[[Callable[..., Any], tuple[Any, ...]], None]

@@ -20,6 +20,8 @@ from collections.abc import (
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, Self, cast, get_args
 
+from ..cluster import Cluster
+from ..cluster.bus import Bus
 from ..context import Caller
 from ..errors import (
     BusError,
@@ -33,33 +35,23 @@ from ..errors import (
     TokenError,
     UnavailableError,
 )
+from ..messaging.naming import MAX_NAME, check_channel_name, check_user, is_unicode
 from ..origins import OriginRule
 from ..registry import ENTERING_PER_ADDRESS, Entering
+from ..room.browser import BrowserMember
+from ..room.grants import ALL_PERMISSIONS, Grant
+from ..room.orders import Order, obey
+from ..room.room import Member, MutedSource, Room
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
 from ..webrtc.negotiation import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
-from .assembler import is_unicode
-from .browser import BrowserMember
-from .bus import Bus
 from .callbacks import Callbacks
 from .channel import Channel
-from .cluster import Cluster
 from .options import RtcOptions
-from .orders import Order, obey
 from .owner import Leaver
-from .room import Member, MutedSource, Room
-from .tokens import (
-    ALL_PERMISSIONS,
-    MAX_NAME,
-    Grant,
-    ReplayGuard,
-    check_channel_name,
-    check_token,
-    check_user,
-    identify_token,
-)
+from .tokens import ReplayGuard, check_token, identify_token
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -8,9 +8,8 @@ from typing import Any
 from ..errors import ConfigurationError, InvalidFrameError
 from ..frames import samples_per_frame
 from ..handler import MIN_SAMPLE_RATE
+from ..messaging.naming import MAX_NAME, check_channel_name, check_uid, is_unicode
 from . import tokens
-from .assembler import is_unicode
-from .tokens import MAX_NAME
 
 MAX_SAMPLE_RATE = 192_000
 """Highest rate in Hz of the audio that a channel is given and gives."""
@@ -44,8 +43,8 @@ class RtcOptions:
     auto_subscribe_audio: bool = True
 
     def __post_init__(self) -> None:
-        tokens.check_channel_name(self.channel_name)
-        tokens.check_uid(self.uid)
+        check_channel_name(self.channel_name)
+        check_uid(self.uid)
         try:
             samples_per_frame(self.sample_rate)
         except InvalidFrameError as error:

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+from ..room.grants import Grant
+from ..room.room import Member, Room
 from .options import RtcOptions
-from .room import Member, Room
-from .tokens import Grant
 
 
 class Leaver(Protocol):

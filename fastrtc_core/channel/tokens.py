@@ -13,27 +13,14 @@ import secrets
 import time
 from collections.abc import Iterable
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, TypeGuard, get_args
+from typing import Any, TypeGuard
 
 from ..errors import ConfigurationError, TokenError
-from .assembler import is_unicode
-
-Permission = Literal["publish_audio", "publish_video", "publish_messages", "subscribe"]
-
-ALL_PERMISSIONS: frozenset[Permission] = frozenset(get_args(Permission))
-"""What a token allows if nothing else was asked for."""
-
-MAX_UID = 2**32 - 1
-"""Largest id of a user."""
+from ..messaging.naming import MAX_NAME, MAX_UID, check_channel_name, check_uid, is_unicode
+from ..room.grants import ALL_PERMISSIONS, MAX_TOKEN_ID, Grant, Permission
 
 MAX_TOKEN = 4096
 """Longest token that is looked at, in characters."""
-
-MAX_NAME = 128
-"""Longest name of a participant, in characters."""
-
-MAX_TOKEN_ID = 128
-"""Longest id (`jti`) of a token, in characters."""
 
 MIN_CERTIFICATE = 16
 """Shortest certificate, in characters. RFC 7518 section 3.2 asks for 32 bytes: make it as long."""
@@ -46,27 +33,6 @@ SWEEP_INTERVAL = 1.0
 
 _ALGORITHM = "HS256"
 _SHAPE = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
-_CHANNEL_NAME = re.compile(r"[A-Za-z0-9 !#$%&()+\-:;<=.>?@\[\]^_{}|~,]{1,64}")
-
-
-class Grant(NamedTuple):
-    """What a token allows.
-
-    Attributes:
-        channel: The channel that it is for.
-        uid: The user that it is for; 0 if it is for any.
-        permissions: What that user may do.
-        expires: When it ends, as Unix time in s.
-        id: What tells it from every other token.
-        name: What the user is called; empty if it may choose.
-    """
-
-    channel: str
-    uid: int
-    permissions: frozenset[Permission]
-    expires: float
-    id: str
-    name: str = ""
 
 
 def build_token(
@@ -245,41 +211,6 @@ class ReplayGuard:
             self.dropped += self._used.pop(next(iter(self._used))) > now
         self._used[grant.id] = grant.expires
         return True
-
-
-def check_channel_name(name: Any) -> None:
-    """Refuse what cannot be the name of a channel.
-
-    Raises:
-        ConfigurationError: If it is not 1 to 64 of the characters that are allowed.
-    """
-    if not isinstance(name, str) or not _CHANNEL_NAME.fullmatch(name):
-        raise ConfigurationError(
-            "the name of a channel must be 1 to 64 letters of a to z and A to Z, digits, spaces "
-            "and characters of !#$%&()+-:;<=.>?@[]^_{}|~,"
-        )
-
-
-def check_uid(uid: Any) -> None:
-    """Refuse what cannot be the id of a user.
-
-    Raises:
-        ConfigurationError: If it is not a whole number from 0 to 2**32 - 1.
-    """
-    if type(uid) is not int or not 0 <= uid <= MAX_UID:
-        raise ConfigurationError(f"a uid must be a whole number from 0 to {MAX_UID}")
-
-
-def check_user(channel: Any, uid: Any) -> None:
-    """Refuse what cannot be a channel and one user in it.
-
-    Raises:
-        ConfigurationError: If it cannot; 0 is the uid of nobody.
-    """
-    check_channel_name(channel)
-    check_uid(uid)
-    if uid == 0:
-        raise ConfigurationError("name a user: a uid from 1 on")
 
 
 def _verified_claims(token: Any, key: bytes) -> dict[str, Any]:

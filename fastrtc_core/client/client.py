@@ -14,7 +14,7 @@ from ..errors import (
     EndOfStreamError,
     MessageError,
 )
-from ..functions import Modality, Mode
+from ..handler.functions import Modality, Mode
 from ..media.clock import SessionClock
 from ..messages import BytesLike, Message, build_message, check_size, parse_server_message
 from ..session import CloseReason, MessageChannel, post_on

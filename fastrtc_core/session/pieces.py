@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ConfigurationError
-from ..functions import Function
+from ..handler.functions import Function
 from ..outputs import AdditionalOutputs, CloseStream, split_emitted
 from ..usercode import call_guarded, guarded
 from .threads import SessionThread

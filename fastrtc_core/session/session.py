@@ -17,8 +17,8 @@ from typing import Any
 
 from ..context import Context, current_context
 from ..errors import ConfigurationError, HandlerError, InvalidFrameError, UserExitError
-from ..functions import pick_arguments
 from ..handler import StreamHandlerBase, implements
+from ..handler.functions import pick_arguments
 from ..media.clock import SessionClock
 from ..outputs import AdditionalOutputs, CloseStream
 from ..tracks import (

@@ -16,9 +16,9 @@ from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClo
 from ..frames import read_audio
 from ..handler import StreamHandlerBase
 from ..outputs import CloseStream, split_emitted
-from ..sentences import Sentences
 from ..speech import Playback, Speech
-from ..spoken import Spoken
+from ..speech.sentences import Sentences
+from ..speech.spoken import Spoken
 from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal

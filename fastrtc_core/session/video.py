@@ -9,8 +9,8 @@ import av
 
 from ..errors import EndOfStreamError, SourceClosedError
 from ..frames import check_video_array
-from ..functions import VideoStreamHandler
 from ..handler import StreamHandlerBase, VideoFormat
+from ..handler.functions import VideoStreamHandler
 from ..media.pictures import PictureConverter
 from ..outputs import split_emitted
 from ..tracks import RemoteVideoTrack, VideoSource, VideoStream

@@ -19,8 +19,8 @@ from ..errors import (
     OfferError,
     UnavailableError,
 )
-from ..functions import Modality, Mode
 from ..handler import StreamHandlerBase
+from ..handler.functions import Modality, Mode
 from ..registry import Registry, Slot
 from ..session import CloseReason, Hooks, Session, copy_handler
 from . import ice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ..errors import MalformedOfferError, ModalityError
-from ..functions import Modality, Mode
+from ..handler.functions import Modality, Mode
 from ..session import Medium
 from .reduction import choose
 from .signaling import Offer

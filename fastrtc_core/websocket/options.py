@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..functions import Mode
+from ..handler.functions import Mode
 from ..session import Hooks
 
 

@@ -16,16 +16,16 @@ from fastapi import FastAPI
 
 from fastrtc_core import ConcurrencyLimitError
 from fastrtc_core.channel import RtcEngine, RtcOptions
-from fastrtc_core.channel.assembler import split_message
-from fastrtc_core.channel.browser import BrowserMember
-from fastrtc_core.channel.streams import lane
 from fastrtc_core.client import Client
 from fastrtc_core.messages import build_message
+from fastrtc_core.messaging.assembler import split_message
+from fastrtc_core.messaging.streams import lane
+from fastrtc_core.room.browser import BrowserMember
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.webrtc import peer, signaling
 
+from ..room.test_browser import RATE, events, hear, join
 from ..webrtc.support import eventually, make_offer, raw_peer, serving
-from .test_browser import RATE, events, hear, join
 
 CHILD = """
 import asyncio, sys

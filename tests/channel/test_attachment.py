@@ -11,17 +11,17 @@ from hypothesis import given
 
 from fastrtc_core import AdditionalOutputs, AsyncStreamHandler, AudioFrame, ConfigurationError
 from fastrtc_core.channel import Channel, Transcript
-from fastrtc_core.channel.hearing import PAUSE, Hearing
-from fastrtc_core.channel.transcripts import MAX_TEXT, read_transcript
 from fastrtc_core.errors import MessageError
+from fastrtc_core.messaging.transcripts import MAX_TEXT, read_transcript
+from fastrtc_core.room.hearing import PAUSE, Hearing
 from fastrtc_core.testing import tone
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_handlers import Transcriber
 
+from ..cluster.support import servers, settle
 from ..failures import Failure, every_failure, first
 from ..fuzz.strategies import damaged_json, examples, json_values
 from ..handlers.turns.test_taking import LoudIsSpeech
-from .cluster.support import servers, settle
 from .test_channel import RATE, meeting
 
 pytestmark = pytest.mark.virtual_clock

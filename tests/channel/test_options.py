@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from fastrtc_core import ConfigurationError
 from fastrtc_core.channel.options import RtcOptions
-from fastrtc_core.channel.tokens import ALL_PERMISSIONS, check_token
+from fastrtc_core.channel.tokens import check_token
+from fastrtc_core.room.grants import ALL_PERMISSIONS
 
 CERTIFICATE = "a-certificate-that-nobody-may-see"
 CHARACTERS = string.ascii_letters + string.digits + " !#$%&()+-:;<=.>?@[]^_{}|~,"

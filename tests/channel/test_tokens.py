@@ -18,16 +18,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fastrtc_core import ConfigurationError, OfferError, TokenError
-from fastrtc_core.channel.tokens import (
-    ALL_PERMISSIONS,
-    CLOCK_SKEW,
-    MAX_UID,
-    Grant,
-    Permission,
-    ReplayGuard,
-    build_token,
-    check_token,
-)
+from fastrtc_core.channel.tokens import CLOCK_SKEW, ReplayGuard, build_token, check_token
+from fastrtc_core.messaging.naming import MAX_UID
+from fastrtc_core.room.grants import ALL_PERMISSIONS, Grant, Permission
 
 APP = "app-one"
 CERTIFICATE = "a-certificate-that-nobody-may-see"

@@ -16,7 +16,7 @@ from fastrtc_core import (
 from fastrtc_core.channel import RpcErrorCode, RpcInvocation, RtcEngine, RtcOptions
 from fastrtc_core.messages import build_message
 
-from .cluster.support import servers, settle
+from ..cluster.support import servers, settle
 from .test_channel import meeting
 
 pytestmark = pytest.mark.virtual_clock

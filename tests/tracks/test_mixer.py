@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame, AudioStream, ConfigurationError, Participant
-from fastrtc_core.channel.mixing import RoomMixer
 from fastrtc_core.media.elastic import ElasticBuffer
 from fastrtc_core.media.mixing import mix
+from fastrtc_core.room.mixing import RoomMixer
 from fastrtc_core.testing import (
     delay_of,
     fit_sine,
