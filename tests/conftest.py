@@ -49,6 +49,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--real-time", action="store_true", help="put no folder as a whole on virtual time"
     )
+    parser.addoption(
+        "--set-aside",
+        metavar="FILE",
+        help="if all that failed did so while the machine was too slow, write its names here",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,8 +2,10 @@
 
 What runs in real time can fail because something else had the processor. Linux counts how long
 anything on a machine has waited for one ("pressure stall information"). A test that fails while
-that was much of the time runs again, twice at most, and the summary says so. Where nothing had to
-wait, or on virtual time, there is no second try.
+that was much of the time runs again at once, and the summary says so. If it fails again, and
+nothing failed for another reason, it is noted in a file (`--set-aside`), from which `scripts/test`
+runs it once more when all others have ended. Where nothing had to wait, or on virtual time, there
+is no second try.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ PRESSURE = Path("/proc/pressure/cpu")
 TOO_SLOW = 0.25
 """The part of a test's time in which something waited for a processor, from which on it counts."""
 
-TRIES = 3
+TRIES = 2
 AGAIN = "run again"
+
+MOST_SET_ASIDE = 10
+"""Where more fail than that, it is not the machine."""
 
 
 def _waited() -> float:
@@ -58,6 +63,22 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
             break
         timeouts.start_anew(item)
     return True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Note what failed on a slow machine, where nothing else did."""
+    file = session.config.getoption("set_aside")
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if file is None or terminal is None or hasattr(session.config, "workerinput"):
+        return
+    failed = terminal.stats.get("failed", []) + terminal.stats.get("error", [])
+    slow = {report.nodeid for report in failed if _was_slow(report)}
+    if all(map(_was_slow, failed)) and len(slow) <= MOST_SET_ASIDE:
+        Path(file).write_text("".join(f"{name}\n" for name in sorted(slow)))
+
+
+def _was_slow(report: pytest.TestReport) -> bool:
+    return any(name == "machine" for name, _ in getattr(report, "sections", ()))
 
 
 def _text(took: float, waited: float) -> str:

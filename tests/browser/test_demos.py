@@ -61,7 +61,10 @@ def visiting(server: Server, open_page: OpenPage) -> Iterator[Page]:
     yield page
     assert violations_in_both_schemes(page) == []
     assert server.interrupt() == 0, server.log.read_text()
-    expect(state).to_have_text(re.compile("The server (closed|is shutting)"))
+    # uvicorn closes the TCP connection right behind its close frame; what the page sends in between
+    # resets it, and the browser may not see the frame (RFC 9112 section 9.6 has the same case).
+    told = "The server (closed|is shutting)|The connection was lost"
+    expect(state).to_have_text(re.compile(told))
     assert "Traceback" not in server.log.read_text()
 
 
@@ -71,6 +74,7 @@ def wait_for_sound(page: Page) -> None:
     )
 
 
+@pytest.mark.soak
 def test_audio_echo(demo: Page) -> None:
     """The meter of the server follows that of the microphone."""
     wait_for_sound(demo)
@@ -122,6 +126,7 @@ def test_messages(demo: Page) -> None:
     expect(demo.locator(".vega-embed canvas, .vega-embed svg").first).to_be_visible()
 
 
+@pytest.mark.soak
 def test_html_page(demo: Page) -> None:
     """The page without Gradio gets a greeting, and each message back to front."""
     expect(demo.get_by_text("Hello! Your voice comes back")).to_be_visible()
@@ -131,6 +136,7 @@ def test_html_page(demo: Page) -> None:
     demo.wait_for_timeout(1500)
 
 
+@pytest.mark.soak
 def test_websocket_client(demo: Page) -> None:
     """The page without WebRTC gets a greeting, each message back to front, and is hushed."""
     expect(demo.get_by_text("Hello! You hear yourself")).to_be_visible()

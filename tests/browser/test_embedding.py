@@ -20,18 +20,13 @@ SCRIPT = Path(__file__).with_name("embedding_server.py")
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, Server]]:
-    """Each kind of `embedding_server.py`, starting side by side."""
-    kinds = {kind: Server(SCRIPT, kind) for kind in ("mount", "both", "launch")}
-    yield kinds
-    for server in kinds.values():
+def mounted() -> Iterator[Server]:
+    server = Server(SCRIPT, "mount")
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
         server.kill()
-
-
-@pytest.fixture
-def mounted(servers: dict[str, Server]) -> Server:
-    servers["mount"].wait_until_ready()
-    return servers["mount"]
 
 
 def colour_of_start(page: Page) -> list[int]:
@@ -71,7 +66,13 @@ def test_inside_other_blocks(mounted: Server, open_page: OpenPage, screenshot: S
     assert container["width"] > 1000, "the layout of the page belongs to the page"
 
 
-@pytest.mark.parametrize("kind", ["audio", "video", "audio-video", "own"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "audio-video",
+        *(pytest.param(kind, marks=pytest.mark.soak) for kind in ("audio", "video", "own")),
+    ],
+)
 @pytest.mark.parametrize("size", SIZES)
 def test_everybody_can_read_it(
     mounted: Server, open_page: OpenPage, screenshot: Screenshot, kind: str, size: str
@@ -117,19 +118,26 @@ def test_stage_takes_the_shape_of_the_picture(mounted: Server, open_page: OpenPa
 
 @pytest.mark.parametrize(
     ("kind", "number"),
-    [("mount", signal.SIGTERM), ("both", signal.SIGINT), ("launch", signal.SIGTERM)],
+    [
+        ("both", signal.SIGINT),
+        pytest.param("mount", signal.SIGTERM, marks=pytest.mark.soak),
+        pytest.param("launch", signal.SIGTERM, marks=pytest.mark.soak),
+    ],
 )
 def test_sessions_end_with_the_server(
-    servers: dict[str, Server], open_page: OpenPage, kind: str, number: signal.Signals
+    open_page: OpenPage, kind: str, number: signal.Signals
 ) -> None:
     """Each is shut down once while its page is open, with the stream's own routes or without."""
-    server = servers[kind]
-    server.wait_until_ready()
+    server = Server(SCRIPT, kind)
     paths = ["/"] if kind == "launch" else ["/audio/", "/own/"]
-    for path in paths:
-        start(open_page(server.url + path))
-    server.process.send_signal(number)
-    assert server.process.wait(10) in (0, -number)
+    try:
+        server.wait_until_ready()
+        for path in paths:
+            start(open_page(server.url + path))
+        server.process.send_signal(number)
+        assert server.process.wait(10) in (0, -number)
+    finally:
+        server.kill()
     log = server.log.read_text()
     begun = log.count("on_connect")
     assert begun >= len(paths)

@@ -155,6 +155,7 @@ SHOWN = """() => {
 }"""
 
 
+@pytest.mark.soak
 def test_cameras(meeting: Server, open_page: OpenPage, screenshot: Screenshot) -> None:
     """Who speaks is shown, to those without a camera too; a click chooses; one can be added."""
     pages: dict[str, Page] = {}

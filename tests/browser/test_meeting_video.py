@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page
 
 from .conftest import OpenPage, Screenshot
@@ -119,6 +120,7 @@ def statistics(page: Page) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.soak
 def test_browsers_see_who_speaks(
     page_server: Server, open_page: OpenPage, screenshot: Screenshot
 ) -> None:

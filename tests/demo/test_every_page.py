@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from ..browser.support import ROOT
 
 BUILD = """
@@ -26,6 +28,7 @@ for path in sorted(folder.glob("[!_]*.py")):
 """
 
 
+@pytest.mark.soak
 def test_every_page_is_built() -> None:
     """Every program is imported, and the UI of its stream, if it has one, is put together."""
     run = subprocess.run(

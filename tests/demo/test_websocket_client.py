@@ -46,6 +46,7 @@ def test_a_file_comes_back(server: Server, tmp_path: Path) -> None:
     assert correlation > 0.95
 
 
+@pytest.mark.soak
 def test_a_tone_comes_back(server: Server, tmp_path: Path) -> None:
     """Where no file is given."""
     file = tmp_path / "heard.wav"
@@ -54,6 +55,7 @@ def test_a_tone_comes_back(server: Server, tmp_path: Path) -> None:
     assert re.search(r"alike by (1\.00|0\.9\d)", run.stdout)
 
 
+@pytest.mark.soak
 def test_the_end_of_the_server_is_told(start_demo: StartDemo, tmp_path: Path) -> None:
     """What came until then is written."""
     server = start_demo("websocket_client")
