@@ -45,7 +45,7 @@ from ..room.orders import Order, obey
 from ..room.room import Room
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
-from ..webrtc.negotiation import Flows, negotiate
+from ..webrtc.flows import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
 from .callbacks import Callbacks

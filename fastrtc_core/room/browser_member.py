@@ -29,8 +29,8 @@ from ..messaging.rpc import failure_of
 from ..messaging.streams.packets import refusal_of
 from ..session import CloseReason, MessageChannel
 from ..tracks import RemoteAudioTrack
+from ..webrtc.flows import Flows
 from ..webrtc.incoming_video import EncodedRemoteVideo
-from ..webrtc.negotiation import Flows
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from ..webrtc.peer import Peer
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed

@@ -13,7 +13,7 @@ from ..tracks.participant import Publication
 from ..webrtc.failures import Failures, log_failure
 from ..webrtc.keyframes import KeyframeRequests
 from ..webrtc.options import VideoOptions
-from ..webrtc.video import PictureEncoder
+from ..webrtc.video_encoders import PictureEncoder
 
 REPEAT = 1.0
 """Time in s after which a picture is sent once more, if no other has come: were its last packet

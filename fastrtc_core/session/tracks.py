@@ -24,7 +24,7 @@ from ..tracks import (
     VideoSource,
 )
 from .audio import QUEUE_SIZE_MS
-from .types import SOURCES, Medium, Publisher
+from .types import SOURCES, Medium, TrackPublisher
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -65,7 +65,7 @@ class SessionTracks:
         self.local_audio: LocalAudioTrack | None = None
         self.local_video: LocalVideoTrack | None = None
         self.participant = Participant(id)
-        self.publisher: Publisher | None = None
+        self.publisher: TrackPublisher | None = None
         self._id = id
         self._output = (
             output_sample_rate or handler.output_sample_rate,

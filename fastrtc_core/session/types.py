@@ -72,7 +72,7 @@ class BinaryChannel(Protocol):
         """Queue a binary message; raises as `MessageChannel.post` does, and `MessageError`."""
 
 
-class Publisher(Protocol):
+class TrackPublisher(Protocol):
     """What a transport gives a session that can carry further tracks."""
 
     async def publish(self, track: LocalAudioTrack | LocalVideoTrack, source: TrackSource) -> None:

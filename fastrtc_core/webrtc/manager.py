@@ -26,11 +26,11 @@ from ..session import CloseReason, Hooks, Session, copy_handler
 from . import ice
 from .addresses import allow_candidate
 from .candidates import EarlyCandidates
+from .flows import Flows, all_flows, negotiate
 from .internals import MayCheck
-from .negotiation import Flows, all_flows, negotiate
 from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
-from .publishing import Publisher
+from .publishing import PeerPublisher
 from .signaling import (
     MAX_CANDIDATES,
     Offer,
@@ -223,7 +223,7 @@ class PeerManager:
     async def _run(self, peer: Peer, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:
             may_flow = all_flows(self._options.modality, self._options.mode)
-            publisher = Publisher(peer, session, may_flow)
+            publisher = PeerPublisher(peer, session, may_flow)
             pumps = [tasks.create_task(peer.run()), tasks.create_task(publisher.run())]
             try:
                 await session.run()

@@ -12,9 +12,9 @@ from aiortc.mediastreams import VIDEO_CLOCK_RATE
 from ..media.video_frames import EncodedVideoFrame
 from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind
 from ..tracks.ring import Ring
+from .audio_encoder import AudioTrackEncoder
 from .internals import EncodedFrame, TimedPicture
 from .options import AudioOptions
-from .opus import OpusEncoder
 
 MAX_PACKETS = 10
 """Encoded packets that may wait to be sent: 200 ms."""
@@ -45,7 +45,7 @@ class OutgoingAudio(MediaStreamTrack):
         self._failed = failed
         track.set_frame_duration(options.frame_duration)
         source = track.source
-        self.encoder = OpusEncoder(source.sample_rate, source.num_channels, options)
+        self.encoder = AudioTrackEncoder(source.sample_rate, source.num_channels, options)
 
     async def next_frame(self) -> EncodedFrame:
         """Wait for the next frame, and encode it.

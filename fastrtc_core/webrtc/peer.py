@@ -32,15 +32,15 @@ from ..tracks import (
     Track,
     TrackKind,
 )
-from . import internals, reduction, statistics
+from . import internals, statistics
 from .addresses import allow_candidate
+from .audio_encoder import AudioTrackEncoder
 from .datachannel import LABEL, DataChannel
 from .failures import Failures, Report, log_failure
 from .incoming import IncomingAudio
 from .incoming_video import EncodedRemoteVideo, IncomingVideo
 from .liveness import Liveness
 from .options import AudioOptions, VideoOptions
-from .opus import OpusEncoder
 from .outgoing import (
     EncodedAudio,
     EncodedVideo,
@@ -49,10 +49,11 @@ from .outgoing import (
     OutgoingPictures,
     OutgoingVideo,
 )
-from .reduction import Reduction, choose
+from .sdp import reduction
+from .sdp.reduction import Reduction, choose
 from .sections import Sections
 from .signaling import describe_opus
-from .video import make_encoder
+from .video_encoders import make_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class Peer:
         """What comes in through the first sections, by mid."""
         self._senders: dict[str, RTCRtpSender] = {}
         """Senders, by the `sid` of what they send."""
-        self._encoders: list[tuple[OpusEncoder, RTCRtpSender]] = []
+        self._encoders: list[tuple[AudioTrackEncoder, RTCRtpSender]] = []
         self._pumps: list[Coroutine[Any, Any, None]] = []
         self._lines: list[str] = []
         """The mids of all sections of the latest offer of the other side."""

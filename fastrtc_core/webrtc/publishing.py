@@ -24,9 +24,9 @@ from typing import Any, NamedTuple, get_args
 from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferError
 from ..session import SOURCES, Medium, Session
 from ..tracks import Track, TrackKind, TrackSource
-from .negotiation import Flows
+from .flows import Flows
 from .peer import Peer
-from .reduction import MediaSection, choose
+from .sdp.reduction import MediaSection, choose
 from .sections import LocalTrack
 from .signaling import Offer, force_stereo, parse_body
 
@@ -112,7 +112,7 @@ def parse_reoffer(data: Any) -> Reoffer:
     return Reoffer(offer, published, receives)
 
 
-class Publisher:
+class PeerPublisher:
     """The server's side of it, for one session.
 
     Args:

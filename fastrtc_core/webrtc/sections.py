@@ -27,14 +27,14 @@ from ..tracks import (
     TrackKind,
 )
 from . import internals, statistics
+from .audio_encoder import AudioTrackEncoder
 from .failures import Failures, Report
 from .incoming import CLOCK_RATE, IncomingAudio
 from .internals import EncodedFrame, TimedPicture
 from .options import AudioOptions, VideoOptions
-from .opus import OpusEncoder
 from .outgoing import OutgoingAudio, OutgoingVideo
 from .signaling import MAX_MEDIA_SECTIONS
-from .video import make_encoder
+from .video_encoders import make_encoder
 
 T = TypeVar("T")
 LocalTrack = LocalAudioTrack | LocalVideoTrack
@@ -68,7 +68,7 @@ class Outlet(MediaStreamTrack):
         self._latest, self._latest_at = 0, 0.0
 
     @property
-    def encoder(self) -> OpusEncoder | None:
+    def encoder(self) -> AudioTrackEncoder | None:
         """That of the track, if it is audio."""
         return self._outgoing.encoder if isinstance(self._outgoing, OutgoingAudio) else None
 
@@ -217,7 +217,7 @@ class Sections:
         self._inlets: dict[RTCRtpTransceiver, Inlet | None] = {}
         """`None` until something comes in."""
 
-    def encoders(self) -> list[tuple[OpusEncoder, Any]]:
+    def encoders(self) -> list[tuple[AudioTrackEncoder, Any]]:
         """Encoders of audio that is sent now, and whose sender they serve."""
         return [
             (outlet.encoder, transceiver.sender)

@@ -11,9 +11,9 @@ from aiortc import RTCIceCandidate
 from aiortc.sdp import SessionDescription, candidate_from_sdp
 
 from ..errors import MalformedCandidateError, MalformedOfferError
-from . import reduction
-from .reduction import MAX_CANDIDATES as MAX_CANDIDATES
-from .reduction import MediaSection as MediaSection
+from .sdp import reduction
+from .sdp.reduction import MAX_CANDIDATES as MAX_CANDIDATES
+from .sdp.reduction import MediaSection as MediaSection
 
 MAX_BODY_BYTES = 131_072
 """Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""

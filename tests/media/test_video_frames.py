@@ -21,7 +21,7 @@ from fastrtc_core.media.video_frames import (
     is_keyframe,
     is_sound,
 )
-from fastrtc_core.webrtc.video import PictureEncoder
+from fastrtc_core.webrtc.video_encoders import PictureEncoder
 
 Sent = tuple[int, int, bool, bytes]
 

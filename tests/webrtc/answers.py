@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastrtc_core.webrtc.reduction import bundle, split
+from fastrtc_core.webrtc.sdp.reduction import bundle, split
 
 DIRECTIONS = {
     "sendrecv": {"sendrecv", "sendonly", "recvonly", "inactive"},

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from fastrtc_core import AsyncAudioVideoStreamHandler, Stream, VideoOptions
 from fastrtc_core.media.pictures import PictureConverter
-from fastrtc_core.webrtc.h264 import forms
 from fastrtc_core.webrtc.internals import SingleNalEncoder
-from fastrtc_core.webrtc.video import make_encoder
+from fastrtc_core.webrtc.sdp.h264 import forms
+from fastrtc_core.webrtc.video_encoders import make_encoder
 
 from .answers import check_answer
 from .impairment import impaired_video

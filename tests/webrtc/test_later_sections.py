@@ -23,7 +23,7 @@ from fastrtc_core import (
     Stream,
     VideoStream,
 )
-from fastrtc_core.webrtc.reduction import split
+from fastrtc_core.webrtc.sdp.reduction import split
 
 from .answers import check_answer
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer

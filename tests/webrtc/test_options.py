@@ -22,7 +22,7 @@ from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.tracks import TimedAudioFrame
 from fastrtc_core.webrtc import internals, peer
-from fastrtc_core.webrtc.opus import OpusEncoder
+from fastrtc_core.webrtc.audio_encoder import AudioTrackEncoder
 from fastrtc_handlers import AudioVideoEcho, Echo
 
 from .impairment import impaired_audio
@@ -52,7 +52,7 @@ def test_the_bit_rate_is_kept() -> None:
     sound = np.random.default_rng(0).normal(0, 3000, (1, 960)).astype(np.int16)
     sizes = []
     for bit_rate in (16_000, 64_000, 256_000):
-        encoder = OpusEncoder(48000, 1, AudioOptions(bit_rate=bit_rate))
+        encoder = AudioTrackEncoder(48000, 1, AudioOptions(bit_rate=bit_rate))
         packets = [
             encoder.encode(TimedAudioFrame(48000, sound, n * 960, n == 0)) for n in range(20)
         ]
@@ -67,7 +67,7 @@ async def test_the_encoder_follows_the_loss_that_the_client_reports(
     monkeypatch.setattr(peer, "LOSS_INTERVAL", 0.05)
     monkeypatch.setattr(internals, "reported_loss", lambda _sender: 0.25)
     noted: list[float] = []
-    monkeypatch.setattr(OpusEncoder, "note_loss", lambda _self, loss: noted.append(loss))
+    monkeypatch.setattr(AudioTrackEncoder, "note_loss", lambda _self, loss: noted.append(loss))
     stream = Stream(Echo(), audio_options=AudioOptions(application="voip", fec=True))
     async with Client(stream.offer) as client:
         await speak(client, tone(duration=0.5))

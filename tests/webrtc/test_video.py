@@ -20,7 +20,7 @@ from aiortc.rtp import RtpPacket
 from numpy.typing import NDArray
 
 from fastrtc_core import Stream, VideoOptions
-from fastrtc_core.webrtc.video import make_encoder
+from fastrtc_core.webrtc.video_encoders import make_encoder
 
 from .impairment import impaired_video
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer

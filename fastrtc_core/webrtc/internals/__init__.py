@@ -5,6 +5,15 @@ Each name is covered by a contract test; aiortc is pinned to the minor versions 
 
 from .ciphers import accept_rsa
 from .connection import close, probe, retire, undo_offer, was_reached, watch_connecting
+from .encoded_video import (
+    PictureEncoding,
+    TimedPicture,
+    VideoPacket,
+    VideoTap,
+    negotiated_codecs,
+    send_encoded,
+    send_pictures,
+)
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
 from .negotiated import open_channel, take_negotiated
@@ -15,15 +24,6 @@ from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
 from .single_nal import SingleNalEncoder
 from .sources import bound_receiver
-from .video import (
-    PictureEncoding,
-    TimedPicture,
-    VideoPacket,
-    VideoTap,
-    negotiated_codecs,
-    send_encoded,
-    send_pictures,
-)
 from .vp8_threads import count_usable_cores
 
 __all__ = [

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from fastrtc_core import Modality, ModalityError, Mode
-from fastrtc_core.webrtc.negotiation import negotiate
+from fastrtc_core.webrtc.flows import negotiate
 from fastrtc_core.webrtc.signaling import Direction, MediaSection, Offer
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "audio-video")

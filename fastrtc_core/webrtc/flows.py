@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ..errors import MalformedOfferError, ModalityError
 from ..handler.functions import Modality, Mode
 from ..session import Medium
-from .reduction import choose
+from .sdp.reduction import choose
 from .signaling import Offer
 
 MEDIA: tuple[Medium, ...] = ("audio", "video")

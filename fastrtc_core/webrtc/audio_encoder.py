@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..media.libopus import NATIVE_RATES
-from ..media.libopus import OpusEncoder as Encoder
+from ..media.libopus import NATIVE_RATES, OpusEncoder
 from ..media.resampler import Resampler
 from ..tracks import TimedAudioFrame
 from .internals import EncodedFrame
@@ -15,7 +14,7 @@ CLOCK_RATE = 48000
 """RTP clock rate of Opus in Hz, whatever the rate of the audio (RFC 7587 section 4.1)."""
 
 
-class OpusEncoder:
+class AudioTrackEncoder:
     """Encodes the frames of one local track, at their own rate where Opus knows it.
 
     Args:
@@ -33,7 +32,7 @@ class OpusEncoder:
         rate = sample_rate if sample_rate in NATIVE_RATES else CLOCK_RATE
         self._frame_size = round(rate * options.frame_duration)
         self._resampler = Resampler(sample_rate, rate, num_channels)
-        self._encoder = Encoder(
+        self._encoder = OpusEncoder(
             rate,
             num_channels,
             application=options.application,

@@ -15,8 +15,8 @@ from av.video.codeccontext import VideoCodecContext
 from ..media.pictures import PictureConverter
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, is_keyframe
 from . import internals
-from .h264 import is_single
 from .options import VideoOptions
+from .sdp.h264 import is_single
 
 _TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
 
