@@ -47,7 +47,8 @@ from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
 from ..webrtc.flows import Flows, negotiate
 from ..webrtc.peer import Peer
-from ..webrtc.signaling import Envelope, Offer, parse_envelope, parse_offer
+from ..webrtc.sdp.offers import Offer, read_offer
+from ..webrtc.signaling import Envelope, parse_envelope
 from .callbacks import Callbacks
 from .channel import Channel
 from .options import RtcOptions
@@ -247,7 +248,7 @@ class RtcEngine:
             raise MalformedOfferError("the name of a user must be Unicode text")
         grant = self._admit(asked)
         self._check(grant)  # a full channel reads no SDP
-        offer = parse_offer(envelope)
+        offer = read_offer(envelope.sdp)
         flows = negotiate(offer, "audio-video", "send-receive", forwarded=True)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.own(self._serve(offer, flows, grant, name, address, answer))

@@ -33,7 +33,8 @@ from ..tracks import (
 from ..tracks.ring import Ring
 from ..webrtc import ice
 from ..webrtc.peer import Peer
-from ..webrtc.signaling import force_stereo
+from ..webrtc.sdp.description import Description
+from ..webrtc.sdp.opus import force_stereo
 from .publishing import NEGOTIATION, ClientPublisher
 from .signaling import post_offer, raise_refusal
 
@@ -293,9 +294,11 @@ class Client:
         # It has chosen its server, and checks whatever address that names.
         peer = Peer(self, ice.for_aiortc(configuration), may_check=None)
         self._stack.push_async_callback(peer.close)
-        offer = await peer.offer()
+        offer = Description.parse(await peer.offer())
+        if self._stereo:
+            force_stereo(offer)
         body = {
-            "sdp": force_stereo(offer) if self._stereo else offer,
+            "sdp": str(offer),
             "type": "offer",
             "params": self._params,
             **({} if self._args is None else {"args": self._args}),

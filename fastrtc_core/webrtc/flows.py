@@ -7,8 +7,8 @@ from typing import NamedTuple
 from ..errors import MalformedOfferError, ModalityError
 from ..handler.functions import Modality, Mode
 from ..session import Medium
-from .sdp.reduction import choose
-from .signaling import Offer
+from .sdp.media import choose
+from .sdp.offers import Offer
 
 MEDIA: tuple[Medium, ...] = ("audio", "video")
 

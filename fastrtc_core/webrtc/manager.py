@@ -31,15 +31,12 @@ from .internals import MayCheck
 from .options import AudioOptions, OptionsSource, VideoOptions, resolve
 from .peer import Peer
 from .publishing import PeerPublisher
-from .signaling import (
-    MAX_CANDIDATES,
-    Offer,
-    TrickledCandidate,
-    advertise_address,
-    force_stereo,
-    parse_envelope,
-    parse_offer,
-)
+from .sdp.candidates import advertise_address
+from .sdp.description import Description
+from .sdp.limits import MAX_CANDIDATES
+from .sdp.offers import Offer, read_offer
+from .sdp.opus import force_stereo
+from .signaling import Envelope, TrickledCandidate, parse_envelope
 
 logger = logging.getLogger(__name__)
 
@@ -102,11 +99,11 @@ class PeerManager:
             await self._take_candidate(envelope)
             return {"status": "success"}
         self._registry.check(envelope.webrtc_id)  # a full server reads no SDP
-        parsed = parse_offer(envelope)
+        parsed = read_offer(envelope.sdp)
         flows = negotiate(parsed, self._options.modality, self._options.mode)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(
-            self._serve(parsed, flows, caller or Caller(), answer), name="fastrtc-session"
+            self._serve(envelope, parsed, flows, caller or Caller(), answer), name="fastrtc-session"
         )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -114,6 +111,7 @@ class PeerManager:
 
     async def _serve(
         self,
+        envelope: Envelope,
         offer: Offer,
         flows: Flows,
         caller: Caller,
@@ -121,8 +119,8 @@ class PeerManager:
     ) -> None:
         """The life of one session. What fails before the answer is raised where it is awaited."""
         try:
-            async with self._registry.slot(offer.webrtc_id) as slot:
-                await self._negotiate_and_run(slot, offer, flows, caller, answer)
+            async with self._registry.slot(envelope.webrtc_id) as slot:
+                await self._negotiate_and_run(slot, envelope, offer, flows, caller, answer)
         except OfferError as error:
             _refuse(answer, error)
         except ConfigurationError as error:
@@ -140,6 +138,7 @@ class PeerManager:
     async def _negotiate_and_run(
         self,
         slot: Slot,
+        envelope: Envelope,
         offer: Offer,
         flows: Flows,
         caller: Caller,
@@ -149,7 +148,7 @@ class PeerManager:
         try:
             with self._registry.entering.count(caller.address):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
-                    session = await self._make_session(slot, offer, flows, caller)
+                    session = await self._make_session(slot, envelope, flows, caller)
                     configuration = await ice.resolve(self._options.rtc_configuration)
                     peer = Peer(
                         session,
@@ -176,16 +175,16 @@ class PeerManager:
                 await peer.close()
 
     async def _make_session(
-        self, slot: Slot, offer: Offer, flows: Flows, caller: Caller
+        self, slot: Slot, envelope: Envelope, flows: Flows, caller: Caller
     ) -> Session:
         context = Context(
-            slot.id, "webrtc", offer.params, caller.headers, caller.user, caller.state
+            slot.id, "webrtc", envelope.params, caller.headers, caller.user, caller.state
         )
         # For `copy` and a function for ICE servers; the session adds its own to the same task.
         current_context.set(context)
         handler = await copy_handler(self._prototype, slot.id)
-        if offer.args is not None:
-            handler.set_args(offer.args)
+        if envelope.args is not None:
+            handler.set_args(envelope.args)
         session = Session(
             handler,
             context,
@@ -214,11 +213,12 @@ class PeerManager:
         negotiated = self._peers[slot.id] = _Negotiated(peer, offer.ufrags)
         for early in self._early.take(slot.id, offer.ufrags):
             await negotiated.add(early)
+        description = Description.parse(sdp)
         if session.handler.expected_layout == "stereo":
-            sdp = force_stereo(sdp)
+            force_stereo(description)
         if self._options.advertised_address is not None:
-            sdp = advertise_address(sdp, self._options.advertised_address)
-        return sdp
+            advertise_address(description, self._options.advertised_address)
+        return str(description)
 
     async def _run(self, peer: Peer, session: Session) -> None:
         async with asyncio.TaskGroup() as tasks:

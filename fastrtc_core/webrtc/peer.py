@@ -49,10 +49,11 @@ from .outgoing import (
     OutgoingPictures,
     OutgoingVideo,
 )
-from .sdp import reduction
-from .sdp.reduction import Reduction, choose
+from .sdp.description import Description
+from .sdp.media import choose, read_media
+from .sdp.opus import describe_opus
+from .sdp.reduction import Reduction
 from .sections import Sections
-from .signaling import describe_opus
 from .video_encoders import make_encoder
 
 logger = logging.getLogger(__name__)
@@ -176,7 +177,8 @@ class Peer:
         Raises:
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
-        media = reduction.read_sections(sdp)
+        offer = Description.parse(sdp)
+        media = read_media(offer)
         kinds = ("audio", "video")
         forwarded = self._forwards
         chosen = choose(
@@ -194,7 +196,7 @@ class Peer:
             if self._remote(medium) is not None or self._local(medium) is not None:
                 transceiver = self._pc.addTransceiver(medium, direction="recvonly")
                 _prefer_codecs(transceiver, forwarded=forwarded)
-        reduced = await self._show(sdp, keep)
+        reduced = await self._show(offer, keep)
         if self._pc.sctp is not None:
             internals.take_negotiated(self._pc.sctp, self._take_channel)
         self._attach_local_tracks()
@@ -204,12 +206,12 @@ class Peer:
                 sends = transceiver.sender.track is not None
                 transceiver.direction = "sendonly" if sends else "inactive"
         self._arrived = {}
-        return reduced.complete(await self._describe())
+        return str(reduced.complete(await self._describe()))
 
-    async def _show(self, offer: str, keep: Collection[str]) -> Reduction:
+    async def _show(self, offer: Description, keep: Collection[str]) -> Reduction:
         """Hand aiortc the sections of an offer that are used; the others are rejected for good."""
         reduced = Reduction(offer, keep, forwarded=self._forwards)
-        self._lines = reduction.all_mids(offer)
+        self._lines = offer.mids
         self._rejected.update(set(self._lines) - set(reduced.mids))
         await self._pc.setRemoteDescription(RTCSessionDescription(reduced.sdp, "offer"))
         internals.number_sections(self._pc, reduced.mids)
@@ -238,7 +240,7 @@ class Peer:
             _prefer_codecs(transceiver)
             if self._remote(transceiver.kind) is None:
                 transceiver.direction = "sendonly"
-        return await self._describe()
+        return str(await self._describe())
 
     async def accept(self, sdp: str) -> None:
         """Take the answer to this side's offer.
@@ -246,10 +248,11 @@ class Peer:
         Raises:
             ModalityError: If the other side rejects a section; aiortc cannot go on without it.
         """
-        for section in reduction.split(sdp)[1]:
-            if not reduction.is_live(section):
-                kind = section[0][2:].split(" ")[0]
-                raise ModalityError(f"the other side takes and sends no {kind}: do not offer it")
+        for section in Description.parse(sdp).sections:
+            if not section.live:
+                raise ModalityError(
+                    f"the other side takes and sends no {section.kind}: do not offer it"
+                )
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
         if self._arrived is None:
             self._arrived = {}
@@ -280,7 +283,8 @@ class Peer:
         self._arrived, self._receives = arrived, receives or {}
         before = list(self._pc.getTransceivers())
         try:
-            media = reduction.read_sections(sdp)
+            offer = Description.parse(sdp)
+            media = read_media(offer)
             known = {transceiver.mid: transceiver for transceiver in before}
             data = [section.mid for section in media if section.kind == "application"][:1]
             taken = [s for s in media if s.kind != "application" and (s.spoken or s.mid in known)]
@@ -290,12 +294,12 @@ class Peer:
                     _prefer_codecs(self._pc.addTransceiver(section.kind, "recvonly"))
                 elif section.mid in self._receives:
                     known[section.mid].direction = "sendrecv"
-            reduced = await self._show(sdp, keep)
+            reduced = await self._show(offer, keep)
             for transceiver in self._pc.getTransceivers():
                 track = sends.get(transceiver.mid or "")
                 if track is not None:
                     self._sections.send(track, transceiver, held=True)
-            answer = reduced.complete(await self._describe())
+            answer = str(reduced.complete(await self._describe()))
             for mid, taking in (*self._receives.items(), *sends.items()):
                 if taking in (self._remote(taking.kind), self._local(taking.kind)):
                     self._main[mid] = taking.kind
@@ -322,7 +326,7 @@ class Peer:
         Returns:
             The media of the endpoint itself that were carried by them.
         """
-        live = {section.mid for section in reduction.read_sections(offer)}
+        live = {section.mid for section in read_media(Description.parse(offer))}
         gone = [t for t in self._pc.getTransceivers() if t.mid is not None and t.mid not in live]
         for transceiver in gone:
             assert transceiver.mid is not None
@@ -361,7 +365,7 @@ class Peer:
         receiving: list[RTCRtpTransceiver] = []
         for kind in receives:
             receiving.append(self._sections.open_inlet(kind, receiving))
-        sdp = await self._describe()
+        sdp = str(await self._describe())
         return sdp, [t.mid or "" for t in sending], [t.mid or "" for t in receiving]
 
     async def accept_again(self, sdp: str, arrived: dict[str, Track[Any]]) -> None:
@@ -451,7 +455,7 @@ class Peer:
             logger.info("dropped: %s", ", ".join(f"{n} {what}" for what, n in dropped.items()))
         await internals.close(self._pc, self._connecting)
 
-    async def _describe(self) -> str:
+    async def _describe(self) -> Description:
         if self._ports is not None:
             internals.restrict_ports(self._pc, self._ports)
         internals.guard(self._pc, self._may_check)
@@ -459,9 +463,9 @@ class Peer:
         await self._pc.setLocalDescription()
         internals.guard(self._pc, self._may_check)
         remote = self._endpoint.remote_audio
-        return describe_opus(
-            self._pc.localDescription.sdp, dtx=remote is not None and remote.sparse
-        )
+        description = Description.parse(self._pc.localDescription.sdp)
+        describe_opus(description, dtx=remote is not None and remote.sparse)
+        return description
 
     def _attach_local_tracks(self) -> set[str]:
         """Add a sender for each local track; returns their kinds."""

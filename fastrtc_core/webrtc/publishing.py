@@ -26,9 +26,11 @@ from ..session import SOURCES, Medium, Session
 from ..tracks import Track, TrackKind, TrackSource
 from .flows import Flows
 from .peer import Peer
-from .sdp.reduction import MediaSection, choose
+from .sdp.description import Description
+from .sdp.media import MediaSection, choose
+from .sdp.offers import Offer, read_offer
+from .sdp.opus import force_stereo
 from .sections import LocalTrack
-from .signaling import Offer, force_stereo, parse_body
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +88,10 @@ def parse_reoffer(data: Any) -> Reoffer:
     """
     if not isinstance(data, dict):
         raise MalformedOfferError("an offer must be an object")
-    offer = parse_body({"sdp": data.get("sdp"), "type": "offer"})
-    assert isinstance(offer, Offer)
+    sdp = data.get("sdp")
+    if not isinstance(sdp, str):
+        raise MalformedOfferError("an offer must have an 'sdp' text")
+    offer = read_offer(sdp)
     tracks, receives = data.get("tracks") or {}, data.get("receives") or {}
     if not isinstance(tracks, dict) or not isinstance(receives, dict):
         raise MalformedOfferError("tracks and receives must be objects")
@@ -227,7 +231,9 @@ class PeerPublisher:
             self._session.add_track(SOURCES[track.kind], track)
         self._note(reoffer, arrived)
         if self._session.handler.expected_layout == "stereo":
-            sdp = force_stereo(sdp)
+            answer = Description.parse(sdp)
+            force_stereo(answer)
+            sdp = str(answer)
         return sdp, list(granted.values()), list(own.values())
 
     @property

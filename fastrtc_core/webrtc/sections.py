@@ -33,7 +33,7 @@ from .incoming import CLOCK_RATE, IncomingAudio
 from .internals import EncodedFrame, TimedPicture
 from .options import AudioOptions, VideoOptions
 from .outgoing import OutgoingAudio, OutgoingVideo
-from .signaling import MAX_MEDIA_SECTIONS
+from .sdp.limits import MAX_MEDIA_SECTIONS
 from .video_encoders import make_encoder
 
 T = TypeVar("T")

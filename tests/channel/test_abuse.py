@@ -22,7 +22,8 @@ from fastrtc_core.messaging.assembler import split_message
 from fastrtc_core.room import member_lane
 from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.testing import fit_sine, tone
-from fastrtc_core.webrtc import peer, signaling
+from fastrtc_core.webrtc import peer
+from fastrtc_core.webrtc.sdp import offers
 
 from ..room.test_browser_member import RATE, events, hear, join
 from ..webrtc.support import eventually, make_offer, raw_peer, serving
@@ -255,7 +256,7 @@ async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.Monkey
                 await engine.accept(body, address="10.0.0.1", channel="quiet")
             for uid in (1, 2):
                 await engine.accept(body, address="10.0.0.2", channel="room", uid=uid)
-            monkeypatch.setattr(signaling, "SessionDescription", None)
+            monkeypatch.setattr(offers, "SessionDescription", None)
             with pytest.raises(ConcurrencyLimitError, match="full"):  # and its SDP is not read
                 await engine.accept(body, address="10.0.0.3", channel="room", uid=3)
             monkeypatch.undo()

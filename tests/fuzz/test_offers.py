@@ -22,19 +22,13 @@ from fastrtc_core import (
     Stream,
 )
 from fastrtc_core.webrtc import peer
-from fastrtc_core.webrtc.signaling import (
-    MAX_CANDIDATES,
-    MAX_LINES,
-    MAX_MEDIA_SECTIONS,
-    Offer,
-    TrickledCandidate,
-    advertise_address,
-    clean_sdp,
-    force_stereo,
-    parse_body,
-)
+from fastrtc_core.webrtc.sdp.candidates import advertise_address, drop_unresolvable
+from fastrtc_core.webrtc.sdp.limits import MAX_CANDIDATES, MAX_LINES, MAX_MEDIA_SECTIONS
+from fastrtc_core.webrtc.sdp.offers import Offer, read_offer
+from fastrtc_core.webrtc.sdp.opus import force_stereo
+from fastrtc_core.webrtc.signaling import Envelope, TrickledCandidate, parse_envelope
 
-from ..webrtc.offers import CANDIDATE_MDNS, CANDIDATE_TCP, CANDIDATE_UDP, chromium_offer
+from ..webrtc.offers import CANDIDATE_MDNS, CANDIDATE_TCP, CANDIDATE_UDP, chromium_offer, edited
 from ..webrtc.support import Silent, gone
 from .strategies import damaged_json, dumped, examples, json_values, odd_texts
 from .support import brief, no_more_threads_than, no_tasks_left
@@ -106,10 +100,21 @@ def offer_body(sdp: str, **more: Any) -> dict[str, Any]:
     return {"type": "offer", "sdp": sdp, **more}
 
 
+def check_envelope(envelope: Envelope) -> None:
+    """What is read is as declared."""
+    assert envelope.webrtc_id is None or isinstance(envelope.webrtc_id, str)
+    assert envelope.args is None or isinstance(envelope.args, list)
+    assert isinstance(envelope.params, dict)
+
+
 def outcome(body: Any) -> Offer | TrickledCandidate | OfferError:
     """What a body is read as, or the refusal."""
     try:
-        return parse_body(body)
+        parsed = parse_envelope(body)
+        if isinstance(parsed, TrickledCandidate):
+            return parsed
+        check_envelope(parsed)
+        return read_offer(parsed.sdp)
     except OfferError as error:
         json.dumps(error.body(), ensure_ascii=False).encode()
         brief(error, 300)
@@ -182,11 +187,7 @@ BODIES: tuple[dict[str, Any], ...] = (
 def test_any_json_is_read_or_refused(body: Any) -> None:
     """Whatever JSON is posted, nothing but a refusal escapes, and what is read is as declared."""
     result = outcome(body)
-    if isinstance(result, Offer):
-        assert result.webrtc_id is None or isinstance(result.webrtc_id, str)
-        assert result.args is None or isinstance(result.args, list)
-        assert isinstance(result.params, dict)
-    elif isinstance(result, TrickledCandidate):
+    if isinstance(result, TrickledCandidate):
         assert 0 < len(result.webrtc_id) <= 512
 
 
@@ -219,10 +220,11 @@ def test_any_text_in_place_of_a_candidate_is_read_or_refused(line: str) -> None:
 @examples(100)
 def test_what_is_done_to_an_sdp_is_done_once(sdp: str, address: str) -> None:
     """Cleaning and changing takes any text, and a second time changes nothing."""
-    for change in (clean_sdp, force_stereo):
-        assert change(change(sdp)) == change(sdp)
+    for change in (drop_unresolvable, force_stereo):
+        assert edited(change, edited(change, sdp)) == edited(change, sdp)
     if isinstance(outcome(offer_body(sdp)), Offer):
-        for text in (force_stereo(sdp), advertise_address(clean_sdp(sdp), address)):
+        cleaned = edited(drop_unresolvable, sdp)
+        for text in (edited(force_stereo, sdp), edited(advertise_address, cleaned, address)):
             assert SessionDescription.parse(text).media
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastrtc_core.webrtc.sdp.reduction import bundle, split
+from fastrtc_core.webrtc.sdp.description import Description
 
 DIRECTIONS = {
     "sendrecv": {"sendrecv", "sendonly", "recvonly", "inactive"},
@@ -19,8 +19,9 @@ def check_answer(offer: str, answer: str) -> list[str]:
     Returns:
         The kind of each section that was accepted, `-` for each one that was rejected.
     """
-    offered_session, offered = split(offer)
-    session, answered = split(answer)
+    offer_read, answer_read = Description.parse(offer), Description.parse(answer)
+    offered_session, offered = offer_read.session, [s.lines for s in offer_read.sections]
+    session, answered = answer_read.session, [s.lines for s in answer_read.sections]
     assert answer.endswith("\r\n")
     assert len(answered) == len(offered), "one section for each (RFC 3264 section 6)"
     accepted: list[str] = []
@@ -44,7 +45,7 @@ def check_answer(offer: str, answer: str) -> list[str]:
         if kind != "application":
             _check_media(offered_session, theirs, ours, formats.split())
     assert any(kind != "-" for kind in kinds)
-    group, theirs_too = bundle(session), bundle(offered_session)
+    group, theirs_too = answer_read.bundle, offer_read.bundle
     assert set(group) <= set(theirs_too), "no group that was not offered (RFC 9143 section 7.3)"
     assert set(group) <= set(accepted), "no rejected section in it (RFC 9143 section 7.3.3)"
     assert group or not any(line.startswith("a=group:BUNDLE") for line in session)

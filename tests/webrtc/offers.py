@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from fastrtc_core.webrtc.sdp.description import Description
+
 FINGERPRINT = (
     "sha-256 1F:0A:7C:5C:4E:10:BD:4A:0B:9F:6A:8A:D0:5E:63:3A:"
     "9B:2C:44:59:0D:0E:2F:4B:71:AE:8C:15:3D:6B:22:90"
@@ -121,3 +126,10 @@ def chromium_offer(
         lines = "".join(line + "\n" for line in (*candidates, *ending)) if mid == 0 else ""
         text += f"{first}\n{connection}\n{lines}{rest}"
     return text.replace("\n", "\r\n")
+
+
+def edited(edit: Callable[..., None], sdp: str, *args: Any, **options: Any) -> str:
+    """An SDP after it was edited."""
+    description = Description.parse(sdp)
+    edit(description, *args, **options)
+    return str(description)

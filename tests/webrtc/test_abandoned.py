@@ -10,7 +10,10 @@ from fastrtc_core import ConcurrencyLimitError, Stream
 from fastrtc_core.client import Client
 from fastrtc_core.errors import MalformedOfferError, UnavailableError
 from fastrtc_core.registry import Entering
-from fastrtc_core.webrtc import internals, peer, signaling
+from fastrtc_core.webrtc import internals, peer
+from fastrtc_core.webrtc.sdp import limits, offers
+from fastrtc_core.webrtc.sdp.description import Description
+from fastrtc_core.webrtc.sdp.offers import read_offer
 
 from .offers import chromium_offer
 from .support import Silent, eventually, gone, make_offer, raw_peer
@@ -37,6 +40,11 @@ def offer(*sections: str) -> dict[str, Any]:
     }
 
 
+def work_of(sdp: str) -> int:
+    """The steps that it takes to read it."""
+    return limits.check_work(Description.parse(sdp))
+
+
 async def abandoned() -> dict[str, Any]:
     """An offer of a peer that is gone by now."""
     async with raw_peer() as pc:
@@ -60,18 +68,18 @@ def test_what_would_be_much_work_is_not_begun(
     sections: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """aiortc does not get to see it: it takes time with the product of codecs and feedback."""
-    monkeypatch.setattr(signaling, "SessionDescription", None)
+    monkeypatch.setattr(offers, "SessionDescription", None)
     with pytest.raises(MalformedOfferError):
-        signaling.parse_body(offer(*sections))
+        read_offer(offer(*sections)["sdp"])
     for long in ("a=x:" + "y" * 70_000, "a=x\r\n" * 1001):
         with pytest.raises(MalformedOfferError, match=r"more than|longer"):
-            signaling.parse_body(offer(section(1, 0, 0, 0) + long))
+            read_offer(offer(section(1, 0, 0, 0) + long)["sdp"])
 
 
 def test_the_most_that_is_taken_makes_few_objects(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some thousand, where 12 KB made a hundred thousand before."""
     made = 0
-    original = signaling.SessionDescription.parse.__func__.__globals__["RTCRtcpFeedback"]  # type: ignore[attr-defined]
+    original = offers.SessionDescription.parse.__func__.__globals__["RTCRtcpFeedback"]  # type: ignore[attr-defined]
 
     def count(**fields: Any) -> Any:
         nonlocal made
@@ -80,16 +88,16 @@ def test_the_most_that_is_taken_makes_few_objects(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("aiortc.sdp.RTCRtcpFeedback", count)
     body = offer(*(section(64, 40, 4, 0, mid) for mid in range(6)))
-    assert signaling.check_work(body["sdp"]) > 0.85 * signaling.MAX_WORK
-    signaling.parse_body(body)
+    assert work_of(body["sdp"]) > 0.85 * limits.MAX_WORK
+    read_offer(body["sdp"])
     assert made < 5_000
 
 
 def test_browsers_are_far_from_the_limits() -> None:
     """Chromium 156 with all it has in audio and video: a tenth of the work."""
     body = offer(section(8, 2, 0, 1), section(23, 50, 0, 4, 1))
-    assert signaling.check_work(body["sdp"]) < signaling.MAX_WORK / 10
-    assert signaling.check_work(chromium_offer()) < signaling.MAX_WORK / 100
+    assert work_of(body["sdp"]) < limits.MAX_WORK / 10
+    assert work_of(chromium_offer()) < limits.MAX_WORK / 100
 
 
 async def test_a_full_server_reads_no_sdp(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +105,7 @@ async def test_a_full_server_reads_no_sdp(monkeypatch: pytest.MonkeyPatch) -> No
     stream = Stream(Silent(), concurrency_limit=1)
     body = await abandoned()
     async with Client(stream.offer, modality=None):
-        monkeypatch.setattr(signaling, "SessionDescription", None)
+        monkeypatch.setattr(offers, "SessionDescription", None)
         with pytest.raises(ConcurrencyLimitError):
             await stream._peers.handle(body)
     await gone(stream)

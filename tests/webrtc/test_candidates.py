@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fastrtc_core.webrtc.candidates import LIFETIME, MAX_EARLY, MAX_SESSIONS, EarlyCandidates
-from fastrtc_core.webrtc.signaling import TrickledCandidate, parse_candidate
+from fastrtc_core.webrtc.sdp.candidates import parse_candidate
+from fastrtc_core.webrtc.signaling import TrickledCandidate
 
 
 class Clock:

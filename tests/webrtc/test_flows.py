@@ -8,7 +8,8 @@ import pytest
 
 from fastrtc_core import Modality, ModalityError, Mode
 from fastrtc_core.webrtc.flows import negotiate
-from fastrtc_core.webrtc.signaling import Direction, MediaSection, Offer
+from fastrtc_core.webrtc.sdp.media import Direction, MediaSection
+from fastrtc_core.webrtc.sdp.offers import Offer
 
 MODALITIES: tuple[Modality, ...] = ("audio", "video", "audio-video")
 MODES: tuple[Mode, ...] = ("send-receive", "send", "receive")

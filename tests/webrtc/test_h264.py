@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fastrtc_core import AsyncAudioVideoStreamHandler, Stream, VideoOptions
 from fastrtc_core.media.pictures import PictureConverter
 from fastrtc_core.webrtc.internals import SingleNalEncoder
+from fastrtc_core.webrtc.sdp.description import Section
 from fastrtc_core.webrtc.sdp.h264 import forms
 from fastrtc_core.webrtc.video_encoders import make_encoder
 
@@ -272,7 +273,8 @@ def test_slices_are_small_and_whole_pictures_come_of_them(size: tuple[int, int])
 def test_forms_that_are_taken(parameters: str, answered: str | None) -> None:
     """Those that FFmpeg decodes; the answer says what holds for both sides."""
     described = [f"a=fmtp:102 {parameters}"] if parameters else []
-    taken = forms(["m=video 9 UDP/TLS/RTP/SAVPF 102", "a=rtpmap:102 H264/90000", *described])
+    lines = ["m=video 9 UDP/TLS/RTP/SAVPF 102", "a=rtpmap:102 H264/90000", *described]
+    taken = forms(Section(lines))
     if answered == "-":
         assert taken == {}
     else:
@@ -290,4 +292,4 @@ def test_a_profile_is_taken_in_the_better_mode_alone() -> None:
         106: "profile-level-id=64001f",
     }.items():
         lines += [f"a=rtpmap:{number} H264/90000", f"a=fmtp:{number} {text}"]
-    assert list(forms(lines)) == [104, 106]
+    assert list(forms(Section(lines))) == [104, 106]

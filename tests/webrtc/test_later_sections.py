@@ -23,7 +23,7 @@ from fastrtc_core import (
     Stream,
     VideoStream,
 )
-from fastrtc_core.webrtc.sdp.reduction import split
+from fastrtc_core.webrtc.sdp.description import Description
 
 from .answers import check_answer
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer
@@ -170,6 +170,12 @@ class Page:
 
 _TRANSPORT = ("a=ice-ufrag", "a=ice-pwd", "a=fingerprint", "a=setup")
 _NOT_ECHOED = (*_TRANSPORT, "a=candidate", "a=ssrc", "a=msid", "a=sendrecv", "a=sendonly")
+
+
+def split(sdp: str) -> tuple[list[str], list[list[str]]]:
+    """The lines of the session, and those of each section."""
+    description = Description.parse(sdp)
+    return description.session, [section.lines for section in description.sections]
 
 
 def _mid(section: list[str]) -> str:

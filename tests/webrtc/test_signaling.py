@@ -1,4 +1,4 @@
-"""Bodies of the offer route: offers and candidates, read and checked; answers, adapted."""
+"""Bodies of the offer route and the SDP in them: read and checked; answers, adapted."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
 from fastrtc_core import MalformedCandidateError, MalformedOfferError
-from fastrtc_core.webrtc.signaling import (
-    MAX_MEDIA_SECTIONS,
-    MAX_TEXT,
-    MediaSection,
-    Offer,
-    TrickledCandidate,
+from fastrtc_core.webrtc.sdp.candidates import (
     advertise_address,
-    clean_sdp,
-    describe_opus,
-    force_stereo,
-    parse_body,
+    drop_unresolvable,
     parse_candidate,
 )
+from fastrtc_core.webrtc.sdp.limits import MAX_MEDIA_SECTIONS
+from fastrtc_core.webrtc.sdp.media import MediaSection
+from fastrtc_core.webrtc.sdp.offers import Offer, read_offer
+from fastrtc_core.webrtc.sdp.opus import describe_opus, force_stereo
+from fastrtc_core.webrtc.signaling import MAX_TEXT, Envelope, TrickledCandidate, parse_envelope
 
-from .offers import CANDIDATE_MDNS, CANDIDATE_TCP, CANDIDATE_UDP, chromium_offer
+from .offers import CANDIDATE_MDNS, CANDIDATE_TCP, CANDIDATE_UDP, chromium_offer, edited
 
 CHROMIUM = chromium_offer()
 END = "a=end-of-candidates"
@@ -35,9 +32,13 @@ def offer_body(sdp: str = CHROMIUM, **more: Any) -> dict[str, Any]:
     return {"type": "offer", "sdp": sdp, **more}
 
 
-def parse_offer(sdp: str = CHROMIUM, **more: Any) -> Offer:
-    parsed = parse_body(offer_body(sdp, **more))
-    assert isinstance(parsed, Offer)
+def parse_offer(sdp: str = CHROMIUM) -> Offer:
+    return read_offer(parse_body(sdp=sdp).sdp)
+
+
+def parse_body(**more: Any) -> Envelope:
+    parsed = parse_envelope(offer_body(**more))
+    assert isinstance(parsed, Envelope)
     return parsed
 
 
@@ -52,7 +53,7 @@ def candidate_body(**more: Any) -> dict[str, Any]:
 
 
 def parse_trickled(body: Any) -> TrickledCandidate:
-    parsed = parse_body(body)
+    parsed = parse_envelope(body)
     assert isinstance(parsed, TrickledCandidate)
     return parsed
 
@@ -62,14 +63,15 @@ def parse_trickled(body: Any) -> TrickledCandidate:
 
 def test_an_offer_of_chromium_is_read() -> None:
     """Sections, directions and ICE user names are those of the offer."""
-    offer = parse_offer(webrtc_id="abc", args=[1], params={"voice": "alto"})
+    offer = parse_offer()
     assert offer.media == (
         MediaSection("audio", "sendrecv"),
         MediaSection("video", "recvonly"),
         MediaSection("application", "sendrecv"),
     )
     assert offer.ufrags == {"Qz1x"}
-    assert (offer.webrtc_id, offer.args, offer.params) == ("abc", [1], {"voice": "alto"})
+    envelope = parse_body(webrtc_id="abc", args=[1], params={"voice": "alto"})
+    assert (envelope.webrtc_id, envelope.args, envelope.params) == ("abc", [1], {"voice": "alto"})
 
 
 async def test_an_offer_of_aiortc_is_read_and_can_be_answered() -> None:
@@ -106,8 +108,8 @@ async def test_an_offer_of_chromium_can_be_answered() -> None:
 def test_the_free_parts_of_an_offer_may_be_missing() -> None:
     """Without an id, arguments and parameters, an offer is an offer; an empty id is none."""
     for more in ({}, {"webrtc_id": None, "args": None, "params": None}, {"webrtc_id": ""}):
-        offer = parse_offer(**more)
-        assert (offer.webrtc_id, offer.args, offer.params) == (None, None, {})
+        envelope = parse_body(**more)
+        assert (envelope.webrtc_id, envelope.args, envelope.params) == (None, None, {})
 
 
 # Cleaning
@@ -116,7 +118,7 @@ def test_the_free_parts_of_an_offer_may_be_missing() -> None:
 @pytest.mark.parametrize("ending", ["\r\n", "\n"])
 def test_lines_end_as_the_standard_says(ending: str) -> None:
     """Lone newlines are taken (RFC 8866 section 5), and every line leaves with CRLF."""
-    cleaned = clean_sdp(ending.join(["v=0", "", "s=-", "m=audio 9 X 0"]))
+    cleaned = edited(drop_unresolvable, ending.join(["v=0", "", "s=-", "m=audio 9 X 0"]))
     assert cleaned == "v=0\r\ns=-\r\nm=audio 9 X 0\r\n"
 
 
@@ -135,14 +137,16 @@ def test_the_end_of_candidates_stays_only_with_a_candidate_of_use(
     candidates: tuple[str, ...], kept: tuple[str, ...], end_is_kept: bool
 ) -> None:
     """Names under .local go; where nothing for UDP is left, the end of candidates goes too."""
-    cleaned = clean_sdp(chromium_offer(candidates=candidates, complete=True)).split("\r\n")
+    cleaned = edited(drop_unresolvable, chromium_offer(candidates=candidates, complete=True)).split(
+        "\r\n"
+    )
     assert [line for line in cleaned if line.startswith("a=candidate:")] == list(kept)
     assert (END in cleaned) == end_is_kept
 
 
 def test_nothing_else_is_touched() -> None:
     """An offer without anything to clean passes byte by byte."""
-    assert clean_sdp(CHROMIUM) == CHROMIUM
+    assert edited(drop_unresolvable, CHROMIUM) == CHROMIUM
 
 
 # Garbage
@@ -173,7 +177,7 @@ def test_nothing_else_is_touched() -> None:
 def test_a_body_that_is_no_offer_is_refused(body: Any) -> None:
     """What has the wrong shape is refused before its SDP is looked at."""
     with pytest.raises(MalformedOfferError):
-        parse_body(body)
+        parse_envelope(body)
 
 
 def without(pattern: str) -> str:
@@ -297,7 +301,7 @@ def test_a_malformed_candidate_is_refused(line: str) -> None:
         parse_candidate(line)
     assert len(str(caught.value)) < 120
     with pytest.raises(MalformedCandidateError):
-        parse_body(candidate_body(candidate=line))
+        parse_envelope(candidate_body(candidate=line))
 
 
 @pytest.mark.parametrize(
@@ -323,7 +327,7 @@ def test_a_malformed_candidate_is_refused(line: str) -> None:
 def test_a_body_that_is_no_candidate_is_refused(body: Any) -> None:
     """Wrong shapes are refused, and so are texts that nobody should have to keep."""
     with pytest.raises(MalformedCandidateError):
-        parse_body(body)
+        parse_envelope(body)
 
 
 # What goes into answers
@@ -331,15 +335,15 @@ def test_a_body_that_is_no_candidate_is_refused(body: Any) -> None:
 
 def test_stereo_is_asked_for_once() -> None:
     """The parameters of Opus get `stereo` and `sprop-stereo`, those of other codecs nothing."""
-    sdp = force_stereo(CHROMIUM)
+    sdp = edited(force_stereo, CHROMIUM)
     assert "a=fmtp:111 minptime=10;useinbandfec=1;stereo=1;sprop-stereo=1\r\n" in sdp
     assert sdp.count("stereo=1;sprop-stereo=1") == 1
-    assert force_stereo(sdp) == sdp
+    assert edited(force_stereo, sdp) == sdp
 
 
 def test_stereo_is_asked_for_without_parameters_too() -> None:
     """Opus without an `fmtp` line gets one, after its `rtpmap`, and the SDP still reads."""
-    sdp = force_stereo(without("a=fmtp:111"))
+    sdp = edited(force_stereo, without("a=fmtp:111"))
     assert "a=rtpmap:111 opus/48000/2\r\na=fmtp:111 stereo=1;sprop-stereo=1\r\n" in sdp
     (opus,) = [c for c in SessionDescription.parse(sdp).media[0].rtp.codecs if c.name == "opus"]
     assert {name: str(value) for name, value in opus.parameters.items()} == {
@@ -352,19 +356,19 @@ def test_opus_is_described() -> None:
     """Once, where the other parameters are nobody's yet; the SDP still reads."""
     bare = without("a=fmtp:111")
     for dtx, wish in ((False, "useinbandfec=1"), (True, "useinbandfec=1;usedtx=1")):
-        sdp = describe_opus(bare, dtx=dtx)
+        sdp = edited(describe_opus, bare, dtx=dtx)
         assert f"a=rtpmap:111 opus/48000/2\r\na=fmtp:111 {wish}\r\n" in sdp
-        assert describe_opus(sdp, dtx=dtx) == sdp
+        assert edited(describe_opus, sdp, dtx=dtx) == sdp
         (opus,) = [c for c in SessionDescription.parse(sdp).media[0].rtp.codecs if c.name == "opus"]
         assert str(opus.parameters["useinbandfec"]) == "1"
-    assert describe_opus(CHROMIUM, dtx=True) == CHROMIUM
+    assert edited(describe_opus, CHROMIUM, dtx=True) == CHROMIUM
 
 
 def test_an_answer_without_opus_stays_as_it_is() -> None:
     """Without audio there is nothing to ask for."""
     sdp = chromium_offer("video", "application")
-    assert force_stereo(sdp) == sdp
-    assert describe_opus(sdp, dtx=True) == sdp
+    assert edited(force_stereo, sdp) == sdp
+    assert edited(describe_opus, sdp, dtx=True) == sdp
 
 
 HOSTS = (
@@ -385,7 +389,7 @@ def test_the_advertised_address_takes_the_place_of_host_addresses(
     address: str, expected: list[str]
 ) -> None:
     """Host candidates of its version carry it, those of the other go, the rest stays."""
-    sdp = advertise_address(chromium_offer("audio", candidates=HOSTS), address)
+    sdp = edited(advertise_address, chromium_offer("audio", candidates=HOSTS), address)
     assert [line for line in sdp.split("\r\n") if line.startswith("a=candidate:")] == expected
     others = [line for line in sdp.split("\r\n") if not line.startswith("a=candidate:")]
     assert others == chromium_offer("audio", candidates=()).split("\r\n")

@@ -9,7 +9,7 @@ import pytest
 from aiortc import RTCPeerConnection
 
 from fastrtc_core import Stream
-from fastrtc_core.webrtc.signaling import MAX_CANDIDATES
+from fastrtc_core.webrtc.sdp.limits import MAX_CANDIDATES
 
 from .support import Silent, connected, gone, make_offer, raw_peer, take_answer
 

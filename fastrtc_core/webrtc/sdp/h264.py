@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .description import Section
+
 INFERRED_PROFILE = "42000a"
 """Of a form that names none: baseline at level 1 (RFC 6184 section 8.1)."""
 
@@ -50,24 +52,23 @@ def is_single(parameters: Mapping[str, Any]) -> bool:
     return str(parameters.get("packetization-mode", "0")) == "0"
 
 
-def forms(section: list[str]) -> dict[int, Form]:
-    """The forms in the lines of a section that are taken, by payload type.
+def forms(section: Section) -> dict[int, Form]:
+    """The forms in a section that are taken, by payload type.
 
     One of mode 0 is not, where the same profile is offered in mode 1: fewer packets hold as much.
     """
-    matches = (re.match(r"a=fmtp:(\d+) (.*)", line) for line in section)
-    described = {match[1]: match[2] for match in matches if match}
+    described = section.parameters()
     taken: dict[int, tuple[str, Form]] = {}
-    for line in section:
-        if match := re.match(r"a=rtpmap:(\d+) H264/90000", line, re.I):
-            values = _read(described.get(match[1], ""))
-            profile = values.get("profile-level-id", INFERRED_PROFILE).lower()
-            mode = values.get("packetization-mode", "0")
-            if mode in ("0", "1") and _is_decoded(profile):
-                answered = [f"{name}={values[name]}" for name in _ANSWERED if name in values]
-                known = mode == "1" and profile in _KNOWN_PROFILES
-                form = Form(";".join(answered), known, mode == "0")
-                taken[int(match[1])] = profile[:2], form
+    for number, codec in section.codecs().items():
+        if not codec.startswith("h264/90000"):
+            continue
+        values = _read(described.get(number, ""))
+        profile = values.get("profile-level-id", INFERRED_PROFILE).lower()
+        mode = values.get("packetization-mode", "0")
+        if mode in ("0", "1") and _is_decoded(profile):
+            answered = [f"{name}={values[name]}" for name in _ANSWERED if name in values]
+            known = mode == "1" and profile in _KNOWN_PROFILES
+            taken[number] = profile[:2], Form(";".join(answered), known, mode == "0")
     better = {profile for profile, form in taken.values() if not form.single}
     return {
         number: form
@@ -76,30 +77,24 @@ def forms(section: list[str]) -> dict[int, Form]:
     }
 
 
-def in_known_words(section: list[str], *, single: bool = True) -> tuple[list[str], dict[int, str]]:
+def in_known_words(section: Section, *, single: bool = True) -> tuple[Section, dict[int, str]]:
     """A section in which all that is taken is described as aiortc knows it.
 
     Args:
-        section: The lines of a section of video.
+        section: A section of video.
         single: Whether forms of mode 0 are taken.
 
     Returns:
-        The lines, and the parameters to answer in place of those in them, by payload type.
+        The section, and the parameters to answer in place of those in it, by payload type.
     """
-    taken = forms(section)
     answered = {
         number: form.parameters
-        for number, form in taken.items()
+        for number, form in forms(section).items()
         if not form.known and (single or not form.single)
     }
-    shown: list[str] = []
-    for line in section:
-        match = re.match(r"a=(rtpmap|fmtp):(\d+) ", line)
-        rewritten = match is not None and int(match[2]) in answered
-        if match is None or not rewritten:
-            shown.append(line)
-        elif match[1] == "rtpmap":
-            shown += [line, f"a=fmtp:{match[2]} {_SHOWN}"]
+    shown = Section(list(section.lines))
+    for number in answered:
+        shown.set_parameters(number, _SHOWN)
     return shown, answered
 
 
