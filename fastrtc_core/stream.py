@@ -19,11 +19,11 @@ from .origins import OriginRule
 from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry
 from .session import CloseReason, Hooks
+from .signaling.sessions import PeerManager, PeerOptions
 from .speech import Speech
 from .telephone.options import TelephoneOptions
 from .webrtc import ice
 from .webrtc.addresses import candidate_filter
-from .webrtc.manager import PeerManager, PeerOptions
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
 from .websocket.manager import SocketManager
 from .websocket.options import SocketOptions
@@ -210,8 +210,8 @@ class Stream:
         # use to a process that only connects to a stream.
         from .door import Door
         from .realtime import routes as realtime
+        from .signaling import routes as webrtc
         from .telephone import routes as calls
-        from .webrtc import routes as webrtc
         from .websocket import routes as websocket
 
         door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)

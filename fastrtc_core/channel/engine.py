@@ -43,12 +43,12 @@ from ..room.grants import ALL_PERMISSIONS, Grant
 from ..room.member import Member, MutedSource
 from ..room.orders import Order, obey
 from ..room.room import Room
+from ..signaling.bodies import Envelope, parse_envelope
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
 from ..webrtc.flows import Flows, negotiate
 from ..webrtc.peer import Peer
 from ..webrtc.sdp.offers import Offer, read_offer
-from ..webrtc.signaling import Envelope, parse_envelope
 from .callbacks import Callbacks
 from .channel import Channel
 from .options import RtcOptions
@@ -278,7 +278,7 @@ class RtcEngine:
             ConfigurationError: If an origin or a name is none.
         """
         from ..door import Door
-        from ..webrtc.routes import add_routes
+        from ..signaling.routes import add_routes
 
         async def accept(body: Any, caller: Caller) -> dict[str, Any]:
             return await self.accept(body, caller.headers, address=caller.address)

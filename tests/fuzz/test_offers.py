@@ -21,12 +21,12 @@ from fastrtc_core import (
     OfferError,
     Stream,
 )
+from fastrtc_core.signaling.bodies import Envelope, TrickledCandidate, parse_envelope
 from fastrtc_core.webrtc import peer
 from fastrtc_core.webrtc.sdp.candidates import advertise_address, drop_unresolvable
 from fastrtc_core.webrtc.sdp.limits import MAX_CANDIDATES, MAX_LINES, MAX_MEDIA_SECTIONS
 from fastrtc_core.webrtc.sdp.offers import Offer, read_offer
 from fastrtc_core.webrtc.sdp.opus import force_stereo
-from fastrtc_core.webrtc.signaling import Envelope, TrickledCandidate, parse_envelope
 
 from ..webrtc.offers import CANDIDATE_MDNS, CANDIDATE_TCP, CANDIDATE_UDP, chromium_offer, edited
 from ..webrtc.support import Silent, gone

@@ -23,20 +23,20 @@ from ..handler import StreamHandlerBase
 from ..handler.functions import Modality, Mode
 from ..registry import Registry, Slot
 from ..session import CloseReason, Hooks, Session, copy_handler
-from . import ice
-from .addresses import allow_candidate
-from .candidates import EarlyCandidates
-from .flows import Flows, all_flows, negotiate
-from .internals import MayCheck
-from .options import AudioOptions, OptionsSource, VideoOptions, resolve
-from .peer import Peer
-from .publishing import PeerPublisher
-from .sdp.candidates import advertise_address
-from .sdp.description import Description
-from .sdp.limits import MAX_CANDIDATES
-from .sdp.offers import Offer, read_offer
-from .sdp.opus import force_stereo
-from .signaling import Envelope, TrickledCandidate, parse_envelope
+from ..webrtc import ice
+from ..webrtc.addresses import allow_candidate
+from ..webrtc.flows import Flows, all_flows, negotiate
+from ..webrtc.internals import MayCheck
+from ..webrtc.options import AudioOptions, OptionsSource, VideoOptions, resolve
+from ..webrtc.peer import Peer
+from ..webrtc.publishing import PeerPublisher
+from ..webrtc.sdp.candidates import advertise_address
+from ..webrtc.sdp.description import Description
+from ..webrtc.sdp.limits import MAX_CANDIDATES
+from ..webrtc.sdp.offers import Offer, read_offer
+from ..webrtc.sdp.opus import force_stereo
+from .bodies import Envelope, TrickledCandidate, parse_envelope
+from .early import EarlyCandidates
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any
 from aiortc import RTCIceCandidate
 
 from ..errors import MalformedCandidateError, MalformedOfferError
-from .sdp.candidates import parse_candidate
+from ..webrtc.sdp.candidates import parse_candidate
 
 MAX_BODY_BYTES = 131_072
 """Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""

@@ -13,7 +13,7 @@ from .. import browser, strict_json
 from ..context import Caller
 from ..door import Door, caller_of
 from ..errors import MalformedOfferError, OfferError
-from .signaling import MAX_BODY_BYTES
+from .bodies import MAX_BODY_BYTES
 
 HandleOffer = Callable[[Any, Caller], Awaitable[dict[str, Any]]]
 ClientConfiguration = Callable[[], Awaitable[dict[str, Any]]]

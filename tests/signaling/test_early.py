@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fastrtc_core.webrtc.candidates import LIFETIME, MAX_EARLY, MAX_SESSIONS, EarlyCandidates
+from fastrtc_core.signaling.bodies import TrickledCandidate
+from fastrtc_core.signaling.early import LIFETIME, MAX_EARLY, MAX_SESSIONS, EarlyCandidates
 from fastrtc_core.webrtc.sdp.candidates import parse_candidate
-from fastrtc_core.webrtc.signaling import TrickledCandidate
 
 
 class Clock:

@@ -11,6 +11,7 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
 from fastrtc_core import MalformedCandidateError, MalformedOfferError
+from fastrtc_core.signaling.bodies import MAX_TEXT, Envelope, TrickledCandidate, parse_envelope
 from fastrtc_core.webrtc.sdp.candidates import (
     advertise_address,
     drop_unresolvable,
@@ -20,7 +21,6 @@ from fastrtc_core.webrtc.sdp.limits import MAX_MEDIA_SECTIONS
 from fastrtc_core.webrtc.sdp.media import MediaSection
 from fastrtc_core.webrtc.sdp.offers import Offer, read_offer
 from fastrtc_core.webrtc.sdp.opus import describe_opus, force_stereo
-from fastrtc_core.webrtc.signaling import MAX_TEXT, Envelope, TrickledCandidate, parse_envelope
 
 from .offers import CANDIDATE_MDNS, CANDIDATE_TCP, CANDIDATE_UDP, chromium_offer, edited
 

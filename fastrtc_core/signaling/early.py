@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Set
 
-from .signaling import TrickledCandidate
+from .bodies import TrickledCandidate
 
 MAX_SESSIONS = 256
 """Offers for which candidates are kept; then the oldest is forgotten."""
