@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
@@ -19,12 +19,15 @@ from .origins import OriginRule
 from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry
 from .session import CloseReason, Hooks
-from .signaling.sessions import PeerManager, PeerOptions
+from .signaling.acceptor import Acceptor, ConnectionOptions
+from .signaling.fastrtc import handle
+from .signaling.sessions import SessionOptions, Sessions
+from .signaling.trickling import Trickling
 from .speech import Speech
 from .telephone.options import TelephoneOptions
 from .webrtc import ice
 from .webrtc.addresses import candidate_filter
-from .webrtc.options import AudioOptions, OptionsSource, VideoOptions
+from .webrtc.options import AudioOptions, OptionsSource, VideoOptions, port_range
 from .websocket.manager import SocketManager
 from .websocket.options import SocketOptions
 
@@ -145,22 +148,20 @@ class Stream:
         self._sockets = SocketManager(
             self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
         )
-        self._peers = PeerManager(
-            self.handler,
-            self._registry,
-            PeerOptions(
-                modality=modality,
-                mode=mode,
-                time_limit=time_limit,
-                rtc_configuration=server_rtc_configuration,
-                udp_ports=_port_range(udp_port_range),
-                advertised_address=advertised_address,
-                may_check=candidate_filter(allowed_candidates, advertised_address),
-                audio=audio_options,
-                video=video_options,
-                hooks=hooks,
-            ),
+        sessions = Sessions(
+            self.handler, self._registry, SessionOptions(modality, mode, time_limit, hooks)
         )
+        connections = ConnectionOptions(
+            rtc_configuration=server_rtc_configuration,
+            udp_ports=port_range(udp_port_range),
+            advertised_address=advertised_address,
+            may_check=candidate_filter(allowed_candidates, advertised_address),
+            audio=audio_options,
+            video=video_options,
+        )
+        self._trickling = Trickling()
+        acceptor = Acceptor(sessions.admit, self._registry.entering, connections, self._trickling)
+        self._take_offer = partial(handle, acceptor=acceptor, trickling=self._trickling)
 
     @property
     def sessions(self) -> int:
@@ -216,7 +217,7 @@ class Stream:
 
         door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
         if "webrtc" in transports:
-            webrtc.add_routes(door, self._peers.handle, self.client_rtc_configuration)
+            webrtc.add_routes(door, self._take_offer, self.client_rtc_configuration)
         if "websocket" in transports and "audio" in self.modality:
             websocket.add_offer_route(door, self._sockets.serve)
         if "realtime" in transports and "audio" in self.modality:
@@ -267,7 +268,7 @@ class Stream:
             The answer, or the body of a refusal: `{"status": "failed", "meta": {…}}`.
         """
         try:
-            return await self._peers.handle(body, Caller(headers or {}, address, user))
+            return await self._take_offer(body, Caller(headers or {}, address, user))
         except OfferError as error:
             return error.body()
 
@@ -447,15 +448,6 @@ def _limit(limit: Any) -> int | None:
             "concurrency_limit must be at least 1, or None for no limit, or 'default' for 1"
         )
     return limit
-
-
-def _port_range(ports: tuple[int, int] | None) -> range | None:
-    if ports is None:
-        return None
-    first, last = ports
-    if not 0 < first <= last <= 65535:
-        raise ConfigurationError("udp_port_range must be (first, last) within 1 to 65535")
-    return range(first, last + 1)
 
 
 def _drain_at_shutdown(stream: Stream, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:

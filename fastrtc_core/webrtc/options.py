@@ -1,4 +1,4 @@
-"""How the media of a stream are encoded."""
+"""How media are encoded, and over which ports they go."""
 
 from __future__ import annotations
 
@@ -81,6 +81,20 @@ class VideoOptions:
             raise ConfigurationError(
                 "bit rates of video must be positive, with min_bit_rate <= bit_rate <= max_bit_rate"
             )
+
+
+def port_range(ports: tuple[int, int] | None) -> range | None:
+    """The UDP ports that media may use, of the first and the last one; `None` for any.
+
+    Raises:
+        ConfigurationError: If there are no such ports.
+    """
+    if ports is None:
+        return None
+    first, last = ports
+    if not 0 < first <= last <= 65535:
+        raise ConfigurationError("udp_port_range must be (first, last) within 1 to 65535")
+    return range(first, last + 1)
 
 
 OptionsSource: TypeAlias = Options | Callable[[Context], Options | Awaitable[Options]] | None

@@ -7,7 +7,7 @@ import logging
 import math
 import re
 from collections.abc import Collection, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import av
 from aiortc import (
@@ -23,7 +23,7 @@ from aiortc import (
 from aiortc.mediastreams import MediaStreamError
 
 from ..errors import ModalityError
-from ..session import CloseReason, MessageChannel
+from ..session import CloseReason
 from ..tracks import (
     LocalAudioTrack,
     LocalVideoTrack,
@@ -36,6 +36,7 @@ from . import internals, statistics
 from .addresses import allow_candidate
 from .audio_encoder import AudioTrackEncoder
 from .datachannel import LABEL, DataChannel
+from .endpoint import Endpoint
 from .failures import Failures, Report, log_failure
 from .incoming import IncomingAudio
 from .incoming_video import EncodedRemoteVideo, IncomingVideo
@@ -79,35 +80,6 @@ LOSS_INTERVAL = 2.0
 
 FLUSH_TIMEOUT = 0.5
 """How long in s the last messages have to leave before the connection is closed."""
-
-
-class Endpoint(Protocol):
-    """What a peer connects to the network: a session, or a client."""
-
-    @property
-    def remote_audio(self) -> RemoteAudioTrack | None:
-        """Where incoming audio goes."""
-
-    @property
-    def remote_video(self) -> RemoteVideoTrack | None:
-        """Where incoming video goes."""
-
-    @property
-    def local_audio(self) -> LocalAudioTrack | EncodedAudio | None:
-        """Where outgoing audio comes from."""
-
-    @property
-    def local_video(self) -> LocalVideoTrack | EncodedVideo | None:
-        """Where outgoing video comes from."""
-
-    def open_channel(self, channel: MessageChannel) -> None:
-        """Take the message channel, now open."""
-
-    def take_message(self, text: str | bytes) -> None:
-        """Take a message of the other side."""
-
-    def stop(self, reason: CloseReason) -> None:
-        """Note that the connection has ended."""
 
 
 class Peer:

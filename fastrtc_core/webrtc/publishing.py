@@ -174,7 +174,7 @@ class PeerPublisher:
             except MalformedOfferError as error:
                 self._answer({"error": str(error)})
             except Exception as error:
-                # aiortc says in many ways that it cannot serve an offer; see `PeerManager`.
+                # aiortc says in many ways that it cannot serve an offer; see `Acceptor`.
                 logger.info("session %s: an offer was refused", self._session.id, exc_info=error)
                 self._answer({"error": f"the offer cannot be answered: {error}"})
             else:

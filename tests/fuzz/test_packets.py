@@ -308,11 +308,11 @@ async def converse(damage: Damage) -> None:
         assert client.audio_stream is not None
         speaking = asyncio.create_task(speak(client, tone(440, 2.5, level=0.5)))
         await hear(client.audio_stream, 0.4)
-        (negotiated,) = stream._peers._peers.values()
+        (peer,) = stream._trickling.peers.values()
         channel: Any = client._channel
         hearing = asyncio.create_task(hear(client.audio_stream, 1.0))
         try:
-            for step in damage(negotiated._peer._pc, channel.raw.transport):
+            for step in damage(peer._pc, channel.raw.transport):
                 await (step or asyncio.sleep(0))
             sound = await hearing
             assert stream.sessions == 1

@@ -8,6 +8,7 @@ import pytest
 
 from fastrtc_core import ConcurrencyLimitError, Stream
 from fastrtc_core.client import Client
+from fastrtc_core.context import Caller
 from fastrtc_core.errors import MalformedOfferError, UnavailableError
 from fastrtc_core.registry import Entering
 from fastrtc_core.webrtc import internals, peer
@@ -107,11 +108,11 @@ async def test_a_full_server_reads_no_sdp(monkeypatch: pytest.MonkeyPatch) -> No
     async with Client(stream.offer, modality=None):
         monkeypatch.setattr(offers, "SessionDescription", None)
         with pytest.raises(ConcurrencyLimitError):
-            await stream._peers.handle(body)
+            await stream._take_offer(body, Caller())
     await gone(stream)
     await stream.drain(1)
     with pytest.raises(UnavailableError):
-        await stream._peers.handle(body)
+        await stream._take_offer(body, Caller())
 
 
 async def test_an_abandoned_offer_gives_its_slot_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -276,7 +276,7 @@ async def test_data_beyond_what_was_announced(skip: int) -> None:
         assert held <= (association.WINDOW if skip else 262_144)
         assert gate_of(server).dropped["associations"] == 1
         assert server.connectionState == "connected", "the session itself goes on"
-        stream.close(next(iter(stream._peers._peers)))
+        stream.close(next(iter(stream._trickling.peers)))
     await gone(stream)
 
 

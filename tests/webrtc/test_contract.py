@@ -237,8 +237,8 @@ async def test_a_probe_is_answered_by_a_live_peer() -> None:
 
 def only_connection(stream: Stream) -> RTCPeerConnection:
     """The connection of the one session of a stream."""
-    (negotiated,) = stream._peers._peers.values()
-    return negotiated._peer._pc
+    (peer,) = stream._trickling.peers.values()
+    return peer._pc
 
 
 async def test_names_of_an_offer_that_is_undone() -> None:

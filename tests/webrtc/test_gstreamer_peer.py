@@ -47,7 +47,7 @@ def webrtcbin() -> None:
 
 def handshakes(stream: Stream) -> list[Any]:
     """The DTLS transports of sessions whose handshake is done."""
-    peers: list[Any] = [negotiated._peer._pc for negotiated in stream._peers._peers.values()]
+    peers: list[Any] = [peer._pc for peer in stream._trickling.peers.values()]
     transports = [dtls for pc in peers for dtls in pc._RTCPeerConnection__dtlsTransports]
     return [dtls for dtls in transports if dtls.encrypted]
 

@@ -165,8 +165,8 @@ async def test_the_loss_is_reported_to_the_sender() -> None:
         assert client.audio_stream is not None
         async with impaired_audio(at_random(0.25)):
             speaking = asyncio.create_task(speak(client, tone(duration=10)))
-            (negotiated,) = stream._peers._peers.values()
-            (sender,) = negotiated._peer._pc.getSenders()
+            (peer,) = stream._trickling.peers.values()
+            (sender,) = peer._pc.getSenders()
             await hear(client.audio_stream, 1.0)
             await eventually(lambda: internals.reported_loss(sender) > 0, "a report of loss")
             assert internals.reported_loss(sender) == pytest.approx(0.25, abs=0.12)

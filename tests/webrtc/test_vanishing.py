@@ -31,7 +31,7 @@ class Server:
 
 async def shout(stream: Stream) -> None:
     """Send junk to the ports of all sessions: a stranger's packets are no sign of life."""
-    peers = [negotiated._peer._pc for negotiated in stream._peers._peers.values()]
+    peers = [peer._pc for peer in stream._trickling.peers.values()]
     ports = [port for pc in peers for port in ports_of(pc.localDescription.sdp)]
     with stranger() as sock:
         while True:

@@ -1,0 +1,272 @@
+"""The acceptor: from an offer to a running endpoint, and back to nothing, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from aiortc.exceptions import OperationError
+
+from ..context import Caller, Context
+from ..errors import ConfigurationError, MalformedOfferError, OfferError, UnavailableError
+from ..registry import Entering
+from ..webrtc import ice
+from ..webrtc.addresses import allow_candidate
+from ..webrtc.endpoint import Endpoint
+from ..webrtc.failures import Report, log_failure
+from ..webrtc.flows import Flows
+from ..webrtc.internals import MayCheck
+from ..webrtc.options import AudioOptions, OptionsSource, VideoOptions, resolve
+from ..webrtc.peer import Peer
+from ..webrtc.sdp.candidates import advertise_address
+from ..webrtc.sdp.description import Description
+from ..webrtc.sdp.offers import Offer, read_offer
+from ..webrtc.sdp.opus import force_stereo
+from .bodies import Envelope
+from .trickling import Trickling
+
+logger = logging.getLogger(__name__)
+
+ANSWER_TIMEOUT = 10.0
+"""How long in s an answer may take: the copy of the handler, ICE servers, gathering."""
+
+
+class Joining(Endpoint, Protocol):
+    """What a peer connects, while it is on its way."""
+
+    async def stopped(self) -> None:
+        """Wait until it was told to end."""
+
+
+@dataclass(frozen=True)
+class Party:
+    """What is to be connected, and how.
+
+    Attributes:
+        endpoint: What sends and receives.
+        context: What is known of it, for options that a function chooses.
+        stereo: Whether it wants to be sent stereo.
+        report: Told of media that could not be sent.
+    """
+
+    endpoint: Joining
+    context: Context
+    stereo: bool = False
+    report: Report = log_failure
+
+
+class Visit(Protocol):
+    """One client from its offer to its end: what differs between a stream and a channel.
+
+    Each method is called once at most, in this order; `abandon` in place of `run`.
+    """
+
+    @property
+    def id(self) -> str:
+        """What the client is told that it is called; it stands once it has its place."""
+
+    def negotiate(self, offer: Offer) -> Flows:
+        """Decide which media flow; raises `OfferError`."""
+
+    def place(self) -> AbstractAsyncContextManager[object]:
+        """Its place for as long as the context lasts; entering it raises `OfferError`."""
+
+    async def enter(self, flows: Flows) -> Party:
+        """Check what may be checked once alone, and make the endpoint; raises `OfferError`."""
+
+    def abandon(self) -> None:
+        """It was answered, and never connected."""
+
+    async def run(self, peer: Peer) -> None:
+        """The connection stands: be there until it ends."""
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """How connections are made, for all who come through one door; see `Stream`."""
+
+    rtc_configuration: ice.RtcConfigurationSource = None
+    udp_ports: range | None = None
+    advertised_address: str | None = None
+    may_check: MayCheck = allow_candidate
+    audio: OptionsSource[AudioOptions] = None
+    video: OptionsSource[VideoOptions] = None
+
+
+class Answer(NamedTuple):
+    """What a client is answered: what it is called, and the SDP of this side."""
+
+    id: str
+    sdp: str
+
+
+class Acceptor:
+    """Takes offers, and runs what each is for until it ends.
+
+    Args:
+        admit: Who asks, what does it ask for, and may it come in, as far as that is known before
+            its SDP was read; raises `OfferError`.
+        entering: Counts who is on the way in, by address.
+        options: How connections are made.
+        trickling: Takes candidates that come on their own; without it, nobody may send any.
+    """
+
+    def __init__(
+        self,
+        admit: Callable[[Envelope, Caller], Visit],
+        entering: Entering,
+        options: ConnectionOptions,
+        trickling: Trickling | None = None,
+    ) -> None:
+        self._admit = admit
+        self._entering = entering
+        self._options = options
+        self._trickling = trickling
+        # The root tasks of all who are here. One that takes its connection apart is left alone.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def accept(self, envelope: Envelope, caller: Caller) -> Answer:
+        """Take an offer; what it is for runs on when it was answered.
+
+        Raises:
+            OfferError: If it is refused.
+        """
+        visit = self._admit(envelope, caller)  # a full server reads no SDP
+        offer = read_offer(envelope.sdp)
+        flows = visit.negotiate(offer)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        serving = self._serve(visit, offer, flows, caller, answer)
+        task = asyncio.create_task(serving, name="fastrtc-session")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await answer
+
+    async def aclose(self) -> None:
+        """Cancel all who are here, and wait until they are gone; idempotent."""
+        for task in self._tasks - self._leaving:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _serve(
+        self,
+        visit: Visit,
+        offer: Offer,
+        flows: Flows,
+        caller: Caller,
+        answer: asyncio.Future[Answer],
+    ) -> None:
+        """The life of one visit. What fails before the answer is raised where it is awaited."""
+        try:
+            async with visit.place():
+                await self._connect_and_run(visit, offer, flows, caller, answer)
+        except OfferError as error:
+            _refuse(answer, error)
+        except ConfigurationError as error:
+            logger.error("an offer could not be served: %s", error)
+            _refuse(answer, UnavailableError("the server is not set up correctly; see its log"))
+        except Exception:
+            # Raised by what the application wrote (`copy`, a function for ICE servers), or a fault
+            # of ours: this task is where it must be noticed.
+            logger.exception("a session failed")
+            _refuse(answer, UnavailableError("the server failed to make a session; see its log"))
+        finally:
+            if not answer.done():
+                answer.cancel()
+
+    async def _connect_and_run(
+        self,
+        visit: Visit,
+        offer: Offer,
+        flows: Flows,
+        caller: Caller,
+        answer: asyncio.Future[Answer],
+    ) -> None:
+        peer: Peer | None = None
+        try:
+            with self._entering.count(caller.address):
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    party = await visit.enter(flows)
+                    peer = await self._make_peer(party)
+                    sdp = await self._answer(peer, visit, offer, party)
+                if answer.cancelled():  # whoever asked is gone
+                    visit.abandon()
+                    return
+                answer.set_result(Answer(visit.id, sdp))
+                if not await _connected(peer, party.endpoint):
+                    logger.info("%s was not connected", visit.id)
+                    visit.abandon()
+                    return
+            await visit.run(peer)
+        except TimeoutError:
+            raise UnavailableError("the server took too long to answer the offer") from None
+        finally:
+            if self._trickling is not None:
+                self._trickling.end(visit.id)
+            if peer is not None:
+                await self._take_apart(peer)
+
+    async def _make_peer(self, party: Party) -> Peer:
+        options = self._options
+        return Peer(
+            party.endpoint,
+            ice.for_aiortc(await ice.resolve(options.rtc_configuration)),
+            options.udp_ports,
+            await resolve(options.audio, AudioOptions, party.context),
+            await resolve(options.video, VideoOptions, party.context),
+            report=party.report,
+            may_check=options.may_check,
+        )
+
+    async def _answer(self, peer: Peer, visit: Visit, offer: Offer, party: Party) -> str:
+        try:
+            answer = Description.parse(await peer.answer(offer.sdp))
+        except OSError as error:
+            raise UnavailableError(str(error)) from None
+        except OperationError:
+            raise MalformedOfferError(
+                "the offer has no codec in common with this server: it speaks Opus, VP8 and H.264"
+            ) from None
+        except Exception as error:
+            # aiortc says in many ways that it cannot serve an offer (a section lacks something, or
+            # contradicts another); none of them is more than a fault of the offer.
+            logger.info("an offer was refused: %s", error, exc_info=error)
+            raise MalformedOfferError(f"the offer cannot be answered: {error}") from None
+        if self._trickling is not None:
+            await self._trickling.begin(visit.id, peer, offer.ufrags)
+        if party.stereo:
+            force_stereo(answer)
+        if self._options.advertised_address is not None:
+            advertise_address(answer, self._options.advertised_address)
+        return str(answer)
+
+    async def _take_apart(self, peer: Peer) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._leaving.add(task)
+        try:
+            await peer.close()
+        finally:
+            self._leaving.discard(task)
+
+
+async def _connected(peer: Peer, endpoint: Joining) -> bool:
+    """Wait for the connection, or for its endpoint to be stopped before there is one."""
+    async with asyncio.TaskGroup() as tasks:
+        connecting = tasks.create_task(peer.connected())
+        stopped = tasks.create_task(endpoint.stopped())
+        await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        connected = connecting.done() and not stopped.done() and connecting.result()
+        connecting.cancel()
+        stopped.cancel()
+    return connected
+
+
+def _refuse(answer: asyncio.Future[Answer], error: OfferError) -> None:
+    if not answer.done():
+        answer.set_exception(error)

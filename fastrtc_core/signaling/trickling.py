@@ -1,0 +1,74 @@
+"""Candidates that come on their own, before their offer or after its answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Set
+
+from ..errors import MalformedCandidateError
+from ..webrtc.peer import Peer
+from ..webrtc.sdp.limits import MAX_CANDIDATES
+from .bodies import TrickledCandidate
+from .early import EarlyCandidates
+
+
+class Trickling:
+    """Hands candidates to the peers that they are for."""
+
+    def __init__(self) -> None:
+        self._early = EarlyCandidates(time.monotonic)
+        self._answered: dict[str, _Answered] = {}
+
+    @property
+    def peers(self) -> dict[str, Peer]:
+        """Those that have answered, by the id of their session."""
+        return {id: answered.peer for id, answered in self._answered.items()}
+
+    async def take(self, trickled: TrickledCandidate) -> None:
+        """Hand a candidate on, or keep it for its offer.
+
+        Raises:
+            MalformedCandidateError: If it belongs to another offer, or there are too many.
+        """
+        answered = self._answered.get(trickled.webrtc_id)
+        if answered is None:
+            self._early.add(trickled)
+        else:
+            await answered.add(trickled)
+
+    async def begin(self, id: str, peer: Peer, ufrags: Set[str]) -> None:
+        """A peer has answered: hand it what came early, and from now on what comes.
+
+        Args:
+            id: Of its session.
+            peer: The peer.
+            ufrags: The ICE user names of the offer.
+
+        Raises:
+            MalformedCandidateError: If there were too many.
+        """
+        answered = self._answered[id] = _Answered(peer, ufrags)
+        for early in self._early.take(id, ufrags):
+            await answered.add(early)
+
+    def end(self, id: str) -> None:
+        """A peer takes no more; idempotent."""
+        self._answered.pop(id, None)
+
+
+class _Answered:
+    """A peer that has answered, and the candidates that it was told since."""
+
+    def __init__(self, peer: Peer, ufrags: Set[str]) -> None:
+        self.peer = peer
+        self._ufrags = ufrags
+        self._count = 0
+
+    async def add(self, trickled: TrickledCandidate) -> None:
+        if trickled.ufrag is not None and trickled.ufrag not in self._ufrags:
+            raise MalformedCandidateError("the candidate belongs to another offer")
+        self._count += 1
+        if self._count > MAX_CANDIDATES:
+            raise MalformedCandidateError(f"more than {MAX_CANDIDATES} candidates were sent")
+        if trickled.candidate is not None:
+            await self.peer.add_candidate(trickled.candidate)
