@@ -4,65 +4,59 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-import time
-from collections import Counter
 from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
     Coroutine,
     Generator,
-    Iterator,
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, Self, cast, get_args
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from ..cluster import Cluster
 from ..cluster.bus import Bus
 from ..context import Caller
 from ..errors import (
-    BusError,
     ConcurrencyLimitError,
     ConfigurationError,
-    DuplicateSessionError,
     FastRTCError,
     MalformedCandidateError,
-    MalformedOfferError,
-    OfferError,
     TokenError,
-    UnavailableError,
 )
-from ..messaging.naming import MAX_NAME, check_channel_name, check_user, is_unicode
+from ..messaging.naming import check_channel_name, check_user
 from ..origins import OriginRule
 from ..registry import ENTERING_PER_ADDRESS, Entering
 from ..room.browser_member import BrowserMember
 from ..room.grants import ALL_PERMISSIONS, Grant
 from ..room.member import Member, MutedSource
+from ..room.mix_encoder import mix_options
 from ..room.orders import Order, obey
-from ..room.room import Room
+from ..room.room import MAX_USERS, Room
+from ..session import Hooks
+from ..signaling.acceptor import Acceptor, ConnectionOptions
 from ..signaling.bodies import Envelope, parse_envelope
+from ..signaling.fastrtc import body_of
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
-from ..webrtc.flows import Flows, negotiate
-from ..webrtc.peer import Peer
-from ..webrtc.sdp.offers import Offer, read_offer
+from ..webrtc.options import AudioOptions, VideoOptions, port_range
+from .admission import Admission
 from .callbacks import Callbacks
 from .channel import Channel
+from .entrance import MAX_CHANNELS, Entrance, EntranceOptions
 from .options import RtcOptions
 from .owner import Leaver
-from .tokens import ReplayGuard, check_token, identify_token
 
 if TYPE_CHECKING:
+    from enum import Enum
+
     from fastapi import FastAPI
     from fastapi.params import Depends
 
 logger = logging.getLogger(__name__)
-
-ANSWER_TIMEOUT = 10.0
-"""How long in s an answer may take."""
 
 
 class RtcEngine:
@@ -79,10 +73,20 @@ class RtcEngine:
         max_channels: Channels at once.
         connecting_per_address: Browsers that one client address may be connecting at once; `None`
             for any number.
+        on_connect: Called with the `Context` of a browser before it enters its channel. Its
+            `params` are what the browser has sent but for the token, with the `channel`, `uid` and
+            `name` that it got.
+        on_disconnect: Called with the `CloseReason` and the `Context` after it has left.
+        udp_port_range: First and last UDP port for media; see `Stream`.
+        advertised_address: The IP address to put into host candidates; see `Stream`.
+        audio_options: How the mixes are encoded. `bit_rate` is 48,000 by default. A mix is encoded
+            once for all who hear the same, in packets of 20 ms, so it carries no `fec`, which
+            follows the loss of one client.
+        video_options: How pictures are encoded that are not forwarded as they came.
         bus: What links this server with others of the same application; by default it is alone.
 
     Raises:
-        ConfigurationError: If the id of the application is empty.
+        ConfigurationError: If the id of the application is empty, or an option makes no sense.
     """
 
     def __init__(
@@ -92,9 +96,15 @@ class RtcEngine:
         *,
         rtc_configuration: ice.RtcConfigurationSource = None,
         allowed_candidates: Sequence[str] | None = None,
-        max_users: int = 64,
-        max_channels: int = 1000,
+        max_users: int = MAX_USERS,
+        max_channels: int = MAX_CHANNELS,
         connecting_per_address: int | None = ENTERING_PER_ADDRESS,
+        on_connect: Callable[..., Any] | None = None,
+        on_disconnect: Callable[..., Any] | None = None,
+        udp_port_range: tuple[int, int] | None = None,
+        advertised_address: str | None = None,
+        audio_options: AudioOptions | None = None,
+        video_options: VideoOptions | None = None,
         bus: Bus | None = None,
     ) -> None:
         if not appid:
@@ -105,22 +115,34 @@ class RtcEngine:
         self._ending: asyncio.Task[None] | None = None
         self._destroyed = False
         self._rtc_configuration = rtc_configuration
-        self._may_check = candidate_filter(allowed_candidates)
         self._max_users = max_users
         self._max_channels = max_channels
+        self._audio_options = mix_options(audio_options)
+        self._video_options = video_options
         self._rooms: dict[str, Room] = {}
-        self._replays = ReplayGuard()
-        self._revoked = ReplayGuard()
         self._channels: set[Leaver] = set()
-        self._entering: Counter[str] = Counter()
-        """Who connects, by channel."""
-        self._addresses = Entering(connecting_per_address)
-        """The same, by address."""
         self._root: asyncio.Task[None] | None = None
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._callbacks = Callbacks(self.own)
         self._cluster = None if bus is None else Cluster(appid, bus, self.own, self._obey)
+        self._admission = Admission(appid, appcert, self._cluster)
+        hooks = Hooks(on_connect, on_disconnect)
+        self._entrance = Entrance(
+            self._admission,
+            self._rooms,
+            self.room,
+            self._renew_soon,
+            EntranceOptions(max_users, max_channels, self._audio_options, hooks),
+        )
+        connections = ConnectionOptions(
+            rtc_configuration=rtc_configuration,
+            udp_ports=port_range(udp_port_range),
+            advertised_address=advertised_address,
+            may_check=candidate_filter(allowed_candidates, advertised_address),
+        )
+        self._entering = Entering(connecting_per_address)
+        self._acceptor = Acceptor(self._entrance.admit, self._entering, connections)
 
     def __repr__(self) -> str:
         return f"<RtcEngine {self.appid!r}>"  # and never its secret
@@ -202,6 +224,7 @@ class RtcEngine:
             self._owned = running
             started.set()
             await self._stopping.wait()
+            await self._acceptor.aclose()
             for task in tuple(running):
                 task.cancel()
         self._tasks = None
@@ -214,7 +237,7 @@ class RtcEngine:
 
     def grant(self, options: RtcOptions) -> Grant:
         """What a member in this process may do: everything; a uid is issued if it names none."""
-        uid = options.uid or self._free_uid(options.channel_name)
+        uid = options.uid or self._entrance.free_uid(options.channel_name)
         return Grant(options.channel_name, uid, ALL_PERMISSIONS, float("inf"), "")
 
     async def accept(
@@ -222,6 +245,7 @@ class RtcEngine:
         body: Any,
         headers: Mapping[str, str] | None = None,
         *,
+        user: Any = None,
         address: str | None = None,
         **params: Any,
     ) -> dict[str, Any]:
@@ -229,7 +253,8 @@ class RtcEngine:
 
         Args:
             body: An offer whose `params` have `channel`, and may have `uid`, `name` and `token`.
-            headers: Of the request.
+            headers: Of the request, for the context.
+            user: For the context.
             address: The IP address of the client, for `connecting_per_address`.
             params: Such parameters in place of those of the offer: `uid=7, token=token`.
 
@@ -239,29 +264,28 @@ class RtcEngine:
         Raises:
             OfferError: If it is refused.
         """
+        return await self._take(body, Caller(headers or {}, address, user), params)
+
+    async def _take(
+        self, body: Any, caller: Caller, params: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        self._running()
         envelope = parse_envelope(body)
         if not isinstance(envelope, Envelope):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
-        asked = {**envelope.params, **params}
-        name = str(asked.get("name", ""))[:MAX_NAME]
-        if not is_unicode(name):
-            raise MalformedOfferError("the name of a user must be Unicode text")
-        grant = self._admit(asked)
-        self._check(grant)  # a full channel reads no SDP
-        offer = read_offer(envelope.sdp)
-        flows = negotiate(offer, "audio-video", "send-receive", forwarded=True)
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self.own(self._serve(offer, flows, grant, name, address, answer))
-        return await answer
+        asked = replace(envelope, params={**envelope.params, **(params or {})})
+        return body_of(await self._acceptor.accept(asked, caller))
 
     def mount(
         self,
         app: FastAPI,
         path: str = "/rtc",
+        tags: list[str | Enum] | None = None,
         *,
         dependencies: Sequence[Depends] | None = None,
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
+        user: Depends | Callable[..., Any] | None = None,
     ) -> None:
         """Add the route for offers, `POST {path}/webrtc/offer`, and the browser client.
 
@@ -270,21 +294,20 @@ class RtcEngine:
         Args:
             app: The app.
             path: Prefix of the routes.
+            tags: Tags of the routes in the OpenAPI document.
             dependencies: Dependencies of the routes; see `Stream.mount`.
             origins: Origins of further pages that may connect; see `Stream.mount`.
             allowed_hosts: Names of this server; see `Stream.mount`.
+            user: A dependency whose result is the `user` of the context; see `Stream.mount`.
 
         Raises:
-            ConfigurationError: If an origin or a name is none.
+            ConfigurationError: If an origin or a name is none, or `user` is no dependency.
         """
         from ..door import Door
         from ..signaling.routes import add_routes
 
-        async def accept(body: Any, caller: Caller) -> dict[str, Any]:
-            return await self.accept(body, caller.headers, address=caller.address)
-
-        door = Door(OriginRule(origins, allowed_hosts), path, dependencies=dependencies)
-        add_routes(door, accept, lambda: ice.resolve(self._rtc_configuration))
+        door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
+        add_routes(door, self._take, lambda: ice.resolve(self._rtc_configuration))
         door.open(app)
         app.router.lifespan_context = self._beside(app.router.lifespan_context)
 
@@ -298,7 +321,9 @@ class RtcEngine:
         if room is None:
             if len(self._rooms) >= self._max_channels:
                 raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
-            room = self._rooms[name] = Room(name, self._forget, self._max_users)
+            room = self._rooms[name] = Room(
+                name, self._forget, self._max_users, self._audio_options, self._video_options
+            )
             if self._cluster is not None:
                 room.link = self._cluster.link(room)
         if room.full:
@@ -357,24 +382,19 @@ class RtcEngine:
             TokenError: If it is none of this app.
             BusError: If other servers cannot be told.
         """
-        id, expires = identify_token(token, self.appid, self._appcert)
-        grant = Grant("", 0, frozenset(), expires, id)
-        # A token is used once: one that counts as used is good for nothing.
-        self._replays.admit(grant, time.time())
-        self._order(Order("revoke", detail=id))
+        grant = self._admission.withdraw(token)
+        self._order(Order("revoke", detail=grant.id))
         if self._cluster is not None:
             await self._cluster.claim(grant)
 
     async def renew(self, member: Member, room: Room, token: str) -> None:
         """See `Channel.renew_token`."""
-        if not self._appcert:
-            raise TokenError("there are no tokens without an appcert")
-        grant = check_token(token, self.appid, self._appcert, channel=room.name, uid=member.uid)
+        grant = self._admission.renewal(token, room.name, member.uid)
         if grant.permissions != member.permissions:
             raise TokenError("the token has other permissions: join again with it")
         if grant.name not in ("", member.name):
             raise TokenError("the token has another name: join again with it")
-        await self._check_use(grant)
+        await self._admission.use(grant)
         if room.members.get(member.uid) is member:
             room.renew(member, grant)
 
@@ -395,9 +415,8 @@ class RtcEngine:
             self._cluster.order(order)
 
     def _obey(self, order: Order) -> None:
-        if order.kind == "revoke":  # whoever is connecting with it does not come in, either
-            forever = Grant("", 0, frozenset(), float("inf"), order.detail)
-            self._revoked.admit(forever, time.time())
+        if order.kind == "revoke":
+            self._admission.revoke(order.detail)
         obey(order, self._rooms)
 
     # Tasks
@@ -430,114 +449,6 @@ class RtcEngine:
 
         return running
 
-    # Browsers
-
-    def _admit(self, params: Mapping[str, Any]) -> Grant:
-        """Who may come in with these parameters, and as whom."""
-        name, uid = params.get("channel"), params.get("uid", 0)
-        try:
-            options = RtcOptions(channel_name=name, uid=uid)  # type: ignore[arg-type]
-        except ConfigurationError as error:
-            raise MalformedOfferError(str(error)) from None
-        if self._appcert:
-            grant = check_token(
-                str(params.get("token", "")),
-                self.appid,
-                self._appcert,
-                channel=options.channel_name,
-                uid=options.uid,
-            )
-        else:
-            grant = Grant(options.channel_name, options.uid, ALL_PERMISSIONS, float("inf"), "")
-        if grant.uid == 0:
-            grant = grant._replace(uid=options.uid or self._free_uid(options.channel_name))
-        return grant
-
-    async def _serve(
-        self,
-        offer: Offer,
-        flows: Flows,
-        grant: Grant,
-        name: str,
-        address: str | None,
-        answer: asyncio.Future[dict[str, Any]],
-    ) -> None:
-        """The life of one browser in a channel."""
-        peer: Peer | None = None
-        try:
-            with self._addresses.count(address), self._at_the_door(grant):
-                async with asyncio.timeout(ANSWER_TIMEOUT):
-                    await self._check_use(grant)
-                    member = BrowserMember(grant, name, self.room, flows, self._renew_soon)
-                    configuration = await ice.resolve(self._rtc_configuration)
-                    peer = Peer(member, ice.for_aiortc(configuration), may_check=self._may_check)
-                    sdp = await _answer(peer, offer)
-                if answer.cancelled():
-                    return
-                answer.set_result({"sdp": sdp, "type": "answer", "webrtc_id": str(grant.uid)})
-                connected = await peer.connected()
-            if connected and not (grant.id and grant.id in self._revoked):
-                reason = await member.run(peer)
-                logger.info("user %d has left %r: %s", grant.uid, grant.channel, reason)
-        except OfferError as error:
-            _refuse(answer, error)
-        except TimeoutError:
-            _refuse(answer, UnavailableError("the server took too long to answer the offer"))
-        except Exception:
-            logger.exception("a user could not be let in")
-            _refuse(answer, UnavailableError("the server failed; see its log"))
-        finally:
-            # `destroy` waits for it from here on, and does not cancel what closes already.
-            self._owned.discard(cast(asyncio.Task[Any], asyncio.current_task()))
-            if peer is not None:
-                await peer.close()
-            if not answer.done():
-                answer.cancel()
-
-    def _free_uid(self, channel: str) -> int:
-        room = self._rooms.get(channel)
-        while True:
-            uid = secrets.randbelow(2**32 - 1) + 1
-            if room is None or uid not in room.members:
-                return uid
-
-    @contextmanager
-    def _at_the_door(self, grant: Grant) -> Iterator[None]:
-        """Count who connects; refuse early what would be refused when the connection stands."""
-        self._check(grant)
-        self._entering[grant.channel] += 1
-        try:
-            yield
-        finally:
-            self._entering[grant.channel] -= 1
-            if not self._entering[grant.channel]:
-                del self._entering[grant.channel]
-
-    def _check(self, grant: Grant) -> None:
-        room = self._rooms.get(grant.channel)
-        if room is not None and grant.uid in room.members:
-            raise DuplicateSessionError(f"there is a user {grant.uid} already")
-        users = self._entering[grant.channel] + (len(room.members) if room is not None else 0)
-        if users >= self._max_users:
-            raise ConcurrencyLimitError(f"{grant.channel!r} is full", limit=self._max_users)
-        if room is None and len(self._rooms) >= self._max_channels:
-            raise ConcurrencyLimitError("there are too many channels", limit=self._max_channels)
-
-    async def _check_use(self, grant: Grant) -> None:
-        """Refuse a token that was used already, here or on another server."""
-        if not grant.id:
-            return
-        first = self._replays.admit(grant, time.time())
-        if first and self._cluster is not None:
-            try:
-                first = await self._cluster.claim(grant)
-            except BusError:
-                raise UnavailableError(
-                    "whether a token was used already is not known while the bus is away"
-                ) from None
-        if not first:
-            raise DuplicateSessionError("the token was used already")
-
     def _forget(self, room: Room) -> None:
         self._rooms.pop(room.name, None)
         if self._cluster is not None:
@@ -549,22 +460,6 @@ class _Done:
 
     def __await__(self) -> Generator[None, None, None]:
         yield from ()
-
-
-async def _answer(peer: Peer, offer: Offer) -> str:
-    try:
-        return await peer.answer(offer.sdp)
-    except OSError as error:
-        raise UnavailableError(str(error)) from None
-    except Exception as error:
-        # aiortc says in many ways that it cannot serve an offer; see `PeerManager`.
-        logger.info("an offer was refused: %s", error, exc_info=error)
-        raise MalformedOfferError(f"the offer cannot be answered: {error}") from None
-
-
-def _refuse(answer: asyncio.Future[dict[str, Any]], error: OfferError) -> None:
-    if not answer.done():
-        answer.set_exception(error)
 
 
 async def _guard(coro: Coroutine[Any, Any, Any]) -> Any:

@@ -31,8 +31,8 @@ from ..session import CloseReason, MessageChannel
 from ..tracks import RemoteAudioTrack
 from ..webrtc.flows import Flows
 from ..webrtc.incoming_video import EncodedRemoteVideo
+from ..webrtc.options import AudioOptions
 from ..webrtc.outgoing import EncodedAudio, EncodedVideo
-from ..webrtc.peer import Peer
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
 from .member import Member
@@ -68,6 +68,7 @@ class BrowserMember(Member):
         find_room: Finds the room of a channel, or makes it.
         flows: Which media its offer has room for.
         renew: Takes a new token, and tells the member what became of it.
+        audio_options: How what it hears is encoded.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class BrowserMember(Member):
         find_room: Callable[[str], Room],
         flows: Flows,
         renew: Callable[[BrowserMember, Room, str], None],
+        audio_options: AudioOptions | None = None,
     ) -> None:
         super().__init__(grant.uid, grant.name or name, grant.permissions, grant)
         speaks = self.may("publish_audio") and "audio" in flows.receives
@@ -92,7 +94,7 @@ class BrowserMember(Member):
         self._expelled = ""
         self._room: Room | None = None
         self._loop = asyncio.get_running_loop()
-        self._encoder = MixEncoder()
+        self._encoder = MixEncoder(audio_options)
         self._channel: MessageChannel | None = None
         self._early: list[str] = []
         self._stopped = asyncio.Event()
@@ -105,15 +107,29 @@ class BrowserMember(Member):
         self._streams = MemberLane(self._give_up)
         """Packets of their streams."""
 
-    async def run(self, peer: Peer) -> CloseReason:
-        """Be in the room until the connection ends; returns why it did."""
+    @property
+    def reason(self) -> CloseReason:
+        """Why the connection has ended."""
+        return self._reason
+
+    async def stopped(self) -> None:
+        """Wait until the connection has ended."""
+        await self._stopped.wait()
+
+    async def run(self, max_message_size: float) -> None:
+        """Be in the room until the connection ends.
+
+        Args:
+            max_message_size: Bytes of the largest message that the browser takes.
+        """
         try:
             room = self._find_room(self._channel_name)
-            welcome = self._welcome(room, peer.max_message_size)
+            welcome = self._welcome(room, max_message_size)
             room.join(self)
         except OfferError as error:  # somebody else was faster
             self._post(build_message("error", str(error)))
-            return CloseReason.FAILED
+            self._reason = CloseReason.FAILED
+            return
         self._room = room
         self._tell("joined", **welcome)
         try:
@@ -128,9 +144,10 @@ class BrowserMember(Member):
                 self.participant.publish("camera", self.remote_video)
                 room.note_track(self, "camera", published=True)
             async with asyncio.TaskGroup() as tasks:
-                pumps = [tasks.create_task(peer.run())]
-                for lane in (self._words, self._streams):
-                    pumps.append(tasks.create_task(lane.run(lambda: self._channel)))
+                pumps = [
+                    tasks.create_task(lane.run(lambda: self._channel))
+                    for lane in (self._words, self._streams)
+                ]
                 await self._stopped.wait()
                 for pump in pumps:
                     pump.cancel()
@@ -144,7 +161,6 @@ class BrowserMember(Member):
             for track in (self.remote_audio, self.remote_video, self.local_audio, self.local_video):
                 if track is not None:
                     track.end()
-        return self._reason
 
     def tell(self, event: Event) -> None:
         """Send what has happened; what others send waits in lanes, a part for each of them."""

@@ -30,6 +30,7 @@ class CameraEncoder:
         publication: Where the pictures come from.
         codec: MIME type in lower case.
         sink: Gets them encoded, on the event loop.
+        options: How they are encoded.
 
     Attributes:
         encoded: How many pictures were encoded.
@@ -41,10 +42,11 @@ class CameraEncoder:
         publication: Publication,
         codec: str,
         sink: Callable[[EncodedVideoFrame], None],
+        options: VideoOptions | None = None,
     ) -> None:
         self.encoded = 0
         self.replaced = 0
-        self._encoder = PictureEncoder(codec, VideoOptions())
+        self._encoder = PictureEncoder(codec, options or VideoOptions())
         self._failures = Failures("encoding a camera", log_failure)
         self._sink = sink
         self._publication = publication

@@ -17,6 +17,7 @@ from ..messaging.rpc import MAX_TEXT as MAX_CALL
 from ..messaging.rpc import RpcErrorCode
 from ..messaging.streams.packets import MAX_PACKET
 from ..messaging.transcripts import Transcript
+from ..webrtc.options import AudioOptions, VideoOptions
 from .events import (
     ActiveSpeaker,
     CallSent,
@@ -79,6 +80,8 @@ class Room:
         name: Of the channel.
         emptied: Called when the last member has left.
         max_users: Members that it holds, those on other servers included.
+        audio_options: How what those hear who say nothing is encoded.
+        video_options: How pictures are encoded that are.
 
     Attributes:
         members: By uid.
@@ -91,14 +94,19 @@ class Room:
     """
 
     def __init__(
-        self, name: str, emptied: Callable[[Room], None], max_users: int = MAX_USERS
+        self,
+        name: str,
+        emptied: Callable[[Room], None],
+        max_users: int = MAX_USERS,
+        audio_options: AudioOptions | None = None,
+        video_options: VideoOptions | None = None,
     ) -> None:
         self.name = name
         self.max_users = max_users
         self.members: dict[int, Member] = {}
         self.mixer = RoomMixer(self._note_speaker)
-        self.video = RoomVideo(self._tell_source)
-        self.encoder = MixEncoder()
+        self.video = RoomVideo(self._tell_source, video_options)
+        self.encoder = MixEncoder(audio_options)
         self.chat = ChatLog()
         self.link: Link | None = None
         self._expiries: dict[int, Expiry] = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..media.video_frames import EncodedVideoFrame
 from ..tracks import Participant
 from ..webrtc.incoming_video import EncodedRemoteVideo
+from ..webrtc.options import VideoOptions
 from ..webrtc.outgoing import EncodedVideo
 from .camera_encoder import CameraEncoder
 from .video_router import Feed, VideoRouter
@@ -18,6 +19,7 @@ class RoomVideo:
 
     Args:
         tell: Called with a member's uid and whom it sees from now on, or `None` for nobody.
+        options: How pictures are encoded that are.
 
     Attributes:
         router: Decides who sees whom.
@@ -26,7 +28,10 @@ class RoomVideo:
         watched_changed: Called when these are others.
     """
 
-    def __init__(self, tell: Callable[[int, int | None], None]) -> None:
+    def __init__(
+        self, tell: Callable[[int, int | None], None], options: VideoOptions | None = None
+    ) -> None:
+        self._options = options
         self.router = VideoRouter(asyncio.get_running_loop().time, self, tell)
         self.encoders: dict[Feed, CameraEncoder] = {}
         self.watched: frozenset[int] = frozenset()
@@ -80,7 +85,10 @@ class RoomVideo:
             self.encoders.pop(feed).close()
         for feed in feeds - self.encoders.keys():
             self.encoders[feed] = CameraEncoder(
-                self._cameras[feed.uid].publication("camera"), feed.codec, self._sink(feed.uid)
+                self._cameras[feed.uid].publication("camera"),
+                feed.codec,
+                self._sink(feed.uid),
+                self._options,
             )
 
     def note_watched(self, uids: frozenset[int]) -> None:

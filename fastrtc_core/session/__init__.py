@@ -1,5 +1,6 @@
 """Sessions: one live connection each, whatever its transport."""
 
+from .calls import call_hook
 from .outputs import OutputHub
 from .postbox import post_on
 from .session import Session, copy_handler
@@ -13,6 +14,7 @@ __all__ = [
     "MessageChannel",
     "OutputHub",
     "Session",
+    "call_hook",
     "copy_handler",
     "post_on",
 ]

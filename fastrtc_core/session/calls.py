@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ..handler.functions import pick_arguments
 from ..usercode import guarded
 from .threads import SessionThread
 
@@ -45,3 +46,9 @@ async def call_once(method: Callable[..., Any], name: str, *args: Any) -> Any:
         return await call(*args)
     finally:
         call.close()
+
+
+async def call_hook(hook: Callable[..., Any] | None, name: str, *args: Any) -> None:
+    """Call a function of the application, if there is one, with as many arguments as it takes."""
+    if hook is not None:
+        await call_once(hook, name, *pick_arguments(hook, args))

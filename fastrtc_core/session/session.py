@@ -18,7 +18,6 @@ from typing import Any
 from ..context import Context, current_context
 from ..errors import ConfigurationError, HandlerError, InvalidFrameError, UserExitError
 from ..handler import StreamHandlerBase, implements
-from ..handler.functions import pick_arguments
 from ..media.session_clock import SessionClock
 from ..outputs import AdditionalOutputs, CloseStream
 from ..tracks import (
@@ -29,7 +28,7 @@ from ..tracks import (
     Track,
     TrackSource,
 )
-from .calls import UserCall, call_once
+from .calls import UserCall, call_hook, call_once
 from .handler_link import HandlerLink
 from .inbox import Inbox
 from .life import Life, SessionState
@@ -388,11 +387,8 @@ class Session:
         await self._call_hook(on_disconnect, "on_disconnect", self._reason, self.context)
 
     async def _call_hook(self, hook: Callable[..., Any] | None, name: str, *args: Any) -> None:
-        """Call a function of the application with as many arguments as it takes."""
-        if hook is None:
-            return
         try:
-            await call_once(hook, f"{name}-{self._name}", *pick_arguments(hook, args))
+            await call_hook(hook, f"{name}-{self._name}", *args)
         except UserExitError as error:
             self.reporter.error(error, name)
         except Exception:

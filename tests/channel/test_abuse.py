@@ -238,8 +238,8 @@ async def test_the_door_is_not_blocked() -> None:
             await engine.accept(offer)
         with pytest.raises(ConcurrencyLimitError, match="full"):
             await engine.accept(offers[2])
-        assert engine._entering.total() == 2
-    assert engine._entering.total() == 0
+        assert engine._entrance.entering.total() == 2
+    assert engine._entrance.entering.total() == 0
 
 
 async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.Monkey
             body = await make_offer(pc)
         with ExitStack() as door:
             for _ in range(3):
-                door.enter_context(engine._addresses.count("10.0.0.1"))
+                door.enter_context(engine._entering.count("10.0.0.1"))
             with pytest.raises(ConcurrencyLimitError, match="address"):
                 await engine.accept(body, address="10.0.0.1", channel="quiet")
             for uid in (1, 2):
@@ -261,5 +261,7 @@ async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.Monkey
                 await engine.accept(body, address="10.0.0.3", channel="room", uid=3)
             monkeypatch.undo()
             await engine.accept(body, address="10.0.0.3", channel="other", uid=3)
-        await eventually(lambda: engine._entering["room"] == 0, "the end of those who do not come")
+        await eventually(
+            lambda: engine._entrance.entering["room"] == 0, "the end of those who do not come"
+        )
         await engine.accept(body, address="10.0.0.1", channel="room", uid=1)

@@ -350,15 +350,15 @@ async def test_a_token_serves_once_on_all_servers() -> None:
     secret = "a secret of thirty-two characters"
     grants = [Grant("room", 7, ALL_PERMISSIONS, time.time() + 60, id) for id in ("a", "b", "c")]
     async with servers(2, secret) as two:
-        await two[0]._check_use(grants[0])
+        await two[0]._admission.use(grants[0])
         with pytest.raises(DuplicateSessionError):
-            await two[1]._check_use(grants[0])
+            await two[1]._admission.use(grants[0])
         two.buses[1].cut()
         with pytest.raises(UnavailableError, match="bus"):
-            await two[1]._check_use(grants[1])
+            await two[1]._admission.use(grants[1])
         two.buses[1].mend()
-        await two[0]._check_use(grants[1])
-        await two[1]._check_use(grants[2])
+        await two[0]._admission.use(grants[1])
+        await two[1]._admission.use(grants[2])
 
 
 async def test_streams_cross() -> None:

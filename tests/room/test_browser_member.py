@@ -242,7 +242,7 @@ async def test_offers_that_cannot_be_served() -> None:
                 async with Client(engine.accept, params=params):
                     pass
         assert engine._rooms == {}
-        assert not engine._owned
+        assert not engine._acceptor._tasks
 
 
 async def test_mounted_on_an_app_it_lives_as_long() -> None:

@@ -94,7 +94,7 @@ async def test_a_revoked_token_lets_nobody_in_and_nobody_stay() -> None:
         await eventually(lambda: farewells(page) == ["revoked"], "the reason")
         for engine in two:
             with pytest.raises(DuplicateSessionError):
-                await engine._check_use(check_token(fresh, APP, SECRET, channel=ROOM, uid=2))
+                await engine._admission.use(check_token(fresh, APP, SECRET, channel=ROOM, uid=2))
         with pytest.raises(TokenError):
             await two[0].revoke_token("none")
 
