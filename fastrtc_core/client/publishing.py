@@ -96,23 +96,22 @@ class ClientPublisher:
         self, sends: Sequence[_Published] = (), wanted: Sequence[dict[str, Any]] = ()
     ) -> None:
         async with self._lock:
-            sdp, sending, receiving = await self._peer.offer_again(
+            sdp, sending, receiving = await self._peer.negotiation.offer_again(
                 [one.track for one in sends], [one["kind"] for one in wanted]
             )
             self._published.update(zip(sending, sends, strict=True))
             described = dict(zip(receiving, wanted, strict=True))
-            arrived: dict[str, Track[Any]] = {}
             try:
                 sids = {mid: one["sid"] for mid, one in described.items()}
                 answer = await self._exchange(sdp, sids)
-                await self._peer.accept_again(answer, arrived)
+                arrived = await self._peer.negotiation.accept_again(answer)
             except BaseException:  # a section that was made for it serves the next one
                 for mid, published in zip(sending, sends, strict=True):
                     self._published.pop(mid, None)
                     await self._peer.stop_sending(published.track)
                 raise
             for mid, one in described.items():
-                track = arrived.get(mid) or self._peer.renew(mid)
+                track = arrived.get(mid) or self._peer.sections.renew(mid)
                 if track is not None:
                     self._welcome(mid, track, one)
 
@@ -145,7 +144,7 @@ class ClientPublisher:
         if source is not None and track is not None:
             self._server.unpublish(source)
             track.end()
-        self._peer.release(mid)
+        self._peer.sections.release(mid)
 
 
 def _described(tracks: Any) -> list[dict[str, Any]]:

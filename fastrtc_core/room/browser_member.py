@@ -29,10 +29,10 @@ from ..messaging.rpc import failure_of
 from ..messaging.streams.packets import refusal_of
 from ..session import CloseReason, MessageChannel
 from ..tracks import RemoteAudioTrack
+from ..webrtc.encoded import EncodedAudio, EncodedVideo
 from ..webrtc.flows import Flows
 from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.options import AudioOptions
-from ..webrtc.outgoing import EncodedAudio, EncodedVideo
 from .events import CallSent, ChatWritten, Event, MessageSent, StreamPacketSent, Transcribed
 from .grants import Grant
 from .member import Member

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from ..media.video_frames import EncodedVideoFrame
 from ..tracks import Participant
+from ..webrtc.encoded import EncodedVideo
 from ..webrtc.incoming_video import EncodedRemoteVideo
 from ..webrtc.options import VideoOptions
-from ..webrtc.outgoing import EncodedVideo
 from .camera_encoder import CameraEncoder
 from .video_router import Feed, VideoRouter
 

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from ..states import Progress
 from .tasks import SessionTasks
 from .types import CloseReason
 
@@ -42,17 +43,21 @@ class Life:
 
     Attributes:
         loop: The event loop on which the session was made.
-        state: Where it is.
         reason: Why it ends, once it was told to.
     """
 
     def __init__(self, session_id: str) -> None:
         self.loop = asyncio.get_running_loop()
-        self.state = SessionState.NEW
         self.reason: CloseReason | None = None
         self._session_id = session_id
+        self._progress = Progress(f"session {session_id}", SessionState.NEW, MAY_FOLLOW)
         self._told_to_end = asyncio.Event()
         self._tasks: SessionTasks | None = None
+
+    @property
+    def state(self) -> SessionState:
+        """Where it is."""
+        return self._progress.state
 
     @property
     def running(self) -> bool:
@@ -73,7 +78,7 @@ class Life:
         if self.ending:
             return
         self.reason = reason
-        self._enter(SessionState.ENDING)
+        self._progress.enter(SessionState.ENDING)
         self._told_to_end.set()
 
     def begin(self) -> None:
@@ -83,7 +88,7 @@ class Life:
             RuntimeError: If it has run before.
         """
         if self.state is not SessionState.ENDING:  # it may be over before it begins
-            self._enter(SessionState.RUNNING)
+            self._progress.enter(SessionState.RUNNING)
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Work until it is told to end, and end all that was started meanwhile."""
@@ -101,7 +106,7 @@ class Life:
     def close(self) -> None:
         """Nothing of it is left; idempotent."""
         if self.state is not SessionState.CLOSED:
-            self._enter(SessionState.CLOSED)
+            self._progress.enter(SessionState.CLOSED)
 
     def own(self, coro: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         """Run a coroutine until the session ends; it must keep what it raises to itself.
@@ -113,10 +118,3 @@ class Life:
             coro.close()
             raise RuntimeError(f"session {self._session_id} is {self.state.value}, not running")
         return self._tasks.create_task(coro)
-
-    def _enter(self, state: SessionState) -> None:
-        if state not in MAY_FOLLOW[self.state]:
-            raise RuntimeError(
-                f"session {self._session_id} cannot become {state.value}, it is {self.state.value}"
-            )
-        self.state = state

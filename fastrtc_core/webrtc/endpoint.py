@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..session import CloseReason, MessageChannel
 from ..tracks import LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, RemoteVideoTrack
-from .outgoing import EncodedAudio, EncodedVideo
+from .encoded import EncodedAudio, EncodedVideo
 
 
 class Endpoint(Protocol):

@@ -1,30 +1,53 @@
-"""A session's local tracks as aiortc's sender pulls them."""
+"""What an endpoint sends, as aiortc's sender knows it: each kind binds itself."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
-import av
-from aiortc import MediaStreamTrack
+from aiortc import MediaStreamTrack, RTCRtpTransceiver
 from aiortc.mediastreams import VIDEO_CLOCK_RATE
 
-from ..media.video_frames import EncodedVideoFrame
-from ..tracks import LocalAudioTrack, LocalVideoTrack, Track, TrackKind
-from ..tracks.ring import Ring
+from ..tracks import LocalAudioTrack, LocalVideoTrack
+from . import internals
 from .audio_encoder import AudioTrackEncoder
+from .encoded import EncodedAudio, EncodedVideo
 from .internals import EncodedFrame, TimedPicture
-from .options import AudioOptions
+from .options import AudioOptions, VideoOptions
+from .video_encoders import make_encoder
 
-MAX_PACKETS = 10
-"""Encoded packets that may wait to be sent: 200 ms."""
-
-MAX_PICTURES = 30
-"""Encoded pictures that may wait to be sent: 1 s. Then all are dropped until the next keyframe."""
+Failed = Callable[[Exception], None]
+"""Told of what could not be sent; it is left out."""
 
 
-class OutgoingAudio(MediaStreamTrack):
-    """What a sender of audio is known by; its packets pass aiortc's own loop by.
+class Outgoing(MediaStreamTrack):
+    """What a sender is known by; what it sends passes aiortc's own loop by.
+
+    Args:
+        failed: Told of what could not be sent.
+
+    Attributes:
+        encoder: That of audio which is encoded here.
+    """
+
+    encoder: AudioTrackEncoder | None = None
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__()
+        self._failed = failed
+
+    def bind(self, transceiver: RTCRtpTransceiver) -> None:
+        """Have the sender of a section send this; one that has not been started."""
+        raise NotImplementedError
+
+    async def recv(self) -> Any:
+        """Nobody calls it: see `internals.send_directly` and its like."""
+        raise NotImplementedError
+
+
+class OutgoingAudio(Outgoing):
+    """Audio that is encoded here.
 
     Args:
         track: What to send.
@@ -33,16 +56,11 @@ class OutgoingAudio(MediaStreamTrack):
     """
 
     kind = "audio"
+    encoder: AudioTrackEncoder
 
-    def __init__(
-        self,
-        track: LocalAudioTrack,
-        options: AudioOptions,
-        failed: Callable[[Exception], None],
-    ) -> None:
-        super().__init__()
+    def __init__(self, track: LocalAudioTrack, options: AudioOptions, failed: Failed) -> None:
+        super().__init__(failed)
         self._track = track
-        self._failed = failed
         track.set_frame_duration(options.frame_duration)
         source = track.source
         self.encoder = AudioTrackEncoder(source.sample_rate, source.num_channels, options)
@@ -60,77 +78,45 @@ class OutgoingAudio(MediaStreamTrack):
             except Exception as error:
                 self._failed(error)
 
-    async def recv(self) -> av.Packet[Any]:
-        """Nobody calls it: see `internals.send_directly`."""
-        raise NotImplementedError
+    def bind(self, transceiver: RTCRtpTransceiver) -> None:
+        """Send packet by packet."""
+        internals.send_directly(transceiver.sender, self.next_frame, self._failed)
 
 
-class EncodedAudio(Track[bytes]):
-    """Audio that comes encoded: of one encoder for several peers, for example.
-
-    What is not sent in time is dropped, the oldest first, and counted.
-    """
-
-    kind: TrackKind = "audio"
-    published = True
-
-    def __init__(self, name: str = "") -> None:
-        super().__init__(name)
-        self._packets: Ring[EncodedFrame] = Ring(MAX_PACKETS)
-
-    @property
-    def dropped(self) -> int:
-        """Packets that were dropped."""
-        return self._packets.dropped
-
-    def push(self, frame: EncodedFrame) -> None:
-        """Send a packet next."""
-        self._packets.put(frame)
-
-    async def next_frame(self) -> EncodedFrame:
-        """Wait for the next packet.
-
-        Raises:
-            EndOfStreamError: If the track has ended.
-        """
-        return await self._packets.get()
-
-    def end(self) -> None:
-        """End the track; idempotent."""
-        super().end()
-        self._packets.end()
-
-
-class OutgoingPackets(MediaStreamTrack):
-    """What a sender of audio that is encoded already is known by.
+class OutgoingPackets(Outgoing):
+    """Audio that is encoded already.
 
     Args:
         track: What to send.
+        failed: Told of a packet that could not be sent.
     """
 
     kind = "audio"
 
-    def __init__(self, track: EncodedAudio) -> None:
-        super().__init__()
-        self.next_frame = track.next_frame
+    def __init__(self, track: EncodedAudio, failed: Failed) -> None:
+        super().__init__(failed)
+        self._track = track
 
-    async def recv(self) -> av.Packet[Any]:
-        """Nobody calls it: see `internals.send_directly`."""
-        raise NotImplementedError
+    def bind(self, transceiver: RTCRtpTransceiver) -> None:
+        """Send packet by packet."""
+        internals.send_directly(transceiver.sender, self._track.next_frame, self._failed)
 
 
-class OutgoingVideo(MediaStreamTrack):
-    """What a sender of pictures is known by; they are timed by the clock of the session.
+class OutgoingVideo(Outgoing):
+    """Pictures that are encoded here, timed by the clock of the session.
 
     Args:
         track: What to send.
+        options: How to encode it.
+        failed: Told of a picture that could not be encoded.
     """
 
     kind = "video"
 
-    def __init__(self, track: LocalVideoTrack) -> None:
-        super().__init__()
+    def __init__(self, track: LocalVideoTrack, options: VideoOptions, failed: Failed) -> None:
+        super().__init__(failed)
         self._track = track
+        self._options = options
         self._last = -1
 
     async def next_picture(self) -> TimedPicture:
@@ -144,70 +130,74 @@ class OutgoingVideo(MediaStreamTrack):
         self._last = max(self._last + 1, round(time * VIDEO_CLOCK_RATE))
         return TimedPicture(frame, self._last)
 
-    async def recv(self) -> av.VideoFrame:
-        """Nobody calls it: see `internals.send_pictures`."""
-        raise NotImplementedError
+    def bind(self, transceiver: RTCRtpTransceiver) -> None:
+        """Encode by the codec that was negotiated."""
+        options = self._options
+        internals.send_pictures(
+            transceiver.sender,
+            self.next_picture,
+            lambda codec: make_encoder(codec, options),
+            self._failed,
+        )
 
 
-class EncodedVideo(Track[EncodedVideoFrame]):
-    """Video that comes encoded: of a camera elsewhere, for example.
+class OutgoingPictures(Outgoing):
+    """Pictures that are encoded already.
 
-    What is not sent in time is dropped up to the next keyframe, which is asked for, and counted.
-
-    Attributes:
-        codecs: MIME types that the other side takes, in lower case, best first; known once the
-            connection was negotiated.
-        keyframe_requested: Called when the other side, or this track, needs a keyframe.
+    Args:
+        track: What to send.
+        failed: Told of a picture that could not be sent.
     """
-
-    kind: TrackKind = "video"
-    published = True
-
-    def __init__(self, name: str = "") -> None:
-        super().__init__(name)
-        self.codecs: tuple[str, ...] = ()
-        self.keyframe_requested: Callable[[], None] = lambda: None
-        self._pictures: Ring[EncodedVideoFrame] = Ring(MAX_PICTURES)
-        self._skipping = False
-        self._skipped = 0
-
-    @property
-    def dropped(self) -> int:
-        """Pictures that were dropped."""
-        return self._pictures.dropped + self._skipped
-
-    def push(self, frame: EncodedVideoFrame) -> None:
-        """Send a picture next."""
-        if len(self._pictures) >= MAX_PICTURES:
-            self._pictures.clear()
-            self._skipping = True
-        self._skipping = self._skipping and not frame.keyframe
-        if self._skipping:
-            self._skipped += 1
-            self.keyframe_requested()
-        else:
-            self.frames += 1
-            self._pictures.put(frame)
-
-    async def next_frame(self) -> EncodedVideoFrame:
-        """Wait for the next picture.
-
-        Raises:
-            EndOfStreamError: If the track has ended.
-        """
-        return await self._pictures.get()
-
-    def end(self) -> None:
-        """End the track; idempotent."""
-        super().end()
-        self._pictures.end()
-
-
-class OutgoingPictures(MediaStreamTrack):
-    """What a sender of video that is encoded already is known by."""
 
     kind = "video"
 
-    async def recv(self) -> av.Packet[Any]:
-        """Nobody calls it: see `internals.send_encoded`."""
-        raise NotImplementedError
+    def __init__(self, track: EncodedVideo, failed: Failed) -> None:
+        super().__init__(failed)
+        self._track = track
+
+    def bind(self, transceiver: RTCRtpTransceiver) -> None:
+        """Send what comes, in the codecs that the other side takes."""
+        track = self._track
+        track.codecs = internals.negotiated_codecs(transceiver)
+        internals.send_encoded(
+            transceiver.sender,
+            track.next_frame,
+            lambda: track.keyframe_requested(),
+            self._failed,
+        )
+
+
+@singledispatch
+def outgoing_of(track: Any, audio: AudioOptions, video: VideoOptions, failed: Failed) -> Outgoing:
+    """What sends a track.
+
+    Args:
+        track: One of the four kinds that can be sent.
+        audio: How it is encoded, if it is audio that is not.
+        video: The same for video.
+        failed: Told of what could not be sent.
+
+    Raises:
+        TypeError: If it is of another kind.
+    """
+    raise TypeError(f"{type(track).__name__} cannot be sent")
+
+
+@outgoing_of.register
+def _(track: LocalAudioTrack, audio: AudioOptions, video: VideoOptions, failed: Failed) -> Outgoing:
+    return OutgoingAudio(track, audio, failed)
+
+
+@outgoing_of.register
+def _(track: LocalVideoTrack, audio: AudioOptions, video: VideoOptions, failed: Failed) -> Outgoing:
+    return OutgoingVideo(track, video, failed)
+
+
+@outgoing_of.register
+def _(track: EncodedAudio, audio: AudioOptions, video: VideoOptions, failed: Failed) -> Outgoing:
+    return OutgoingPackets(track, failed)
+
+
+@outgoing_of.register
+def _(track: EncodedVideo, audio: AudioOptions, video: VideoOptions, failed: Failed) -> Outgoing:
+    return OutgoingPictures(track, failed)

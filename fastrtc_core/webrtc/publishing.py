@@ -25,12 +25,12 @@ from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferEr
 from ..session import SOURCES, Medium, Session
 from ..tracks import Track, TrackKind, TrackSource
 from .flows import Flows
+from .outlets import LocalTrack
 from .peer import Peer
 from .sdp.description import Description
 from .sdp.media import MediaSection, choose
 from .sdp.offers import Offer, read_offer
 from .sdp.opus import force_stereo
-from .sections import LocalTrack
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +127,8 @@ class PeerPublisher:
 
     def __init__(self, peer: Peer, session: Session, may_flow: Flows) -> None:
         self._peer = peer
+        self._negotiation = peer.negotiation
+        self._sections = peer.sections
         self._session = session
         self._may_flow = may_flow
         self._wanted: dict[str, _Wanted] = {}
@@ -186,14 +188,14 @@ class PeerPublisher:
         if granted or own:
             await asyncio.sleep(LEAD)
         for track in own:
-            self._peer.begin_sending(track)
+            self._sections.begin(track)
         for wanted in granted:
-            self._peer.begin_sending(wanted.track)
+            self._sections.begin(wanted.track)
             if not wanted.done.done():
                 wanted.done.set_result(None)
 
     async def _serve(self, reoffer: Reoffer) -> tuple[str, list[_Wanted], list[LocalTrack]]:
-        for medium in await self._peer.retire(reoffer.offer.sdp):
+        for medium in await self._negotiation.retire(reoffer.offer.sdp):
             self._session.media.end_receiving(medium)
             await self._session.media.end_sending(medium)
         granted = {
@@ -211,14 +213,9 @@ class PeerPublisher:
             for section in added
             if _medium(section) in self._missing_receives and section.direction != "recvonly"
         }
-        arrived: dict[str, Track[Any]] = {}
         try:
-            sdp = await self._peer.answer_again(
-                reoffer.offer.sdp,
-                further | own,
-                arrived,
-                receives,
-                self._unwanted(reoffer, added),
+            sdp, arrived = await self._negotiation.answer_again(
+                reoffer.offer.sdp, further | own, receives, self._unwanted(reoffer, added)
             )
         except BaseException:
             for local in own.values():
@@ -265,7 +262,7 @@ class PeerPublisher:
             section
             for section in reoffer.offer.media
             if section.mid not in named
-            and (self._peer.carries(section.mid) or not self._peer.knows(section.mid))
+            and (self._negotiation.carries(section.mid) or not self._negotiation.knows(section.mid))
         ]
         return list(choose(free, self._missing_receives, self._missing_sends).values())
 
@@ -277,18 +274,18 @@ class PeerPublisher:
             for section in reoffer.offer.media
             if section.kind in ("audio", "video")
             and section.mid not in used
-            and not self._peer.knows(section.mid)
+            and not self._negotiation.knows(section.mid)
         }
 
     def _note(self, reoffer: Reoffer, arrived: dict[str, Track[Any]]) -> None:
         """Bring what the participant publishes up to date."""
         for mid in [mid for mid in self._published if mid not in reoffer.tracks]:
             self._session.tracks.remove(self._published.pop(mid))
-            self._peer.release(mid)
+            self._sections.release(mid)
         for mid in arrived.keys() - reoffer.tracks.keys():
-            self._peer.release(mid)
+            self._sections.release(mid)
         for mid, (source, name) in reoffer.tracks.items():
-            track = arrived.get(mid) or self._peer.renew(mid)  # a section that is used again
+            track = arrived.get(mid) or self._sections.renew(mid)  # a section that is used again
             if track is not None:
                 track.name = name
                 self._session.add_track(source, track)

@@ -133,7 +133,7 @@ async def seen(bit_rate: int) -> int:
             await asyncio.sleep(1.5)
         assert viewer.remote_video is not None
         (stats,) = await viewer.remote_video.get_stats()
-        return stats.packets
+        return stats.packets or 0
 
 
 async def test_pictures_have_the_bit_rate_that_is_asked_for() -> None:

@@ -251,13 +251,15 @@ async def test_names_of_an_offer_that_is_undone() -> None:
         await other.setLocalDescription()
         await one.setRemoteDescription(other.localDescription)
         await eventually(lambda: one.connectionState == other.connectionState == "connected", "")
-        before, private = list(other.getTransceivers()), other.__dict__
+        before, private = internals.before_offer(other), other.__dict__
+        known = other.remoteDescription.sdp
         one.addTransceiver("video")
         await one.setLocalDescription()
         await other.setRemoteDescription(one.localDescription)
         (gone,) = await internals.undo_offer(other, before)
         assert gone.kind == "video"
-        assert other.getTransceivers() == before
+        assert other.getTransceivers() == list(before.places)
+        assert other.remoteDescription.sdp == known, "for what connects, and sends and receives"
         assert other.signalingState == "stable"
         assert gone not in private["_RTCPeerConnection__remoteDtls"]
         assert gone not in private["_RTCPeerConnection__remoteIce"]

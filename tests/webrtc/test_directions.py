@@ -128,7 +128,7 @@ async def test_a_section_that_is_stopped_ends_alone(stopped: str) -> None:
         await talk
         await eventually(lambda: Counting.heard > 5, "the microphone")
         client._publisher.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
-        sdp, _, _ = await client._publisher._peer.offer_again([], [])
+        sdp, _, _ = await client._publisher._peer.negotiation.offer_again([], [])
         session, *sections = sdp.split("m=")
         for index, section in enumerate(sections):
             if section.startswith(stopped):

@@ -6,7 +6,7 @@ import pytest
 
 from fastrtc_core import EndOfStreamError
 from fastrtc_core.media.video_frames import EncodedVideoFrame
-from fastrtc_core.webrtc.outgoing import MAX_PICTURES, EncodedVideo
+from fastrtc_core.webrtc.encoded import MAX_PICTURES, EncodedVideo
 
 
 def picture(number: int, *, keyframe: bool = False) -> EncodedVideoFrame:

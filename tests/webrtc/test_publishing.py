@@ -228,7 +228,7 @@ async def test_offers_that_cannot_be_read(data: Any, message: str) -> None:
         assert client._publisher is not None
         client._publisher.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
         if isinstance(data, dict) and data.get("sdp") == "OFFER":
-            sdp, _, _ = await client._publisher._peer.offer_again([], [])
+            sdp, _, _ = await client._publisher._peer.negotiation.offer_again([], [])
             data = {**data, "sdp": sdp}
         await client._send('{"type": "offer", "data": ' + json.dumps(data) + "}")
         (answer,) = await eventually(lambda: answers, "the answer")
@@ -307,7 +307,7 @@ async def test_many_tracks_need_no_more_than_one_section() -> None:
             await once(number)
         assert sections_of(peer._pc) == sections
         assert len(asyncio.all_tasks()) <= tasks + 3
-        assert len(peer._incoming) == 1
+        assert len(peer._binding._incoming) == 1
         assert len(host.tracks) == ROUNDS
 
         shared = LocalVideoTrack.create_video_track("last", screen)
@@ -351,15 +351,16 @@ async def test_a_refused_track_is_undone_and_can_be_tried_again() -> None:
         def fail(*args: Any) -> None:
             raise RuntimeError("no memory")
 
-        original, server._sections.take = server._sections.take, fail
-        describe, server._describe = server._describe, fail
+        sections, negotiation = server.sections, server.negotiation
+        original, sections.take = sections.take, fail
+        describe, negotiation._describe = negotiation._describe, fail
         for _ in range(10):
             with pytest.raises(ConnectionFailedError, match="cannot be answered"):
                 await client.publish_track(shared)
             assert not shared.published
             assert sections_of(server._pc) == before
             assert server._pc.signalingState == "stable"
-        server._sections.take, server._describe = original, describe
+        sections.take, negotiation._describe = original, describe
         await client.publish_track(shared)
         assert host.participant.tracks["screen_share"].name == "desk"
         for _ in range(100):

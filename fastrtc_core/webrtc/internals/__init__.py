@@ -4,7 +4,16 @@ Each name is covered by a contract test; aiortc is pinned to the minor versions 
 """
 
 from .ciphers import accept_rsa
-from .connection import close, probe, retire, undo_offer, was_reached, watch_connecting
+from .connection import (
+    BeforeOffer,
+    before_offer,
+    close,
+    probe,
+    retire,
+    undo_offer,
+    was_reached,
+    watch_connecting,
+)
 from .encoded_video import (
     PictureEncoding,
     TimedPicture,
@@ -27,6 +36,7 @@ from .sources import bound_receiver
 from .vp8_threads import count_usable_cores
 
 __all__ = [
+    "BeforeOffer",
     "EncodedFrame",
     "MayCheck",
     "PictureEncoding",
@@ -35,6 +45,7 @@ __all__ = [
     "VideoPacket",
     "VideoTap",
     "accept_rsa",
+    "before_offer",
     "bound_receiver",
     "close",
     "count_usable_cores",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
 from aioice import stun
 from aioice.ice import CandidatePair, Connection
@@ -113,9 +113,30 @@ async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> No
         await _take_apart(pc)
 
 
-async def undo_offer(
-    pc: RTCPeerConnection, before: list[RTCRtpTransceiver]
-) -> list[RTCRtpTransceiver]:
+class BeforeOffer(NamedTuple):
+    """What a connection was before an offer of the other side.
+
+    Attributes:
+        places: Its transceivers, and the section of each.
+        data: The section of data channels.
+        description: What the other side has said of all of them.
+    """
+
+    places: dict[RTCRtpTransceiver, Any]
+    data: int | None
+    description: Any
+
+
+def before_offer(pc: RTCPeerConnection) -> BeforeOffer:
+    """What `undo_offer` needs."""
+    private: Any = pc
+    # aiortc leaves the first offer, and each later one, with those that wait for an answer.
+    description = private._RTCPeerConnection__pendingRemoteDescription
+    places = {t: t._get_mline_index() for t in pc.getTransceivers()}
+    return BeforeOffer(places, private._RTCPeerConnection__sctp_mline_index, description)
+
+
+async def undo_offer(pc: RTCPeerConnection, before: BeforeOffer) -> list[RTCRtpTransceiver]:
     """Forget what an offer of the other side brought that could not be answered.
 
     aiortc knows no rollback (RFC 8829 section 5.7), and would go on with the sections that it made
@@ -123,16 +144,20 @@ async def undo_offer(
 
     Args:
         pc: The connection.
-        before: Its transceivers before the offer.
+        before: What it was before the offer.
 
     Returns:
         The transceivers that are gone.
     """
     private: Any = pc
-    gone = [transceiver for transceiver in pc.getTransceivers() if transceiver not in before]
+    gone = [transceiver for transceiver in pc.getTransceivers() if transceiver not in before.places]
     await retire(pc, gone)
     if pc.signalingState == "have-remote-offer":
-        private._RTCPeerConnection__pendingRemoteDescription = None
+        # A task that connects may be about to look there for sections that go on.
+        private._RTCPeerConnection__pendingRemoteDescription = before.description
+        private._RTCPeerConnection__sctp_mline_index = before.data
+        for transceiver, place in before.places.items():
+            transceiver._set_mline_index(place)
         private._RTCPeerConnection__setSignalingState("stable")
     return gone
 

@@ -1,0 +1,20 @@
+"""Which codecs this side takes and sends."""
+
+from __future__ import annotations
+
+from aiortc import RTCRtpSender, RTCRtpTransceiver
+
+
+def prefer_codecs(transceiver: RTCRtpTransceiver, *, forwarded: bool = False) -> None:
+    """Choose the codecs of a section.
+
+    For audio Opus alone: every WebRTC client speaks it (RFC 7874), and it is what this side
+    encodes. For video that is forwarded, VP8 before H.264: every browser speaks both (RFC 7742
+    section 5), so that all speak the same.
+    """
+    codecs = RTCRtpSender.getCapabilities(transceiver.kind).codecs
+    if transceiver.kind == "audio":
+        transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/opus"])
+    elif forwarded:
+        first = [c for c in codecs if c.mimeType == "video/VP8"]
+        transceiver.setCodecPreferences(first + [c for c in codecs if c not in first])
