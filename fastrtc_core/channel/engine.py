@@ -9,7 +9,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
-    Generator,
     Mapping,
     Sequence,
 )
@@ -47,6 +46,7 @@ from .admission import Admission
 from .callbacks import Callbacks
 from .channel import Channel
 from .entrance import MAX_CHANNELS, Entrance, EntranceOptions
+from .life import EngineLife
 from .options import RtcOptions
 from .owner import Leaver
 
@@ -111,9 +111,6 @@ class RtcEngine:
             raise ConfigurationError("an engine needs the id of its application: a text")
         self.appid = appid
         self._appcert = appcert
-        self._starting = asyncio.Lock()
-        self._ending: asyncio.Task[None] | None = None
-        self._destroyed = False
         self._rtc_configuration = rtc_configuration
         self._max_users = max_users
         self._max_channels = max_channels
@@ -121,9 +118,7 @@ class RtcEngine:
         self._video_options = video_options
         self._rooms: dict[str, Room] = {}
         self._channels: set[Leaver] = set()
-        self._root: asyncio.Task[None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
-        self._stopping = asyncio.Event()
+        self._life = EngineLife(self._begin, self._have_all_leave, self._close)
         self._callbacks = Callbacks(self.own)
         self._cluster = None if bus is None else Cluster(appid, bus, self.own, self._obey)
         self._admission = Admission(appid, appcert, self._cluster)
@@ -157,7 +152,7 @@ class RtcEngine:
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that it runs on."""
-        return self._running().get_loop()
+        return self._life.loop
 
     async def start(self) -> None:
         """Begin; idempotent. The first `connect` of a channel does so, too.
@@ -165,20 +160,7 @@ class RtcEngine:
         Raises:
             ConfigurationError: If the bus runs already, or refuses the credentials.
         """
-        async with self._starting:
-            if self._root is not None:
-                return
-            self._destroyed = False
-            self._stopping = asyncio.Event()
-            started = asyncio.Event()
-            self._root = asyncio.create_task(self._run(started), name="fastrtc-engine")
-            await started.wait()
-            try:
-                if self._cluster is not None:
-                    await self._cluster.start()
-            except BaseException:
-                await self.destroy()
-                raise
+        await self._life.start()
 
     async def start_once(self) -> None:
         """Begin, if it has not ended before: whoever comes late does not revive it.
@@ -186,29 +168,11 @@ class RtcEngine:
         Raises:
             ConfigurationError: If it was destroyed.
         """
-        if self._destroyed:
-            raise ConfigurationError("the engine was destroyed: start it again, or make another")
-        await self.start()
+        await self._life.start_once()
 
     def destroy(self) -> Awaitable[None]:
         """End all channels and connections; await it to wait until they are gone. Idempotent."""
-        if self._ending is not None and not self._ending.done():
-            return self._ending
-        self._destroyed = True
-        if self._root is None:
-            return _Done()
-        self._ending = asyncio.create_task(self._destroy(), name="fastrtc-engine-end")
-        return self._ending
-
-    async def _destroy(self) -> None:
-        for channel in tuple(self._channels):
-            await channel.disconnect()
-        self._stopping.set()
-        root, self._root = self._root, None
-        if root is not None:
-            await root
-        if self._cluster is not None:
-            await self._cluster.aclose()
+        return self._life.end()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -217,17 +181,20 @@ class RtcEngine:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.destroy()
 
-    async def _run(self, started: asyncio.Event) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
-            running: set[asyncio.Task[Any]] = set()
-            self._owned = running
-            started.set()
-            await self._stopping.wait()
+    async def _begin(self) -> None:
+        if self._cluster is not None:
+            await self._cluster.start()
+
+    async def _have_all_leave(self) -> None:
+        try:
+            for channel in tuple(self._channels):
+                await channel.disconnect()
+        finally:
             await self._acceptor.aclose()
-            for task in tuple(running):
-                task.cancel()
-        self._tasks = None
+
+    async def _close(self) -> None:
+        if self._cluster is not None:
+            await self._cluster.aclose()
 
     # Members
 
@@ -269,7 +236,7 @@ class RtcEngine:
     async def _take(
         self, body: Any, caller: Caller, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        self._running()
+        self._life.require()
         envelope = parse_envelope(body)
         if not isinstance(envelope, Envelope):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
@@ -423,23 +390,12 @@ class RtcEngine:
 
     def own(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run a coroutine for as long as the engine runs; what it raises goes to the log."""
-        if self._tasks is None:
-            coro.close()
-            raise ConfigurationError("the engine is not running")
-        task = self._tasks.create_task(_guard(coro))
-        self._owned.add(task)
-        task.add_done_callback(self._owned.discard)
-        return task
+        return self._life.own(coro)
 
     def call(self, callback: Callable[..., Any], args: tuple[Any, ...]) -> None:
         """Run a callback of the application, on a thread if it is sync."""
-        if self._tasks is not None:
+        if self._life.running:
             self._callbacks.call(callback, args)
-
-    def _running(self) -> asyncio.Task[None]:
-        if self._root is None:
-            raise ConfigurationError("the engine is not running: use `async with`, or mount it")
-        return self._root
 
     def _beside(self, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
         @asynccontextmanager
@@ -453,18 +409,3 @@ class RtcEngine:
         self._rooms.pop(room.name, None)
         if self._cluster is not None:
             self._cluster.unlink(room)
-
-
-class _Done:
-    """Nothing is left to wait for."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()
-
-
-async def _guard(coro: Coroutine[Any, Any, Any]) -> Any:
-    try:
-        return await coro
-    except Exception:
-        logger.exception("a task of a channel failed")
-        return None

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from fastrtc_core import DuplicateSessionError, MalformedOfferError, TokenError
 from fastrtc_core.channel import RtcEngine, RtcOptions, build_token
+from fastrtc_core.channel.life import EngineState
 from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
 
@@ -257,4 +258,4 @@ async def test_mounted_on_an_app_it_lives_as_long() -> None:
             await join(stack, f"{url}/rtc", uid=3)
         await eventually(lambda: events(client, "user_joined"), "the other")
         assert other.webrtc_id == "2"
-    assert engine._root is None
+    assert engine._life.state is EngineState.ENDED
