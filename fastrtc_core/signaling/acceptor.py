@@ -257,14 +257,16 @@ class Acceptor:
 
 async def _connected(peer: Peer, endpoint: Joining) -> bool:
     """Wait for the connection, or for its endpoint to be stopped before there is one."""
-    async with asyncio.TaskGroup() as tasks:
-        connecting = tasks.create_task(peer.connected())
-        stopped = tasks.create_task(endpoint.stopped())
-        await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        connected = connecting.done() and not stopped.done() and connecting.result()
-        connecting.cancel()
-        stopped.cancel()
-    return connected
+
+    async def give_up() -> None:
+        await endpoint.stopped()
+        peer.give_up()
+
+    watching = asyncio.create_task(give_up())
+    try:
+        return await peer.connected() and not watching.done()
+    finally:
+        watching.cancel()  # it waits for an event alone; media come, and wait for nobody
 
 
 def _refuse(answer: asyncio.Future[Answer], error: OfferError) -> None:

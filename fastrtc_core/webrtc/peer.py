@@ -152,6 +152,10 @@ class Peer:
                     return False
         return False
 
+    def give_up(self) -> None:
+        """Nobody waits for the connection any more."""
+        self._settled.set()
+
     async def run(self) -> None:
         """Move media and watch the connection until cancelled."""
         async with asyncio.TaskGroup() as tasks:

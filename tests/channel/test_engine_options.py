@@ -27,7 +27,7 @@ from fastrtc_core.client import Client
 from fastrtc_core.session import CloseReason
 
 from ..room.cameras import filming
-from ..room.test_browser import join
+from ..room.test_browser_member import join
 from ..webrtc.support import connected, eventually, make_offer, raw_peer, serving, take_answer
 
 CANDIDATE = re.compile(r"a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ host")
