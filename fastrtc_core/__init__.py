@@ -1,5 +1,6 @@
 """Real-time audio and video in Python: subclass a handler, mount it, talk to it in a browser."""
 
+from .abandonment import CallAbandonedError, call_is_abandoned
 from .context import Context, get_current_context, send_warning
 from .errors import (
     BusError,
@@ -82,6 +83,7 @@ __all__ = [
     "AudioStream",
     "AudioVideoStreamHandler",
     "BusError",
+    "CallAbandonedError",
     "ChannelClosedError",
     "CloseReason",
     "CloseStream",
@@ -138,6 +140,7 @@ __all__ = [
     "VideoSource",
     "VideoStream",
     "VideoStreamHandler",
+    "call_is_abandoned",
     "get_current_context",
     "send_warning",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..usercode import guarded
-from .threads import SessionThread
+from .session_thread import SessionThread
 
 
 class UserCall:

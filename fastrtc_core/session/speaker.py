@@ -26,7 +26,7 @@ from .audio import AudioOutput
 from .life import Life
 from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .reports import Reporter
-from .threads import SessionThread
+from .session_thread import SessionThread
 from .types import CloseReason, DeliverExtras
 
 MAX_WAITING = 64
