@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frames import FRAME_DURATION, AudioFrame
+from ..media.level import level_of
 from ..media.limiter import Limiter
 from ..tracks import Participant
 from ..tracks.mixer_input import MixerInput
-from .noise_gate import NoiseGate, level_of
+from .noise_gate import NoiseGate
 
 SAMPLE_RATE = 48000
 """Of all mixes, in Hz; they are mono."""

@@ -1,6 +1,6 @@
 """Sessions: one live connection each, whatever its transport."""
 
-from .outputs import OutputHub
+from .output_hub import OutputHub
 from .postbox import post_on
 from .session import Session, copy_handler
 from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel

@@ -33,13 +33,13 @@ from .calls import UserCall, call_once
 from .handler_link import HandlerLink
 from .inbox import Inbox
 from .life import Life, SessionState
-from .media import Media
-from .outputs import OutputHub
+from .output_hub import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
+from .session_media import SessionMedia
+from .session_tracks import SessionTracks
 from .speaker import Speaker
 from .tasks import within
-from .tracks import SessionTracks
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
 logger = logging.getLogger("fastrtc_core.session")
@@ -132,7 +132,7 @@ class Session:
             output_channels,
         )
         self.participant = tracks.participant
-        self.media = Media(
+        self.media = SessionMedia(
             handler,
             tracks,
             self._method,

@@ -22,7 +22,7 @@ from ..speech.spoken import Spoken
 from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal
-from .audio import AudioOutput
+from .audio_loops import AudioOutput
 from .life import Life
 from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .reports import Reporter
@@ -89,7 +89,7 @@ class Speaker:
         self._deliver_extras = deliver_extras
         self._unplayed = unplayed
         self._waiting: list[Speech] = []
-        self._progress: _Progress | None = None
+        self._progress: _SpeechProgress | None = None
         self._playing: asyncio.Task[None] | None = None
         self._changed = Signal()
         self._closed = False
@@ -217,7 +217,7 @@ class Speaker:
             async with self._output.floor:
                 self._output.flush()  # what came before
                 self._reporter.tell("log", "response_starting")
-                self._progress = progress = _Progress(self._source, self._unplayed)
+                self._progress = progress = _SpeechProgress(self._source, self._unplayed)
                 speech.begin(progress.heard)
                 while not isinstance(piece := await pieces.get(), _End):
                     await self._deliver(piece)
@@ -312,7 +312,7 @@ def _ends_sentence(text: Any, extras: list[Any], sentences: Sentences) -> bool:
     return True
 
 
-class _Progress:
+class _SpeechProgress:
     """How far a speech has been heard: it has the floor, so all that is played is its own.
 
     Counted in samples per channel that were sent, from its first one, without those that a client

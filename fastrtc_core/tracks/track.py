@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-
 from ..frames import AudioFrame
+from ..media.level import level_of
 from .stats import StreamState, TrackKind, TrackStats
 
 F = TypeVar("F")
@@ -89,7 +88,7 @@ class Track(Generic[F]):
         """What the transport of this track knows of it; empty without a transport."""
         if self._statistics is None:
             return []
-        level = _level(self._latest) if isinstance(self._latest, AudioFrame) else None
+        level = level_of(self._latest) if isinstance(self._latest, AudioFrame) else None
         return [replace(await self._statistics(), frames=self.frames, audio_level=level)]
 
     # The side of the producer
@@ -119,8 +118,3 @@ class Track(Generic[F]):
 
     def _detach(self, reader: Reader[F]) -> None:
         self._readers.pop(reader, None)
-
-
-def _level(frame: AudioFrame) -> float:
-    samples = frame.data.astype(np.float64)
-    return float(np.sqrt(np.mean(samples**2)) / 32768) if samples.size else 0.0

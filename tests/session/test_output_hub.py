@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastrtc_core import AdditionalOutputs
-from fastrtc_core.session.outputs import CAPACITY, OutputHub
+from fastrtc_core.session.output_hub import CAPACITY, OutputHub
 
 pytestmark = pytest.mark.virtual_clock
 
