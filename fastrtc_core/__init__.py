@@ -42,7 +42,8 @@ from .handler.functions import AudioFunctionHandler, Modality, Mode, VideoStream
 from .media.audio_resampler import AudioResampler
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
-from .session import CloseReason
+from .registry import StreamSnapshot
+from .session import CloseReason, SessionSnapshot
 from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
 from .telephone.incoming import IncomingCall
@@ -116,6 +117,7 @@ __all__ = [
     "RemoteAudioTrack",
     "RemoteVideoTrack",
     "RpcError",
+    "SessionSnapshot",
     "SourceClosedError",
     "SourceError",
     "Speech",
@@ -123,6 +125,7 @@ __all__ = [
     "StreamError",
     "StreamHandler",
     "StreamHandlerBase",
+    "StreamSnapshot",
     "StreamStatistics",
     "TelephoneOptions",
     "TextToSpeech",

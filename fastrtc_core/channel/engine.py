@@ -52,6 +52,7 @@ from .callbacks import Callbacks
 from .channel import Channel
 from .options import RtcOptions
 from .owner import Leaver
+from .snapshot import EngineSnapshot
 from .tokens import ReplayGuard, check_token, identify_token
 
 if TYPE_CHECKING:
@@ -398,6 +399,16 @@ class RtcEngine:
             forever = Grant("", 0, frozenset(), float("inf"), order.detail)
             self._revoked.admit(forever, time.time())
         obey(order, self._rooms)
+
+    def snapshot(self) -> EngineSnapshot:
+        """What goes on now; called on its event loop, for tests and monitoring."""
+        return EngineSnapshot(
+            running=self._root is not None,
+            channels={name: room.snapshot() for name, room in self._rooms.items()},
+            connecting=dict(+self._entering),
+            tasks=0 if self._tasks is None else len(self._owned),
+            dropped=self._callbacks.dropped,
+        )
 
     # Tasks
 

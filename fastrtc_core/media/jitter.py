@@ -140,6 +140,10 @@ class JitterBuffer:
         self._ssrc: int | None = None
         self._forget()
 
+    def __len__(self) -> int:
+        """How many packets it holds."""
+        return len(self._packets)
+
     def push(
         self, ssrc: int, sequence: int, timestamp: int, samples: int, payload: bytes, now: float
     ) -> None:

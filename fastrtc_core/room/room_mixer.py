@@ -68,6 +68,11 @@ class RoomMixer:
         self._louder = 0.0
         """For how long somebody has been louder than the active speaker."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on, so that it costs nothing."""
+        return self._timer is None
+
     def add_speaker(self, uid: int, participant: Participant) -> None:
         """Mix in what somebody publishes as its microphone."""
         self._speakers[uid] = _Speaker(participant, self._wake)

@@ -3,6 +3,7 @@
 from .output_hub import OutputHub
 from .postbox import post_on
 from .session import Session, copy_handler
+from .snapshot import SessionSnapshot
 from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "MessageChannel",
     "OutputHub",
     "Session",
+    "SessionSnapshot",
     "copy_handler",
     "post_on",
 ]

@@ -160,6 +160,11 @@ class Speaker:
         if self._progress is not None:
             self._progress.note_clear()
 
+    @property
+    def waiting(self) -> int:
+        """Speeches that wait to be said."""
+        return len(self._waiting)
+
     async def wait_until_idle(self) -> None:
         """Wait until nothing is being said, and nothing waits to be."""
         while self.current is not None or self._waiting:

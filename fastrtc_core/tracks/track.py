@@ -70,6 +70,11 @@ class Track(Generic[F]):
         return self._ended
 
     @property
+    def readers(self) -> int:
+        """How many streams, mixers, recorders and transports read it now."""
+        return len(self._readers)
+
+    @property
     def stream_state(self) -> StreamState:
         """Whether anything flows."""
         if self._muted:

@@ -150,7 +150,7 @@ def test_what_is_held_is_bounded() -> None:
     buffer = JitterBuffer(RATE)
     for number in itertools.chain([0], range(2, 1000)):
         buffer.push(1, number, number * FRAME, FRAME, b"x", 0.0)
-    assert len(buffer._packets) <= MAX_PACKETS
+    assert len(buffer) <= MAX_PACKETS
 
 
 def test_after_a_stall_the_delay_is_gone() -> None:
@@ -239,7 +239,7 @@ def test_nonsense_neither_hangs_nor_overflows(
         slots = buffer.pop(now)
         assert all(0 < slot.samples <= 5760 for slot in slots)
         out += len(slots)
-        assert len(buffer._packets) <= MAX_PACKETS
+        assert len(buffer) <= MAX_PACKETS
     assert out <= 3 * now * 400 + 2 * len(packets) + 1000
 
 
