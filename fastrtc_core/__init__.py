@@ -1,5 +1,6 @@
 """Real-time audio and video in Python: subclass a handler, mount it, talk to it in a browser."""
 
+from .abandonment import CallAbandonedError, call_is_abandoned
 from .context import Context, get_current_context, send_warning
 from .errors import (
     BusError,
@@ -41,7 +42,8 @@ from .handler.functions import AudioFunctionHandler, Modality, Mode, VideoStream
 from .media.audio_resampler import AudioResampler
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
-from .session import CloseReason
+from .registry import StreamSnapshot
+from .session import CloseReason, SessionSnapshot
 from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
 from .telephone.incoming import IncomingCall
@@ -82,6 +84,7 @@ __all__ = [
     "AudioStream",
     "AudioVideoStreamHandler",
     "BusError",
+    "CallAbandonedError",
     "ChannelClosedError",
     "CloseReason",
     "CloseStream",
@@ -114,6 +117,7 @@ __all__ = [
     "RemoteAudioTrack",
     "RemoteVideoTrack",
     "RpcError",
+    "SessionSnapshot",
     "SourceClosedError",
     "SourceError",
     "Speech",
@@ -121,6 +125,7 @@ __all__ = [
     "StreamError",
     "StreamHandler",
     "StreamHandlerBase",
+    "StreamSnapshot",
     "StreamStatistics",
     "TelephoneOptions",
     "TextToSpeech",
@@ -138,6 +143,7 @@ __all__ = [
     "VideoSource",
     "VideoStream",
     "VideoStreamHandler",
+    "call_is_abandoned",
     "get_current_context",
     "send_warning",
 ]

@@ -14,6 +14,7 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 
 from .errors import (
     ConcurrencyLimitError,
@@ -23,7 +24,7 @@ from .errors import (
     UnavailableError,
     UnknownSessionError,
 )
-from .session import CloseReason, OutputHub, Session
+from .session import CloseReason, OutputHub, Session, SessionSnapshot
 
 MAX_WAITERS = 256
 """How many may wait for an id that nobody has offered yet."""
@@ -104,6 +105,24 @@ class Entering:
                     del self._counts[network]
 
 
+@dataclass(frozen=True)
+class StreamSnapshot:
+    """A stream at one moment; `dataclasses.asdict` makes JSON of it.
+
+    Attributes:
+        sessions: By id; those that are still connecting are in state `new`, or `None` before they
+            were made.
+        entering: Who is on the way in, before it has an id.
+        awaiting: Callers that wait for the outputs of an id that nobody has offered yet.
+        draining: Whether it takes no new sessions.
+    """
+
+    sessions: dict[str, SessionSnapshot | None]
+    entering: int
+    awaiting: int
+    draining: bool
+
+
 class Registry:
     """The sessions of one stream, over all of its transports.
 
@@ -125,6 +144,17 @@ class Registry:
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    def snapshot(self) -> StreamSnapshot:
+        """What goes on now; safe from any thread."""
+        with self._lock:
+            sessions = {id: slot.session for id, slot in self._slots.items()}
+            return StreamSnapshot(
+                sessions={id: one.snapshot() if one else None for id, one in sessions.items()},
+                entering=len(self.entering),
+                awaiting=len(self._awaited),
+                draining=self._draining,
+            )
 
     def __contains__(self, id: str) -> bool:
         return id in self._slots

@@ -17,7 +17,7 @@ from .handler.functions import Modality, Mode, as_handler
 from .media.jitter import JitterStatistics
 from .origins import OriginRule
 from .outputs import AdditionalOutputs
-from .registry import ENTERING_PER_ADDRESS, Entering, Registry
+from .registry import ENTERING_PER_ADDRESS, Entering, Registry, StreamSnapshot
 from .session import CloseReason, Hooks
 from .signaling.acceptor import Acceptor, ConnectionOptions
 from .signaling.fastrtc import handle
@@ -167,6 +167,10 @@ class Stream:
     def sessions(self) -> int:
         """How many sessions there are, those that are still connecting included."""
         return len(self._registry)
+
+    def snapshot(self) -> StreamSnapshot:
+        """What goes on now, in each session; safe from any thread, for tests and monitoring."""
+        return self._registry.snapshot()
 
     # Serving
 

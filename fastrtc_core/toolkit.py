@@ -3,6 +3,7 @@
 The ready-made ones are made of these and of the public names of `fastrtc_core`, of nothing else.
 """
 
+from .extras import import_extra
 from .frames import Layout, channels_of, to_audio_frame, to_float32, to_int16, with_channels
 from .handler.functions import Function
 from .media.resampler import Resampler
@@ -14,6 +15,7 @@ __all__ = [
     "Resampler",
     "Sentences",
     "channels_of",
+    "import_extra",
     "to_audio_frame",
     "to_float32",
     "to_int16",

@@ -19,6 +19,7 @@ from fastrtc_core import (
     UnknownSessionError,
 )
 from fastrtc_core.registry import Registry, Slot
+from fastrtc_core.session import SessionSnapshot
 
 from .webrtc.support import eventually
 
@@ -35,6 +36,10 @@ class FakeSession:
     def stop(self, reason: CloseReason) -> None:
         self.reasons.append(reason)
         self.stopped.set()
+
+    def snapshot(self) -> SessionSnapshot:
+        state = "ending" if self.reasons else "running"
+        return SessionSnapshot("a", "fake", state, None, (), 0, False, 0, {}, {}, 0)
 
 
 def attach(slot: Slot) -> FakeSession:
@@ -311,7 +316,7 @@ async def test_one_limit_for_slots_of_several_loops() -> None:
         with pytest.raises(ConcurrencyLimitError):
             async with registry.slot():
                 pytest.fail("two in one place")
-        await eventually(lambda: registry._slots["a"].session)
+        await eventually(lambda: registry.snapshot().sessions["a"])
         registry.stop("a", CloseReason.CLOSED)
         assert await asyncio.wrap_future(served) is CloseReason.CLOSED
     assert len(registry) == 0
@@ -348,7 +353,7 @@ async def test_drain_survives_the_end_of_another_loop() -> None:
         task = asyncio.create_task(serve(registry, "a", takes=60.0))
         await asyncio.sleep(0)
         started.set()
-        await eventually(lambda: registry._draining)
+        await eventually(lambda: registry.snapshot().draining)
         await asyncio.sleep(0.02)
         assert not task.done()
 

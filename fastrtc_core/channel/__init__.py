@@ -15,11 +15,13 @@ from ..messaging.streams import (
 )
 from ..messaging.transcripts import Transcript
 from ..room.grants import ALL_PERMISSIONS, Grant, Permission
+from ..room.snapshot import MemberSnapshot, RoomSnapshot
 from .attachment import Attachment
 from .channel import Channel
 from .engine import RtcEngine
 from .local_member import RemoteUser
 from .options import RtcOptions
+from .snapshot import EngineSnapshot
 from .tokens import build_token, check_token
 
 __all__ = [
@@ -33,9 +35,12 @@ __all__ = [
     "ChatMessage",
     "DataStreamStatistics",
     "DataStreams",
+    "EngineSnapshot",
     "Grant",
+    "MemberSnapshot",
     "Permission",
     "RemoteUser",
+    "RoomSnapshot",
     "RpcErrorCode",
     "RpcInvocation",
     "RtcEngine",

@@ -49,6 +49,7 @@ from .entrance import MAX_CHANNELS, Entrance, EntranceOptions
 from .life import EngineLife
 from .options import RtcOptions
 from .owner import Leaver
+from .snapshot import EngineSnapshot
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -385,6 +386,16 @@ class RtcEngine:
         if order.kind == "revoke":
             self._admission.revoke(order.detail)
         obey(order, self._rooms)
+
+    def snapshot(self) -> EngineSnapshot:
+        """What goes on now; called on its event loop, for tests and monitoring."""
+        return EngineSnapshot(
+            running=self._life.running,
+            channels={name: room.snapshot() for name, room in self._rooms.items()},
+            connecting=dict(self._entrance.entering),
+            tasks=self._life.tasks + self._acceptor.serving,
+            dropped=self._callbacks.dropped,
+        )
 
     # Tasks
 

@@ -72,6 +72,11 @@ class EngineLife:
         return self._tasks is not None
 
     @property
+    def tasks(self) -> int:
+        """How many tasks it owns."""
+        return len(self._owned)
+
+    @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that it runs on.
 

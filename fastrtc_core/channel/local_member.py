@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, get_args
 
 from ..errors import ChannelClosedError, ConfigurationError, RpcError, StreamError
@@ -20,6 +21,7 @@ from ..room.events import (
 from ..room.grants import Grant
 from ..room.member import Member
 from ..room.room import Room
+from ..room.snapshot import MemberSnapshot
 from ..tracks import AudioStream
 from .attachment import Attachment
 from .emitter import Emitter
@@ -151,6 +153,10 @@ class LocalMember(Member):
             await self._speaking.aclose()
 
     # What the room calls
+
+    def snapshot(self) -> MemberSnapshot:
+        """What goes on with this member now, for tests and monitoring."""
+        return replace(self._snapshot("process"), calls=self._rpc.running, asked=self._rpc.pending)
 
     def tell(self, event: Event) -> None:
         """Tell callbacks, and follow who comes and goes."""

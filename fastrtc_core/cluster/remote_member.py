@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container
+from dataclasses import replace
 from typing import Any
 
 from ..media.rtp import RtpPacket
 from ..room.events import Event, Sent
 from ..room.member import Member
 from ..room.room_mixer import SAMPLE_RATE
+from ..room.snapshot import MemberSnapshot
 from ..tracks import RemoteAudioTrack, Track, TrackSource
 from ..webrtc.incoming import IncomingAudio
 from .cameras import RelayedVideo
@@ -44,6 +46,10 @@ class RemoteMember(Member):
         self._voice = RemoteAudioTrack(SAMPLE_RATE, 1, sparse=True)
         self._incoming: IncomingAudio | None = None
         self.camera = RelayedVideo(ask)
+
+    def snapshot(self) -> MemberSnapshot:
+        """What goes on with it now."""
+        return replace(self._snapshot("server"), decodes=self._incoming is not None)
 
     def tell(self, event: Event) -> None:
         """Have it told there of what was sent to it; all else its own server tells it."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from ..abandonment import wait_for_sync
 from ..messages import build_message
 from ..threads import on_loop, running_loop
 from .link import SessionLink
@@ -118,13 +119,9 @@ class Arguments:
             await self.args_set.wait()
 
     def _wait_for(self, function: Callable[..., Coroutine[Any, Any, T]], *args: Any) -> T:
-        """Wait for a coroutine on a thread; a wait that is abandoned leaves nothing behind."""
+        """Wait for a coroutine on a thread; raises what `wait_for_sync` raises."""
         if running_loop() is not None:
             raise RuntimeError(f"await {function.__name__}() on the event loop")
         if self._link is None:
             raise RuntimeError("this handler is a prototype: no session runs it")
-        future = asyncio.run_coroutine_threadsafe(function(*args), self._link.loop)
-        try:
-            return future.result()
-        finally:
-            future.cancel()
+        return wait_for_sync(function(*args), self._link.loop)

@@ -14,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..abandonment import wait_for_sync
 from ..errors import (
     ChannelClosedError,
     ConfigurationError,
@@ -369,11 +370,9 @@ class StreamHandlerBase(Arguments, Settings, ABC):
             return
         if link.loop.is_closed():
             raise ChannelClosedError("the session has ended")
-        future = asyncio.run_coroutine_threadsafe(link.send_message(msg), link.loop)
         try:
-            future.result(SYNC_SEND_TIMEOUT)
+            wait_for_sync(link.send_message(msg), link.loop, SYNC_SEND_TIMEOUT)
         except TimeoutError:
-            future.cancel()
             raise ChannelClosedError("the client takes no messages") from None
 
     def post_message(self, msg: Any) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, Literal, Self
 
+from ..abandonment import wait_for_sync
 from ..errors import ConfigurationError
 from ..outputs import CloseStream
 from ..usercode import guarded
@@ -102,11 +102,7 @@ class _FunctionHandler(StreamHandlerBase):
         """Close the generator, so that its `finally` runs; if it still runs, its thread does."""
         iterator = self._iterator
         if isinstance(iterator, AsyncGenerator):
-            closing = asyncio.run_coroutine_threadsafe(guarded(iterator.aclose()), self.loop)
-            try:
-                closing.result()
-            finally:  # the session may not wait for it any longer
-                closing.cancel()
+            wait_for_sync(guarded(iterator.aclose()), self.loop)
         elif iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
             iterator.close()
 

@@ -111,8 +111,8 @@ class JitterBuffer:
 
     Args:
         clock_rate: Units of RTP timestamps per second.
-        rests: Whether a pause that a packet has announced is left out; otherwise its frames are
-            made up for, as those of lost packets are.
+        dtx: Whether an announced pause (discontinuous transmission, RFC 7587 section 3.1.3) is
+            silence, for which nothing is made up; otherwise it is concealed, as loss is.
     """
 
     _packets: dict[int, _Packet]
@@ -126,19 +126,23 @@ class JitterBuffer:
     _window_start: float
     _heard: float
     _next: int | None
-    _resting: bool
+    _in_dtx: bool
     _released: int | None
     _late_since: float | None
     _transit: float | None
     _delays: deque[float]
     _sorted_delays: list[float]
 
-    def __init__(self, clock_rate: int = 48000, *, rests: bool = False) -> None:
+    def __init__(self, clock_rate: int = 48000, *, dtx: bool = False) -> None:
         self.statistics = JitterStatistics()
-        self._rests = rests
+        self._dtx = dtx
         self._rate = clock_rate
         self._ssrc: int | None = None
         self._forget()
+
+    def __len__(self) -> int:
+        """How many packets it holds."""
+        return len(self._packets)
 
     def push(
         self, ssrc: int, sequence: int, timestamp: int, samples: int, payload: bytes, now: float
@@ -179,7 +183,7 @@ class JitterBuffer:
     def pop(self, now: float) -> list[DueFrame]:
         """Everything that is due, in order."""
         frames: list[DueFrame] = []
-        while self._next is not None and not self._resting:
+        while self._next is not None and not self._in_dtx:
             if self._is_stale(now):
                 self._skip_to_present(now)
                 continue
@@ -188,7 +192,7 @@ class JitterBuffer:
                 frames.append(self._frame(packet.samples, packet.payload))
                 self._concealed = 0
                 self._released = packet.sequence
-                self._resting = self._rests and len(packet.payload) <= MAX_DTX and not self._packets
+                self._in_dtx = self._dtx and len(packet.payload) <= MAX_DTX and not self._packets
             elif self._is_gap_of_the_sender() or now >= self._deadline_of(self._next):
                 if not self._packets and now - self._heard >= PAUSE:
                     self._next = None  # the sender pauses: dormant until its next packet
@@ -201,7 +205,7 @@ class JitterBuffer:
     @property
     def deadline(self) -> float | None:
         """When to call `pop` if nothing comes before (s); `None` while the sender pauses."""
-        return None if self._next is None or self._resting else self._deadline_of(self._next)
+        return None if self._next is None or self._in_dtx else self._deadline_of(self._next)
 
     # Arrival
 
@@ -231,8 +235,8 @@ class JitterBuffer:
         nothing_held = not self._packets
         self._packets[packet.timestamp] = packet
         self._newest = max(self._newest or packet.timestamp, packet.timestamp)
-        if self._resting:
-            self._resting = False
+        if self._in_dtx:
+            self._in_dtx = False
             self._next = packet.timestamp
         # The sender left out more than a wait explains: a jump of its clock, which is not filled.
         gap = packet.timestamp - self._next
@@ -356,7 +360,7 @@ class JitterBuffer:
         self._samples = self._rate // 50
         self._concealed = 0
         self._restarted = False
-        self._resting = False
+        self._in_dtx = False
         self._forget_path()
 
     def _forget_path(self) -> None:

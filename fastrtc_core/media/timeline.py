@@ -19,7 +19,7 @@ QUIET = 32
 """Peak of what counts as silence: -60 dB."""
 
 
-class Lane:
+class TimelineLane:
     """The sound of one track, mono; see `Timeline`.
 
     Args:
@@ -39,7 +39,7 @@ class Lane:
         self._tolerance = round(TOLERANCE * sample_rate)
         self._ahead = round(AHEAD * sample_rate)
         self._taken = taken
-        self._runs: deque[_Run] = deque()
+        self._runs: deque[_Stretch] = deque()
         self._pushed = 0
         self._left_out: deque[tuple[int, int]] = deque()
         """Which of the latest samples are in no run: from one to before another."""
@@ -65,7 +65,7 @@ class Lane:
         self._pushed += count
         start = max(now - count, self._taken)
         if not self._runs or start - self._runs[-1].end > self._tolerance:
-            self._runs.append(_Run(start))
+            self._runs.append(_Stretch(start))
         run = self._runs[-1]
         ahead = run.end + count - now
         if ahead > 0:
@@ -104,7 +104,7 @@ class Lane:
 
     def _move(self, count: int) -> int:
         """Let the latest sound begin so much earlier; returns by how much it could."""
-        moved: list[_Run] = []
+        moved: list[_Stretch] = []
         total = 0
         for run in reversed(self._runs):
             if moved:
@@ -116,7 +116,7 @@ class Lane:
         return total + self._shift(moved, min(count - total, moved[-1].start - self._taken))
 
     @staticmethod
-    def _shift(runs: list[_Run], count: int) -> int:
+    def _shift(runs: list[_Stretch], count: int) -> int:
         for run in runs:
             run.start -= count
         return count
@@ -137,7 +137,7 @@ class Lane:
         return data
 
 
-class _Run(SampleBuffer):
+class _Stretch(SampleBuffer):
     """Sound without a gap."""
 
     def __init__(self, start: int) -> None:
@@ -170,7 +170,7 @@ class Timeline:
     def __init__(self, sample_rate: int, sides: int) -> None:
         self._rate = sample_rate
         self._sides = sides
-        self._lanes: list[Lane] = []
+        self._lanes: list[TimelineLane] = []
         self._taken = 0
 
     @property
@@ -178,9 +178,9 @@ class Timeline:
         """The sample up to which everything was taken."""
         return self._taken
 
-    def add(self, side: int) -> Lane:
+    def add(self, side: int) -> TimelineLane:
         """A lane for one more sound on a side, from 0."""
-        lane = Lane(side, self._rate, self._taken)
+        lane = TimelineLane(side, self._rate, self._taken)
         self._lanes.append(lane)
         return lane
 

@@ -104,6 +104,10 @@ class FrameAssembler:
         """Whether the beginning of the current picture was lost."""
         self._missing_since: float | None = None
 
+    def __len__(self) -> int:
+        """How many packets it holds."""
+        return len(self._packets)
+
     def push(
         self, sequence_number: int, timestamp: int, marker: bool, data: bytes, now: float
     ) -> list[WholeFrame]:

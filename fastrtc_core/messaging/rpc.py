@@ -147,6 +147,16 @@ class Rpc:
         finally:
             del self._pending[id]
 
+    @property
+    def running(self) -> int:
+        """How many calls of others run."""
+        return sum(map(len, self._running.values()))
+
+    @property
+    def pending(self) -> int:
+        """How many calls of its own wait for an answer."""
+        return len(self._pending)
+
     def take(self, sender: int, text: str) -> None:
         """Take a request or a response; what cannot be read is dropped."""
         message = _load(text)

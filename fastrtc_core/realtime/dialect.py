@@ -35,7 +35,7 @@ from ..websocket.dialect import (
 from .checks import RefusedError, check_range, unsupported
 from .conversation import ROOT, Conversation
 from .events import MAX_EVENT, check_fields, read_event, text_of_user
-from .settings import SAMPLE_RATE, Settings, check_modalities
+from .settings import SAMPLE_RATE, RealtimeSettings, check_modalities
 
 PAUSE = 0.5
 """Time in s without audio after which a response is over whose end nobody tells."""
@@ -70,7 +70,7 @@ class RealtimeDialect:
 
     def __init__(self, id: str, params: Mapping[str, Any], handler: StreamHandlerBase) -> None:
         self._listens = type(handler).on_message is not StreamHandlerBase.on_message
-        self._settings = Settings(
+        self._settings = RealtimeSettings(
             id, str(params.get("model", "")), listens=self._listens, tune=handler.tune_turns
         )
         self._conversation = Conversation()

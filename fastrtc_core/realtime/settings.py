@@ -72,7 +72,7 @@ _MILLISECONDS = {
 """What handlers call it, and its bounds."""
 
 
-class Format(NamedTuple):
+class AudioFormat(NamedTuple):
     """How audio is written in one direction.
 
     Attributes:
@@ -86,7 +86,7 @@ class Format(NamedTuple):
     described: dict[str, Any]
 
 
-def parse_format(described: Any, path: str) -> Format:
+def parse_format(described: Any, path: str) -> AudioFormat:
     """Read a format, such as `{"type": "audio/pcm", "rate": 24000}`.
 
     Raises:
@@ -99,18 +99,18 @@ def parse_format(described: Any, path: str) -> Format:
         rate = described.get("rate") or SAMPLE_RATE
         check_type(rate, int, f"{path}.rate")
         check_range(rate, *_RATES, f"{path}.rate")
-        return Format(Pcm16(), rate, {"type": kind, "rate": rate})
+        return AudioFormat(Pcm16(), rate, {"type": kind, "rate": rate})
     if kind in ("audio/pcmu", "audio/pcma"):
         rate = described.get("rate", _G711_RATE)
         if rate not in (None, _G711_RATE):
             raise unsupported(f"{path}.rate", f"G.711 has {_G711_RATE} Hz.")
         codec = MuLaw() if kind == "audio/pcmu" else ALaw()
-        return Format(codec, _G711_RATE, {"type": kind})
+        return AudioFormat(codec, _G711_RATE, {"type": kind})
     message = f"Invalid value: '{kind[:40]}'. Supported are audio/pcm, audio/pcmu or audio/pcma."
     raise RefusedError(message, "invalid_value", f"{path}.type")
 
 
-class Settings:
+class RealtimeSettings:
     """The session object of the API.
 
     Args:
@@ -211,7 +211,7 @@ class Settings:
                 message = f"Unsupported parameter: '{param}'. This handler takes no messages."
                 raise RefusedError(message, "unsupported_parameter", param)
 
-    def _format(self, now: Format, wished: Any, side: str) -> Format:
+    def _format(self, now: AudioFormat, wished: Any, side: str) -> AudioFormat:
         """The format that is asked for; one that does not change keeps its half sample."""
         format = parse_format(wished, f"session.audio.{side}.format")
         return now if format.described == now.described else format

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..allowance import Allowance
@@ -41,6 +42,7 @@ from .mix_encoder import MixEncoder
 from .page import WELCOME, latest_chat, text_of, texts_of
 from .room import Room
 from .room_mixer import SAMPLE_RATE, Mix
+from .snapshot import MemberSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +163,15 @@ class BrowserMember(Member):
             for track in (self.remote_audio, self.remote_video, self.local_audio, self.local_video):
                 if track is not None:
                     track.end()
+
+    def snapshot(self) -> MemberSnapshot:
+        """What goes on with it now."""
+        lanes = (self._words, self._streams)
+        return replace(
+            self._snapshot("browser"),
+            waiting=sum(lane.waiting for lane in lanes),
+            dropped=sum(lane.dropped for lane in lanes),
+        )
 
     def tell(self, event: Event) -> None:
         """Send what has happened; what others send waits in lanes, a part for each of them."""

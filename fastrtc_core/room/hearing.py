@@ -34,6 +34,11 @@ class Hearing:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on, so that it costs nothing."""
+        return self._timer is None
+
     def hear(self, frame: AudioFrame) -> None:
         """Hand on a frame."""
         if self._closed:

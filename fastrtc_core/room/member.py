@@ -10,6 +10,7 @@ from ..messaging.streams.answering import Answering
 from ..tracks import Participant, RemoteAudioTrack
 from .events import Event
 from .grants import ALL_PERMISSIONS, Grant, Permission
+from .snapshot import MemberKind, MemberSnapshot
 
 MutedSource = Literal["microphone", "camera"]
 """What can be muted."""
@@ -80,6 +81,14 @@ class Member(ABC):
         """What others learn of it."""
         tracks = sorted(self.participant.tracks)
         return {"uid": self.uid, "name": self.name, "tracks": tracks, "muted": self.muted}
+
+    @abstractmethod
+    def snapshot(self) -> MemberSnapshot:
+        """What goes on with it now."""
+
+    def _snapshot(self, kind: MemberKind) -> MemberSnapshot:
+        tracks, muted = tuple(sorted(self.participant.tracks)), tuple(self.muted)
+        return MemberSnapshot(self.uid, self.name, kind, tracks, muted)
 
     @abstractmethod
     def tell(self, event: Event) -> None:

@@ -39,6 +39,11 @@ class MemberLane:
         self._sizes: Counter[int] = Counter()
         self._news = asyncio.Event()
 
+    @property
+    def waiting(self) -> int:
+        """How many characters wait."""
+        return self._size
+
     def push(self, sender: int, text: str) -> None:
         """Let a message of a user wait, or drop it."""
         size = len(text)

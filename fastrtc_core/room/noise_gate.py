@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from ..frames import AudioFrame
+from ..media.level import level_of
 
 OPEN = 0.002
 """Root mean square, of 1, from which the gate opens: -54 dB. Voices are at -40 to -15 dB."""
@@ -47,10 +44,3 @@ class NoiseGate:
         self._open, self._silent = True, 0.0
         latest, self._latest = self._latest, None
         return (frame,) if latest is None else (latest, frame)
-
-
-def level_of(frame: AudioFrame) -> float:
-    """Root mean square of all samples, of 1."""
-    samples = frame.data.astype(np.float32)
-    power = float(np.vdot(samples, samples)) / max(1, samples.size)
-    return math.sqrt(power) / 32768

@@ -43,6 +43,7 @@ from .member import Member, MutedSource, Sender
 from .mix_encoder import MixEncoder
 from .room_mixer import RoomMixer
 from .room_video import RoomVideo
+from .snapshot import RoomSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,18 @@ class Room:
     def whole(self) -> bool:
         """Whether members on other servers, if there are other servers, are reached."""
         return self.link is None or self.link.connected
+
+    def snapshot(self) -> RoomSnapshot:
+        """What goes on now."""
+        return RoomSnapshot(
+            name=self.name,
+            members={uid: member.snapshot() for uid, member in self.members.items()},
+            whole=self.whole,
+            chat=len(self.chat.history),
+            cameras=self.video.cameras,
+            watched=tuple(sorted(self.video.watched)),
+            encoders=len(self.video.encoders),
+        )
 
     def begin_earlier(self, time: float) -> None:
         """On another server the first member has been there for so many s."""

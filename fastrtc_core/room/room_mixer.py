@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..frames import FRAME_DURATION, AudioFrame
+from ..media.level import level_of
 from ..media.limiter import Limiter
 from ..tracks import Participant
 from ..tracks.mixer_input import MixerInput
-from .noise_gate import NoiseGate, level_of
+from .noise_gate import NoiseGate
 
 SAMPLE_RATE = 48000
 """Of all mixes, in Hz; they are mono."""
@@ -66,6 +67,11 @@ class RoomMixer:
         self._active: int | None = None
         self._louder = 0.0
         """For how long somebody has been louder than the active speaker."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on, so that it costs nothing."""
+        return self._timer is None
 
     def add_speaker(self, uid: int, participant: Participant) -> None:
         """Mix in what somebody publishes as its microphone."""

@@ -39,6 +39,11 @@ class RoomVideo:
         self._cameras: dict[int, Participant] = {}
         self._taps: dict[int, EncodedRemoteVideo] = {}
 
+    @property
+    def cameras(self) -> tuple[int, ...]:
+        """Whose cameras may be seen, by uid, sorted."""
+        return tuple(sorted(self._cameras))
+
     def add_camera(self, uid: int, participant: Participant) -> None:
         """Show what somebody publishes as its camera."""
         track = participant.tracks["camera"]

@@ -22,7 +22,7 @@ from .busy import Busy
 from .feeding import Feeder
 from .progress import Progress, terminal
 from .sample_clock import SampleClockLoop
-from .sinks import Output, Sink, Timeline, open_sink
+from .sinks import GapFiller, Output, Sink, open_sink
 from .types import RunOptions, RunResult
 
 logger = logging.getLogger("fastrtc_core.runs")
@@ -183,13 +183,13 @@ class _Run:
         track = session.local_audio
         assert track is not None
         rate = track.source.sample_rate
-        timeline = Timeline(output, rate, track.source.num_channels)
+        gap_filler = GapFiller(output, rate, track.source.num_channels)
         try:
             while True:
                 timed = await track.next_frame()
                 with busy:
-                    await timeline.write(timed.timestamp, AudioFrame(rate, timed.data))
-                self._result.written = timeline.written / rate
+                    await gap_filler.write(timed.timestamp, AudioFrame(rate, timed.data))
+                self._result.written = gap_filler.written / rate
         except EndOfStreamError:
             return
         except Exception as error:

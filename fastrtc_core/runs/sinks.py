@@ -127,7 +127,7 @@ class EncodedOutput:
         self._container.close()
 
 
-class Timeline:
+class GapFiller:
     """Writes frames where they belong in time, and silence between them.
 
     Args:

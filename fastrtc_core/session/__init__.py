@@ -1,9 +1,10 @@
 """Sessions: one live connection each, whatever its transport."""
 
 from .calls import call_hook
-from .outputs import OutputHub
+from .output_hub import OutputHub
 from .postbox import post_on
 from .session import Session, copy_handler
+from .snapshot import SessionSnapshot
 from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "MessageChannel",
     "OutputHub",
     "Session",
+    "SessionSnapshot",
     "call_hook",
     "copy_handler",
     "post_on",

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..handler.functions import pick_arguments
 from ..usercode import guarded
-from .threads import SessionThread
+from .session_thread import SessionThread
 
 
 class UserCall:

@@ -13,11 +13,11 @@ from ..speech import Speech
 from ..threads import on_loop
 from .calls import call_once
 from .life import Life
-from .media import Media
 from .postbox import Postbox
 from .reports import Reporter
+from .session_media import SessionMedia
+from .session_tracks import SessionTracks
 from .speaker import Speaker
-from .tracks import SessionTracks
 
 
 class HandlerLink:
@@ -37,7 +37,7 @@ class HandlerLink:
         publish: Callable[[AdditionalOutputs], None],
         reporter: Reporter,
         speaker: Speaker,
-        media: Media,
+        media: SessionMedia,
     ) -> None:
         self.loop = life.loop
         self.tracks = tracks

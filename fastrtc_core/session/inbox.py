@@ -47,6 +47,11 @@ class Inbox:
         """Messages that were dropped because `on_message` was slow."""
         return self._messages.dropped
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for their hook."""
+        return len(self._messages)
+
     def put(self, text: str | bytes) -> None:
         """Take the text of a message; what cannot be read is counted and answered with an error."""
         try:

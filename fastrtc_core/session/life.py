@@ -69,6 +69,11 @@ class Life:
         """Whether it was told to end: what has queued up is not handed to its handler."""
         return self.state in (SessionState.ENDING, SessionState.CLOSED)
 
+    @property
+    def tasks(self) -> int:
+        """How many tasks run."""
+        return 0 if self._tasks is None else len(self._tasks)
+
     async def stopped(self) -> None:
         """Wait until it was told to end."""
         await self._told_to_end.wait()

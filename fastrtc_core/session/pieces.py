@@ -13,7 +13,7 @@ from ..errors import ConfigurationError
 from ..handler.functions import Function
 from ..outputs import AdditionalOutputs, CloseStream, split_emitted
 from ..usercode import call_guarded, guarded
-from .threads import SessionThread
+from .session_thread import SessionThread
 
 _END = object()
 

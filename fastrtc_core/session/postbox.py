@@ -41,6 +41,11 @@ class Postbox:
         self._early_size = 0
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the channel to open."""
+        return len(self._early)
+
     def open(self, channel: MessageChannel) -> None:
         """Send what waits, and from now on at once."""
         self.channel = channel

@@ -32,13 +32,14 @@ from .calls import UserCall, call_hook, call_once
 from .handler_link import HandlerLink
 from .inbox import Inbox
 from .life import Life, SessionState
-from .media import Media
-from .outputs import OutputHub
+from .output_hub import OutputHub
 from .postbox import Postbox
 from .reports import Reporter
+from .session_media import SessionMedia
+from .session_tracks import SessionTracks
+from .snapshot import SessionSnapshot
 from .speaker import Speaker
 from .tasks import within
-from .tracks import SessionTracks
 from .types import CloseReason, Hooks, Medium, MessageChannel
 
 logger = logging.getLogger("fastrtc_core.session")
@@ -131,7 +132,7 @@ class Session:
             output_channels,
         )
         self.participant = tracks.participant
-        self.media = Media(
+        self.media = SessionMedia(
             handler,
             tracks,
             self._method,
@@ -184,6 +185,37 @@ class Session:
     def local_video(self) -> LocalVideoTrack | None:
         """Where it pulls pictures that go out."""
         return self.tracks.local_video
+
+    def snapshot(self) -> SessionSnapshot:
+        """What goes on now; safe from any thread, for tests and monitoring."""
+        streams = (self.media.audio_stream, self.media.video_stream)
+        audio, video = (None if one is None else one.statistics() for one in streams)
+        return SessionSnapshot(
+            id=self.id,
+            transport=self.context.transport,
+            state=self.state.value,
+            close_reason=self.close_reason,
+            tracks=tuple(sorted(self.participant.tracks)),
+            tasks=self._life.tasks,
+            speaking=self._speaker.current is not None or self._speaker.waiting > 0,
+            subscribers=self.outputs.subscribers,
+            waiting={
+                "messages": self._inbox.waiting,
+                "early": self._postbox.waiting,
+                "speeches": self._speaker.waiting,
+                "outputs": self.outputs.waiting,
+                "audio": 0 if audio is None else audio.queued,
+                "video": 0 if video is None else video.queued,
+            },
+            dropped={
+                "messages": self._inbox.dropped,
+                "early": self._postbox.dropped,
+                "outputs": self.outputs.dropped,
+                "audio": 0 if audio is None else audio.dropped,
+                "video": 0 if video is None else video.dropped,
+            },
+            malformed=self._inbox.malformed,
+        )
 
     # What the transport calls
 

@@ -22,11 +22,11 @@ from ..speech.spoken import Spoken
 from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal
-from .audio import AudioOutput
+from .audio_loops import AudioOutput
 from .life import Life
 from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .reports import Reporter
-from .threads import SessionThread
+from .session_thread import SessionThread
 from .types import CloseReason, DeliverExtras
 
 MAX_WAITING = 64
@@ -89,7 +89,7 @@ class Speaker:
         self._deliver_extras = deliver_extras
         self._unplayed = unplayed
         self._waiting: list[Speech] = []
-        self._progress: _Progress | None = None
+        self._progress: _SpeechProgress | None = None
         self._playing: asyncio.Task[None] | None = None
         self._changed = Signal()
         self._closed = False
@@ -160,6 +160,11 @@ class Speaker:
         if self._progress is not None:
             self._progress.note_clear()
 
+    @property
+    def waiting(self) -> int:
+        """Speeches that wait to be said."""
+        return len(self._waiting)
+
     async def wait_until_idle(self) -> None:
         """Wait until nothing is being said, and nothing waits to be."""
         while self.current is not None or self._waiting:
@@ -217,7 +222,7 @@ class Speaker:
             async with self._output.floor:
                 self._output.flush()  # what came before
                 self._reporter.tell("log", "response_starting")
-                self._progress = progress = _Progress(self._source, self._unplayed)
+                self._progress = progress = _SpeechProgress(self._source, self._unplayed)
                 speech.begin(progress.heard)
                 while not isinstance(piece := await pieces.get(), _End):
                     await self._deliver(piece)
@@ -312,7 +317,7 @@ def _ends_sentence(text: Any, extras: list[Any], sentences: Sentences) -> bool:
     return True
 
 
-class _Progress:
+class _SpeechProgress:
     """How far a speech has been heard: it has the floor, so all that is played is its own.
 
     Counted in samples per channel that were sent, from its first one, without those that a client

@@ -41,6 +41,9 @@ class SessionTasks:
         self._errors: list[BaseException] = []
         self._ending = False
 
+    def __len__(self) -> int:
+        return len(self._tasks)
+
     def create_task(self, coro: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run a coroutine until its end, or that of the owner."""
         task = asyncio.get_running_loop().create_task(coro)

@@ -130,6 +130,11 @@ class Acceptor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
 
+    @property
+    def serving(self) -> int:
+        """How many are here, from their offer until their connection was taken apart."""
+        return len(self._tasks)
+
     async def accept(self, envelope: Envelope, caller: Caller) -> Answer:
         """Take an offer; what it is for runs on when it was answered.
 

@@ -11,8 +11,8 @@ from .iterator import SourceIterator, aiter_source
 from .microphone import MicrophoneSource
 from .rtp import RtpSource
 from .source import Source
+from .source_track import SourceTrack
 from .tone import ToneSource
-from .track import SourceTrack
 
 __all__ = [
     "AlignerStatistics",

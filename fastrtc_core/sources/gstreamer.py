@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigurationError, SourceError
+from ..extras import import_extra
 from ..frames import FRAME_DURATION
 from .aligner import ChannelAligner
 from .block import Block
-from .extras import import_extra
 from .source import Source
 
 PULL_TIMEOUT = 0.02

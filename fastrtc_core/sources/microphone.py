@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SourceError
+from ..extras import import_extra
 from ..frames import FRAME_DURATION
 from .block import Block
-from .extras import import_extra
 from .paced import check_format
 from .source import Source
 

@@ -7,6 +7,8 @@ import concurrent.futures
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, NamedTuple, Protocol
 
+from ..abandonment import result_of
+
 
 class Playback(NamedTuple):
     """What became of a speech.
@@ -95,8 +97,9 @@ class Speech:
 
         Raises:
             TimeoutError: If it is not over after `timeout` s.
+            CallAbandonedError: If the session of the sync method that waits ends first.
         """
-        return self._playback.result(timeout)
+        return result_of(self._playback, timeout)
 
     # What plays it calls these.
 

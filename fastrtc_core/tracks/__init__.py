@@ -8,9 +8,9 @@ from .participant import Participant, TrackSource
 from .recording import Recorder
 from .remote import RemoteAudioTrack, RemoteVideoTrack
 from .stats import StreamState, TrackKind, TrackStats
-from .stream import StreamStatistics
 from .synchronizer import AVSynchronizer
 from .track import Track
+from .track_stream import StreamStatistics
 from .video_source import VideoSource
 from .video_stream import VideoFrameEvent, VideoStream
 

@@ -46,6 +46,11 @@ class AudioMixer:
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is going on, so that it costs nothing."""
+        return self._timer is None
+
     def add(self, track: Track[AudioFrame]) -> None:
         """Mix in a track, until it ends or is removed; idempotent.
 

@@ -11,8 +11,8 @@ from ..errors import ConfigurationError
 from ..frames import AudioFrame
 from ..media.framer import Framer
 from .participant import Participant, TrackSource
-from .stream import Readable, TrackStream
 from .track import Track
+from .track_stream import Readable, TrackStream
 
 DEFAULT_FRAME_MS = 20.0
 

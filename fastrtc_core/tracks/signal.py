@@ -13,6 +13,11 @@ class Signal:
         self._waiters: list[asyncio.Future[None]] = []
         self._listeners: tuple[Callable[[], None], ...] = ()
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiters)
+
     async def wait(self, until: float | None = None) -> None:
         """Wait for the next `notify`, or until that loop time (s)."""
         loop = asyncio.get_running_loop()

@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
-import numpy as np
-
 from ..frames import AudioFrame
+from ..media.level import level_of
 from .stats import StreamState, TrackKind, TrackStats
 
 F = TypeVar("F")
@@ -71,6 +70,11 @@ class Track(Generic[F]):
         return self._ended
 
     @property
+    def readers(self) -> int:
+        """How many streams, mixers, recorders and transports read it now."""
+        return len(self._readers)
+
+    @property
     def stream_state(self) -> StreamState:
         """Whether anything flows."""
         if self._muted:
@@ -89,7 +93,7 @@ class Track(Generic[F]):
         """What the transport of this track knows of it; empty without a transport."""
         if self._statistics is None:
             return []
-        level = _level(self._latest) if isinstance(self._latest, AudioFrame) else None
+        level = level_of(self._latest) if isinstance(self._latest, AudioFrame) else None
         return [replace(await self._statistics(), frames=self.frames, audio_level=level)]
 
     # The side of the producer
@@ -119,8 +123,3 @@ class Track(Generic[F]):
 
     def _detach(self, reader: Reader[F]) -> None:
         self._readers.pop(reader, None)
-
-
-def _level(frame: AudioFrame) -> float:
-    samples = frame.data.astype(np.float64)
-    return float(np.sqrt(np.mean(samples**2)) / 32768) if samples.size else 0.0

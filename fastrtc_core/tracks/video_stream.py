@@ -11,8 +11,8 @@ import av
 from ..errors import ConfigurationError
 from ..media.pictures import PictureConverter
 from .participant import Participant, TrackSource
-from .stream import Readable, TrackStream
 from .track import Track
+from .track_stream import Readable, TrackStream
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class IncomingAudio:
         self._remote = remote
         rate = remote.sample_rate if remote.sample_rate in NATIVE_RATES else CLOCK_RATE
         self._decoder = OpusDecoder(rate, remote.num_channels)
-        self._buffer = JitterBuffer(CLOCK_RATE, rests=remote.sparse)
+        self._buffer = JitterBuffer(CLOCK_RATE, dtx=remote.sparse)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fastrtc_core import ConfigurationError
-
-from .extras import import_extra
+from fastrtc_core.toolkit import import_extra
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
@@ -16,7 +15,7 @@ _SHOWN = 300
 """Characters of a refusal that are shown."""
 
 
-class Endpoint:
+class HttpService:
     """One service.
 
     Args:

@@ -195,15 +195,19 @@ async def test_nobody_can_drown_another() -> None:
         await speaker.connect()
         for number in range(20):
             await speaker.send_stream_message("x" * 200_000, str(number), to=2)
-        member = engine._rooms["room"].members[2]
+        member = engine.room("room").members[2]
         assert isinstance(member, BrowserMember)
-        assert member._words.dropped > 0
+        assert engine.snapshot().channels["room"].members[2].dropped > 0
         late = engine.create_channel(RtcOptions(channel_name="room", uid=4))
         await late.connect()
         await eventually(
             lambda: any(data["uid"] == 4 for data in events(victim, "user_joined")), "what happens"
         )
-        await eventually(lambda: not member._words._size, "the end of what waited", 10)
+        await eventually(
+            lambda: not engine.snapshot().channels["room"].members[2].waiting,
+            "the end of what waited",
+            10,
+        )
         await speaker.send_stream_message("still there?")
         await eventually(
             lambda: [d for d in events(victim, "stream_message") if d["data"] == "still there?"],
@@ -238,8 +242,8 @@ async def test_the_door_is_not_blocked() -> None:
             await engine.accept(offer)
         with pytest.raises(ConcurrencyLimitError, match="full"):
             await engine.accept(offers[2])
-        assert engine._entrance.entering.total() == 2
-    assert engine._entrance.entering.total() == 0
+        assert sum(engine.snapshot().connecting.values()) == 2
+    assert sum(engine.snapshot().connecting.values()) == 0
 
 
 async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +266,6 @@ async def test_who_only_knocks_shuts_no_other_channel(monkeypatch: pytest.Monkey
             monkeypatch.undo()
             await engine.accept(body, address="10.0.0.3", channel="other", uid=3)
         await eventually(
-            lambda: engine._entrance.entering["room"] == 0, "the end of those who do not come"
+            lambda: not engine.snapshot().connecting, "the end of those who do not come"
         )
         await engine.accept(body, address="10.0.0.1", channel="room", uid=1)

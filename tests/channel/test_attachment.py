@@ -259,7 +259,7 @@ async def test_a_pause_is_heard_after_a_voice() -> None:
     silence = [time for time, loud in heard if not loud]
     assert len(silence) == pytest.approx(PAUSE / 0.02, abs=2)
     assert np.diff(silence) == pytest.approx(0.02)
-    assert hearing._timer is None
+    assert hearing.idle
     hearing.hear(frame)
     hearing.close()
     hearing.hear(frame)

@@ -144,8 +144,10 @@ async def test_messages_and_chat() -> None:
         for uid in (1, 2, 3):
             texts = [text for who, text in got if who == uid]
             assert texts == [*map(str, range(20)), "a dra", "a draft"]
-        assert one._room is not None
-        assert [message.text for message in one._room.chat.history][-2:] == ["19", "a draft"]
+        assert [message.text for message in one.rtc.room(one.channelId).chat.history][-2:] == [
+            "19",
+            "a draft",
+        ]
 
 
 async def test_a_callback_that_fails_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
@@ -184,7 +186,7 @@ async def test_a_slow_callback_misses_the_oldest() -> None:
         await asyncio.sleep(300)
         assert len(got) <= 258
         assert got[-1] == "999"
-        assert one.rtc._callbacks.dropped >= 740
+        assert one.rtc.snapshot().dropped >= 740
 
 
 async def test_pictures() -> None:
@@ -294,11 +296,11 @@ async def test_limits_and_what_makes_no_sense() -> None:
         await one.disconnect()
         with pytest.raises(ChannelClosedError):
             await waiting
-        assert engine._rooms == {}
+        assert engine.snapshot().channels == {}
     async with RtcEngine("app") as engine:
         for _ in range(2):
             twin = engine.create_channel(RtcOptions(channel_name="room", uid=1))
-            if engine._rooms:
+            if engine.snapshot().channels:
                 with pytest.raises(DuplicateSessionError):
                     await twin.connect()
             else:
@@ -336,7 +338,7 @@ async def test_who_comes_while_another_leaves() -> None:
         assert agent.source.closed
         await agent.disconnect()
         await other.disconnect()
-        assert engine._rooms == {}
+        assert engine.snapshot().channels == {}
 
 
 async def test_users_who_come_and_go_quickly_are_followed() -> None:
@@ -421,3 +423,42 @@ async def test_a_callback_may_raise_anything(failure: Failure) -> None:
             await asyncio.sleep(0.1)
         assert [args[0] for args in told] == [3]
         assert other == [2, 3]
+
+
+async def test_a_snapshot_says_who_is_there() -> None:
+    """Members, what they publish and mute, and the tasks; nothing is left at the end."""
+    async with meeting(1, 2) as (one, two):
+        await one.push_audio_frame(tone(500, 0.1, 24000))
+        two.mute()
+        two.push_video_frame(av.VideoFrame(64, 64, "yuv420p"))
+        await one.send_chat_message("hello")
+        running = asyncio.Event()
+
+        async def answer(call: Any) -> str:
+            running.set()
+            await asyncio.sleep(10)
+            return ""
+
+        two.register_rpc_method("wait", answer)
+        calling = asyncio.create_task(one.perform_rpc(2, "wait"))
+        await running.wait()
+        engine: RtcEngine = one.rtc
+        snapshot = engine.snapshot()
+        assert (snapshot.running, snapshot.connecting, snapshot.dropped) == (True, {}, 0)
+        assert snapshot.tasks > 0
+        room = snapshot.channels[one.channelId]
+        assert (room.name, room.whole, room.chat, room.cameras) == (one.channelId, True, 1, (2,))
+        assert room.encoders == 0
+        assert {uid: member.kind for uid, member in room.members.items()} == {
+            1: "process",
+            2: "process",
+        }
+        assert room.members[1] == one.snapshot()
+        assert room.members[2].muted == ("microphone",)
+        assert "camera" in room.members[2].tracks
+        assert (room.members[1].asked, room.members[2].calls) == (1, 1)
+        calling.cancel()
+        await asyncio.gather(calling, return_exceptions=True)
+    assert not engine.snapshot().running
+    assert engine.snapshot().channels == {}
+    assert engine.snapshot().tasks == 0

@@ -51,7 +51,7 @@ async def test_they_hear_each_other_and_not_themselves() -> None:
         assert [user["uid"] for user in welcome["users"]] == [3, 1, 2]
         assert [message["text"] for message in welcome["chat"]] == ["hello"]
         for server in two:
-            assert len(server._rooms[ROOM].members) == 4
+            assert len(server.snapshot().channels[ROOM].members) == 4
 
 
 def _users(client: Client) -> set[Any]:

@@ -26,18 +26,22 @@ async def test_a_camera_is_seen_on_another_server() -> None:
         await cleo.sees(1, 8)
         await bob.client.send({"event": "choose_video", "data": "3"})
         await bob.sees(3, 8)
-        member: Any = three[1]._rooms[ROOM].members[1]
+        member: Any = three[1].room(ROOM).members[1]
+
+        def next_packet() -> int:
+            return int(member.camera._next)
+
         await settle(0.5)
         assert member.camera.tap is not None
-        assert member.camera._next >= 0
+        assert next_packet() >= 0
         await ada.client.send({"event": "choose_video", "data": "3"})
         await cleo.client.send({"event": "choose_video", "data": "2"})
         await asyncio.gather(ada.sees(3, 8), cleo.sees(2, 8))
         await settle(1.5)
-        assert three[0]._rooms[ROOM].video.encoders == {}
-        sent = member.camera._next
+        assert three[0].snapshot().channels[ROOM].encoders == 0
+        sent = next_packet()
         await settle(1.0)
-        assert member.camera._next == sent, "nobody looks at Ada, and she is not sent"
+        assert next_packet() == sent, "nobody looks at Ada, and she is not sent"
         assert incoming(three[2], 3).incomplete == 0
 
 
@@ -53,7 +57,7 @@ async def test_it_is_not_transcoded() -> None:
         # The clients encode what they film and decode what they see: one each per picture.
         seen = len(ada.seen) + len(bob.seen) - seen
         assert calls["decode"] <= seen + 4
-        assert all(engine._rooms[ROOM].video.encoders == {} for engine in two)
+        assert all(engine.snapshot().channels[ROOM].encoders == 0 for engine in two)
 
 
 async def test_pictures_of_a_process_are_encoded_where_they_are() -> None:
@@ -63,9 +67,11 @@ async def test_pictures_of_a_process_are_encoded_where_they_are() -> None:
         stack.enter_context(filming(9, agent.push_video_frame))
         bob = await join(stack, two[1].accept, 2)
         await bob.sees(9, 8)
-        assert len(two[0]._rooms[ROOM].video.encoders) == 1
+        assert two[0].snapshot().channels[ROOM].encoders == 1
         await bob.client.aclose()
-        await eventually(lambda: not two[0]._rooms[ROOM].video.encoders, "the end of encoding", 8)
+        await eventually(
+            lambda: not two[0].snapshot().channels[ROOM].encoders, "the end of encoding", 8
+        )
 
 
 async def test_a_lost_picture_is_noticed() -> None:

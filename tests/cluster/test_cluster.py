@@ -32,6 +32,7 @@ from fastrtc_core.room.grants import ALL_PERMISSIONS, Grant
 from fastrtc_core.testing import VirtualClockLoop, fit_sine, tone
 
 from ..channel.test_channel import RATE, hear
+from ..inside import check_use
 from ..room.callbacks import noting
 from .support import ROOM, Servers, servers, settle
 
@@ -81,10 +82,11 @@ async def test_all_hear_all() -> None:
         )
         assert fit_sine(there[RATE // 2 :], 500, RATE).snr > 30
         assert fit_sine(back[RATE // 2 :], 900, RATE).snr > 30
-        member = three[1]._rooms[ROOM].members[1]
+        member = three[1].room(ROOM).members[1]
         assert isinstance(member, RemoteMember)
-        assert member._incoming is not None
-        assert member._incoming.concealed_samples == 0
+        incoming = member._incoming
+        assert incoming is not None
+        assert incoming.concealed_samples == 0
 
 
 async def test_what_nobody_hears_is_not_sent() -> None:
@@ -98,14 +100,14 @@ async def test_what_nobody_hears_is_not_sent() -> None:
         assert two.buses[0].statistics().published == sent + 1, "its state, once a second"
         other = await two.join(1, 2)
         other.permissions = frozenset({"publish_audio"})
-        link: Any = two[1]._rooms[ROOM].link
+        link: Any = two[1].room(ROOM).link
         link.changed()
         await settle()
         await one.push_audio_frame(tone(500, 0.5, RATE))
         await settle(1.0)
-        member = two[1]._rooms[ROOM].members[1]
+        member = two[1].room(ROOM).members[1]
         assert isinstance(member, RemoteMember)
-        assert member._incoming is None, "no decoder was made"
+        assert not member.snapshot().decodes, "no decoder was made"
 
 
 async def test_a_server_that_dies_takes_its_members_with_it() -> None:
@@ -268,7 +270,7 @@ async def test_an_empty_room_is_let_go() -> None:
         for _ in range(5):
             one = await two.join(0, 1)
             await one.disconnect()
-        assert two[0]._rooms == {}
+        assert two[0].snapshot().channels == {}
         one = await two.join(0, 1)
         await settle()
         assert sorted(one.remote_users) == [9]
@@ -318,7 +320,7 @@ def test_whatever_comes_over_the_bus_does_no_harm(
     async def run() -> None:
         async with servers(1) as one:
             member = await one.join(0, 100)
-            link: Any = one[0]._rooms[ROOM].link
+            link: Any = one[0].room(ROOM).link
             for message in messages:
                 link.take(
                     message
@@ -350,15 +352,15 @@ async def test_a_token_serves_once_on_all_servers() -> None:
     secret = "a secret of thirty-two characters"
     grants = [Grant("room", 7, ALL_PERMISSIONS, time.time() + 60, id) for id in ("a", "b", "c")]
     async with servers(2, secret) as two:
-        await two[0]._admission.use(grants[0])
+        await check_use(two[0], grants[0])
         with pytest.raises(DuplicateSessionError):
-            await two[1]._admission.use(grants[0])
+            await check_use(two[1], grants[0])
         two.buses[1].cut()
         with pytest.raises(UnavailableError, match="bus"):
-            await two[1]._admission.use(grants[1])
+            await check_use(two[1], grants[1])
         two.buses[1].mend()
-        await two[0]._admission.use(grants[1])
-        await two[1]._admission.use(grants[2])
+        await check_use(two[0], grants[1])
+        await check_use(two[1], grants[2])
 
 
 async def test_streams_cross() -> None:
@@ -404,7 +406,7 @@ async def test_a_room_that_fails_keeps_no_other_from_its_beat(
         def fail() -> None:
             raise RuntimeError
 
-        monkeypatch.setattr(two[0]._rooms["broken"].link, "beat", fail)
+        monkeypatch.setattr(two[0].room("broken").link, "beat", fail)
         await settle(2 * room_link.DEAD_AFTER)
         assert sorted(one.remote_users) == [2]
         assert sorted(other.remote_users) == [1]

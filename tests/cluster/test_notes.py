@@ -77,7 +77,7 @@ def packed(text: str, server: int = 1) -> bytes:
 
 def link_of(made: Servers | list[RtcEngine]) -> Any:
     """The link of the room of the first server."""
-    return made[0]._rooms[ROOM].link
+    return made[0].room(ROOM).link
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ async def test_a_bad_note_is_dropped_and_counted(note_text: str) -> None:
     """It changes nothing, and the notes after it are read; the chat lives on."""
     async with servers(1) as made:
         member = await made.join(0, 100)
-        room, link = made[0]._rooms[ROOM], link_of(made)
+        room, link = made[0].room(ROOM), link_of(made)
         link.take(packed(note_text))
         assert link.dropped == 1
         assert member.remote_users == {}
@@ -195,7 +195,7 @@ def test_notes_of_any_json(texts: list[str]) -> None:
     async def run() -> None:
         async with servers(1) as made:
             member = await made.join(0, 100)
-            room, link = made[0]._rooms[ROOM], link_of(made)
+            room, link = made[0].room(ROOM), link_of(made)
             for text in texts:
                 link.take(packed(text))
             assert len(room.members) <= room.max_users

@@ -40,6 +40,7 @@ from fastrtc_core.webrtc.incoming import IncomingAudio
 from fastrtc_core.webrtc.internals.gate import Gate
 from fastrtc_handlers import Echo
 
+from ..inside import channel_of, connection_of, peer_of
 from ..webrtc.support import gone, hear, speak
 from .strategies import damaged_bytes, examples
 
@@ -308,11 +309,10 @@ async def converse(damage: Damage) -> None:
         assert client.audio_stream is not None
         speaking = asyncio.create_task(speak(client, tone(440, 2.5, level=0.5)))
         await hear(client.audio_stream, 0.4)
-        (peer,) = stream._trickling.peers.values()
-        channel: Any = client._channel
+        channel: Any = channel_of(client)
         hearing = asyncio.create_task(hear(client.audio_stream, 1.0))
         try:
-            for step in damage(peer._pc, channel.raw.transport):
+            for step in damage(connection_of(peer_of(stream)), channel.raw.transport):
                 await (step or asyncio.sleep(0))
             sound = await hearing
             assert stream.sessions == 1

@@ -57,7 +57,7 @@ BACKCHANNELS = ("mhm.", "yeah.", "okay.", "right.", "uh huh.")
 VOICES = ("en-us", "en-gb", "en-gb-scotland", "en-us+f2", "en-gb+f4", "en-us+m3", "en-gb+m7")
 
 _LEVEL = 0.05
-"""Root mean square of the speech, 1.0 being full scale: -26 dB, the usual level in telephony."""
+"""Root mean square of the speech, 1.0 being full scale: -26 dB, as usual on the telephone."""
 
 
 @dataclass(frozen=True)

@@ -545,15 +545,15 @@ def test_detectors() -> None:
         def vad(self, audio: Any, options: Any) -> Any:
             return 0.0, []
 
-    assert isinstance(ReplyOnPause(whole).turns._vad, SileroVAD)
-    strict = ReplyOnPause(whole, model_options=VADOptions(threshold=0.7)).turns._vad
+    assert isinstance(ReplyOnPause(whole).turns.vad, SileroVAD)
+    strict = ReplyOnPause(whole, model_options=VADOptions(threshold=0.7)).turns.vad
     assert isinstance(strict, SileroVAD)
     assert strict.options.threshold == 0.7
     energy = EnergyVAD()
-    vad = ReplyOnPause(whole, model=energy).turns._vad
+    vad = ReplyOnPause(whole, model=energy).turns.vad
     assert isinstance(vad, EnergyVAD)
     assert vad is not energy
-    legacy = ReplyOnPause(whole, None, AlgoOptions(), {"some": 1}, model=Old()).turns._vad
+    legacy = ReplyOnPause(whole, None, AlgoOptions(), {"some": 1}, model=Old()).turns.vad
     assert isinstance(legacy, LegacyVAD)
     with pytest.raises(ConfigurationError, match="VADOptions"):
         ReplyOnPause(whole, model_options={"threshold": 0.5})

@@ -150,7 +150,7 @@ def test_what_is_held_is_bounded() -> None:
     buffer = JitterBuffer(RATE)
     for number in itertools.chain([0], range(2, 1000)):
         buffer.push(1, number, number * FRAME, FRAME, b"x", 0.0)
-    assert len(buffer._packets) <= MAX_PACKETS
+    assert len(buffer) <= MAX_PACKETS
 
 
 def test_after_a_stall_the_delay_is_gone() -> None:
@@ -239,14 +239,14 @@ def test_nonsense_neither_hangs_nor_overflows(
         slots = buffer.pop(now)
         assert all(0 < slot.samples <= 5760 for slot in slots)
         out += len(slots)
-        assert len(buffer._packets) <= MAX_PACKETS
+        assert len(buffer) <= MAX_PACKETS
     assert out <= 3 * now * 400 + 2 * len(packets) + 1000
 
 
-@pytest.mark.parametrize("rests", [True, False])
-def test_a_pause_that_was_announced(rests: bool) -> None:
+@pytest.mark.parametrize("dtx", [True, False])
+def test_a_pause_that_was_announced(dtx: bool) -> None:
     """It is left out, or made up for; what comes after it is released at once either way."""
-    buffer = JitterBuffer(RATE, rests=rests)
+    buffer = JitterBuffer(RATE, dtx=dtx)
     slots: list[DueFrame] = []
     # As Chromium does it: speech, one packet of a single byte, and a word of life each 400 ms.
     packets = [(0, 0, 40), (1, 1, 32), (2, 2, 1), (3, 22, 32), (4, 23, 1), (5, 60, 80), (6, 61, 80)]
@@ -258,12 +258,12 @@ def test_a_pause_that_was_announced(rests: bool) -> None:
         released = buffer.pop(at)
         assert released[-1].payload == bytes(size)
         slots += released
-        if size == 1 and rests:
+        if size == 1 and dtx:
             assert buffer.deadline is None
     statistics = buffer.statistics
     assert (statistics.received, statistics.lost, statistics.late) == (len(packets), 0, 0)
     assert not any(slot.restarted for slot in slots[1:])
-    if rests:
+    if dtx:
         assert len(slots) == len(packets)
         assert statistics.concealed == 0
     else:
@@ -273,7 +273,7 @@ def test_a_pause_that_was_announced(rests: bool) -> None:
 
 def test_a_pause_of_which_packets_were_lost() -> None:
     """The first packet that comes ends it; what was lost in it is not made up for."""
-    buffer = JitterBuffer(RATE, rests=True)
+    buffer = JitterBuffer(RATE, dtx=True)
     for sequence, number, size in [(0, 0, 40), (1, 1, 1), (4, 42, 80)]:
         buffer.push(1, sequence, number * FRAME, FRAME, bytes(size), 10 + number * 0.02)
         slots = buffer.pop(10 + number * 0.02)

@@ -18,7 +18,7 @@ from av.video.frame import PictureType
 from fastrtc_core import VideoOptions, VideoStream
 from fastrtc_core.media.pictures import PictureConverter
 from fastrtc_core.tracks import RemoteVideoTrack
-from fastrtc_core.tracks.recording.file import RecordingFile
+from fastrtc_core.tracks.recording.recording_file import RecordingFile
 from fastrtc_core.webrtc.video_encoders import make_encoder
 
 PICTURES = [pytest.param(400), pytest.param(20_000, marks=pytest.mark.soak)]

@@ -136,7 +136,7 @@ def test_what_waits_is_bounded() -> None:
     sent = packets([1] * (3 * MAX_PACKETS))
     frames, assembler = receive([sent[0], *sent[2:]], step=0.0)
     assert len(frames) >= 2 * MAX_PACKETS - 1
-    assert len(assembler._packets) <= MAX_PACKETS
+    assert len(assembler) <= MAX_PACKETS
 
 
 def test_another_beginning() -> None:

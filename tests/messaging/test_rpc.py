@@ -104,7 +104,7 @@ async def test_who_does_not_answer() -> None:
         await one.disconnect()
         assert (await calling).code == RpcErrorCode.RECIPIENT_DISCONNECTED
         assert loop.time() - begun < 1.5
-        assert two._rpc._pending == three._rpc._pending == {}
+        assert two.snapshot().asked == three.snapshot().asked == 0
 
 
 @given(
@@ -178,12 +178,12 @@ def test_who_calls_too_much_keeps_nobody_from_calling() -> None:
             refused = [call.result() for call in calls if call.done()]
             assert [str(error) for error in refused] == ["too many calls at once"] * 48
             # Many callers fill it up; one that has none running still has its turn.
-            room = one._check("subscribe")
+            room = one.rtc.room(one.channelId)
             request = json.dumps({"id": "1", "method": "slow", "timeout": 1000})
             for uid in range(10, 13):
                 for _ in range(20):
                     one.tell(CallSent(uid, request))
-            assert sum(map(len, one._rpc._running.values())) == MAX_RUNNING
+            assert one.snapshot().calls == MAX_RUNNING
             assert await three.perform_rpc(1, "quick") == "done"
             assert ended == []
             await two.disconnect()
@@ -193,7 +193,7 @@ def test_who_calls_too_much_keeps_nobody_from_calling() -> None:
                 room._tell_all(UserLeft(uid, "lost"))
             await asyncio.sleep(0.1)
             assert len(ended) == MAX_RUNNING
-            assert one._rpc._running == {}
+            assert one.snapshot().calls == 0
             await asyncio.gather(*calls)
 
     run_virtual(run())
@@ -225,7 +225,7 @@ async def test_calls_end_with_the_callee(sync: bool) -> None:
         await one.disconnect()
         assert (await calling).code == RpcErrorCode.RECIPIENT_DISCONNECTED
         assert await asyncio.get_running_loop().run_in_executor(None, ended.wait, 5)
-        assert one._rpc._running == {}
+        assert one.snapshot().calls == 0
 
 
 async def test_long_errors_arrive() -> None:

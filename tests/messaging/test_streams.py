@@ -43,6 +43,7 @@ from fastrtc_core.messaging.streams.window import IDLE, OPEN, PER_SENDER, TIMEOU
 from fastrtc_core.room.events import Event, StreamPacketSent
 from fastrtc_core.room.member import Member
 from fastrtc_core.room.room import Room
+from fastrtc_core.room.snapshot import MemberSnapshot
 from fastrtc_core.testing import run_virtual
 
 from ..channel.test_channel import meeting
@@ -468,7 +469,7 @@ async def test_who_opens_too_many_is_refused() -> None:
     """Sixteen of one sender, and 64 in all, but who has none may have one; malformed packets are
     counted and dropped."""
     async with meeting(9) as (one,):
-        room = one._check("subscribe")
+        room = one.rtc.room(one.channelId)
         strangers = [Stranger(uid) for uid in range(1, 8)]
         for stranger in strangers:
             room.join(stranger)
@@ -495,7 +496,7 @@ async def test_who_opens_too_many_is_refused() -> None:
 async def test_answers_that_nobody_asked_for() -> None:
     """Of a stranger, or of more than was sent: they are counted, and the stream goes on."""
     async with meeting(1, 2) as (one, two):
-        room = one._check("subscribe")
+        room = one.rtc.room(one.channelId)
         stranger = Stranger(3)
         collector = Collector()
         two.register_text_stream_handler("", collector.read)
@@ -588,6 +589,9 @@ class Stranger(Member):
             self.answering.note(event.sender, event.text)
             self.told.append(event.text)
 
+    def snapshot(self) -> MemberSnapshot:
+        return self._snapshot("browser")
+
     def expel(self, reason: str = "") -> None:
         raise NotImplementedError
 
@@ -624,7 +628,7 @@ def test_streams_that_are_remembered_are_bounded() -> None:
     for number in range(300):
         answering.note(1, header(str(number)))
     answering.note(1, "x")
-    assert len(answering._streams) == 256
+    assert len(answering) == 256
     assert answering.answer(1, encode(Ack("0", 1))) is None
     assert answering.answer(1, encode(Ack("299", 1))) is not None
 
@@ -647,7 +651,7 @@ def test_whatever_comes_ends_no_channel(texts: list[str]) -> None:
         async with meeting(1, 2) as (one, two):
             two.register_text_stream_handler("", Collector().read)
             two.register_byte_stream_handler("", Collector().read)
-            room = one._check("subscribe")
+            room = one.rtc.room(one.channelId)
             for text in texts:
                 if len(text) <= MAX_PACKET:
                     room.carry_stream(one, text, 2)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fastrtc_core import ConfigurationError
-from fastrtc_core.channel import ByteStreamReader, TextStreamReader
+from fastrtc_core import CallAbandonedError, ConfigurationError, abandonment
+from fastrtc_core.channel import ByteStreamReader, TextStreamInfo, TextStreamReader
+from fastrtc_core.messaging.streams.incoming import Incoming
+from fastrtc_core.session.session_thread import SessionThread
 
 from ..channel.test_channel import meeting
 
@@ -64,3 +67,35 @@ async def test_progress_is_told_on_both_sides() -> None:
             assert len(told) > 3
             assert told == sorted(told)
             assert told[-1] == (100_000, 100_000)
+
+
+@pytest.mark.parametrize("interrupts", [True, False])
+async def test_a_sync_reader_ends_with_its_call(
+    interrupts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also on a Python that cannot interrupt it, where it waits for a piece that does not come."""
+    if not interrupts:
+        monkeypatch.setattr(abandonment, "can_interrupt", lambda: False)
+    elif not abandonment.can_interrupt():
+        pytest.skip("this Python cannot interrupt code on another thread")
+    info = TextStreamInfo(stream_id="silent")
+    stream = Incoming(info, asyncio.get_running_loop().time())
+    reader = TextStreamReader(stream, lambda chunks: None, lambda call, args: None)
+    thread, begun, ended = SessionThread("reader"), threading.Event(), threading.Event()
+
+    def read() -> None:
+        begun.set()
+        try:
+            next(iter(reader))
+        except CallAbandonedError:
+            ended.set()
+            raise
+
+    reading = asyncio.create_task(thread.run(read))
+    assert await asyncio.to_thread(begun.wait, 5)
+    await asyncio.sleep(0.05)
+    reading.cancel()
+    thread.close()
+    assert await asyncio.to_thread(ended.wait, 5)
+    with pytest.raises(asyncio.CancelledError):
+        await reading

@@ -13,7 +13,6 @@ from fastapi import FastAPI
 
 from fastrtc_core import DuplicateSessionError, MalformedOfferError, TokenError
 from fastrtc_core.channel import RtcEngine, RtcOptions, build_token
-from fastrtc_core.channel.life import EngineState
 from fastrtc_core.client import Client
 from fastrtc_core.testing import fit_sine, tone
 
@@ -87,7 +86,7 @@ async def test_everybody_hears_the_others_and_not_itself() -> None:
         sound = await hear(clients[4], 1.8)  # of which a second waited
         spectrum = np.abs(np.fft.rfft(sound[-RATE // 2 :] * np.hanning(RATE // 2)))
         assert spectrum.argmax() * 2 == pytest.approx(2000, abs=4)
-    assert engine._rooms == {}
+    assert engine.snapshot().channels == {}
 
 
 async def test_what_happens_is_told() -> None:
@@ -206,7 +205,7 @@ async def test_only_who_has_a_token_comes_in() -> None:
             with pytest.raises(TokenError) as error:
                 await join(stack, engine.accept, uid=7, token=token)
             assert SECRET not in str(error.value)
-        assert engine._rooms == {}
+        assert engine.snapshot().channels == {}
         client = await join(stack, engine.accept, uid=7, token=good)
         with pytest.raises(DuplicateSessionError):
             await join(stack, engine.accept, uid=7, token=good)
@@ -232,7 +231,7 @@ async def test_an_application_says_who_it_is() -> None:
         client = await join(stack, accept, uid=8, name="Eve")
         (welcome,) = events(client, "joined")
         assert (welcome["channel"], welcome["uid"]) == ("other", 7)
-        assert engine._rooms["other"].members[7].name == "Ada"
+        assert engine.room("other").members[7].name == "Ada"
 
 
 async def test_offers_that_cannot_be_served() -> None:
@@ -242,8 +241,8 @@ async def test_offers_that_cannot_be_served() -> None:
             with pytest.raises(MalformedOfferError):
                 async with Client(engine.accept, params=params):
                     pass
-        assert engine._rooms == {}
-        assert not engine._acceptor._tasks
+        assert engine.snapshot().channels == {}
+        assert engine.snapshot().tasks == 0
 
 
 async def test_mounted_on_an_app_it_lives_as_long() -> None:
@@ -258,4 +257,4 @@ async def test_mounted_on_an_app_it_lives_as_long() -> None:
             await join(stack, f"{url}/rtc", uid=3)
         await eventually(lambda: events(client, "user_joined"), "the other")
         assert other.webrtc_id == "2"
-    assert engine._life.state is EngineState.ENDED
+    assert not engine.snapshot().running

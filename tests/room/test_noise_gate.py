@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastrtc_core import AudioFrame
-from fastrtc_core.room.noise_gate import CLOSE, HOLD, OPEN, NoiseGate, level_of
+from fastrtc_core.media.level import level_of
+from fastrtc_core.room.noise_gate import CLOSE, HOLD, OPEN, NoiseGate
 from fastrtc_core.testing import noise, tone
 from fastrtc_core.testing.signals import frames_of
 

@@ -21,6 +21,7 @@ from fastrtc_core.room import expiry
 from fastrtc_core.room.orders import Order, read_order
 
 from ..cluster.support import APP, ROOM, servers, settle
+from ..inside import check_use
 from ..webrtc.support import eventually
 from .callbacks import noting
 from .test_browser_member import SECRET, events, join
@@ -94,7 +95,7 @@ async def test_a_revoked_token_lets_nobody_in_and_nobody_stay() -> None:
         await eventually(lambda: farewells(page) == ["revoked"], "the reason")
         for engine in two:
             with pytest.raises(DuplicateSessionError):
-                await engine._admission.use(check_token(fresh, APP, SECRET, channel=ROOM, uid=2))
+                await check_use(engine, check_token(fresh, APP, SECRET, channel=ROOM, uid=2))
         with pytest.raises(TokenError):
             await two[0].revoke_token("none")
 

@@ -82,7 +82,7 @@ async def test_who_is_muted_shares_the_mix_and_wakes_nobody() -> None:
         tasks.create_task(table.speak(1, 900, 3.0, 0.0))
         tasks.create_task(table.speak(2, 900, 3.0, 0.0))
         await asyncio.sleep(2.0)
-        assert table.mixer._timer is None
+        assert table.mixer.idle
     assert [id(mix) for mix in table.heard[1]] == [id(mix) for mix in table.heard[3]]
     assert [id(mix) for mix in table.heard[2]] == [id(mix) for mix in table.heard[3]]
     assert len(table.heard[3]) >= 49
@@ -99,7 +99,7 @@ async def test_silence_costs_nothing_and_time_goes_on() -> None:
     count = len(table.heard[1])
     await asyncio.sleep(600)
     assert len(table.heard[1]) == count
-    assert table.mixer._timer is None
+    assert table.mixer.idle
     await table.speak(0, 500, 0.5)
     await asyncio.sleep(0.2)
     positions = [mix.position for mix in table.heard[1]]

@@ -22,6 +22,7 @@ from fastrtc_core.media.video_frames import EncodedVideoFrame
 from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
 
+from ..inside import client_peer, connection_of
 from ..webrtc.impairment import impaired_video
 from ..webrtc.support import eventually, make_offer, raw_peer
 from .cameras import filming, join, picture, shown
@@ -31,11 +32,12 @@ SECRET = "a secret of thirty-two characters"
 
 def incoming(engine: RtcEngine, uid: int) -> IncomingVideo:
     """What receives the camera of a browser."""
-    member = engine._rooms["room"].members[uid]
+    member = engine.room("room").members[uid]
     assert isinstance(member, BrowserMember)
     assert isinstance(member.remote_video, EncodedRemoteVideo)
-    assert member.remote_video._incoming is not None
-    return member.remote_video._incoming
+    video = member.remote_video._incoming
+    assert video is not None
+    return video
 
 
 @contextmanager
@@ -140,7 +142,7 @@ async def test_what_is_seen_is_what_was_sent() -> None:
                 await asyncio.gather(ada.sees(2), other.sees(2))
                 await eventually(lambda: len(received) > 60, "pictures")
                 pictures = calls["encode"]
-        assert engine._rooms["room"].video.encoders == {}
+        assert engine.snapshot().channels["room"].encoders == 0
     copies = Counter(sent)
     assert set(received) <= set(sent)
     # The camera packs each picture once, and the server once for each of two who see it.
@@ -247,10 +249,10 @@ async def test_a_member_of_this_process_is_seen() -> None:
             async with AsyncExitStack() as brief:
                 viewers = [await join(brief, engine.accept, uid, camera=False) for uid in (1, 2)]
                 await asyncio.gather(*(viewer.sees(9, within=2.0) for viewer in viewers))
-                (encoder,) = engine._rooms["room"].video.encoders.values()
+                (encoder,) = engine.room("room").video.encoders.values()
                 await eventually(lambda: len(viewers[1].seen) > 20, "pictures")
                 assert calls["encode"] <= encoder.encoded + 1
-            await eventually(lambda: not engine._rooms["room"].video.encoders, "its end")
+            await eventually(lambda: not engine.snapshot().channels["room"].encoders, "its end")
             before = calls["encode"]
             await asyncio.sleep(0.3)
             assert calls["encode"] <= before + 1
@@ -277,11 +279,11 @@ async def test_codecs_that_do_not_match() -> None:
         bob = await join(stack, engine.accept, 2)
         cleo = await join(stack, engine.accept, 3, camera=False)
         await asyncio.gather(limited.sees(2), bob.sees(1), cleo.sees(1))
-        (feed,) = engine._rooms["room"].video.encoders
+        (feed,) = engine.room("room").video.encoders
         assert feed == (2, "video/h264"), "what is in H.264 is seen by those who take both"
         await cleo.client.send({"event": "choose_video", "data": "2"})
         await cleo.sees(2)
-        assert list(engine._rooms["room"].video.encoders) == [feed]
+        assert list(engine.room("room").video.encoders) == [feed]
         assert None not in [*limited.seen, *bob.seen, *cleo.seen]
 
 
@@ -297,7 +299,7 @@ async def test_a_camera_of_a_codec_that_nobody_speaks_is_refused() -> None:
         alone = offer["sdp"].replace("opus/48000/2", "speex/48000/2")
         with pytest.raises(MalformedOfferError):
             await engine.accept({**offer, "sdp": alone, "params": {"channel": "other"}})
-        assert "other" not in engine._rooms
+        assert "other" not in engine.snapshot().channels
 
 
 async def test_what_a_token_does_not_allow() -> None:
@@ -356,7 +358,7 @@ async def test_other_offers_are_served_as_they_are(modality: Any) -> None:
                 modality == "video"
             )
         await eventually(lambda: bob.events("user_left"), "the end")
-    assert engine._rooms == {}
+    assert engine.snapshot().channels == {}
 
 
 async def test_one_that_takes_nothing_delays_nobody() -> None:
@@ -365,16 +367,17 @@ async def test_one_that_takes_nothing_delays_nobody() -> None:
         ada, slow = [await join(stack, engine.accept, uid, camera=False) for uid in (1, 3)]
         await join(stack, engine.accept, 2)
         await asyncio.gather(ada.sees(2), slow.sees(2))
-        member = engine._rooms["room"].members[3]
+        member = engine.room("room").members[3]
         assert isinstance(member, BrowserMember)
         assert member.local_video is not None
-        blocked, original = asyncio.Event(), member.local_video._pictures.get
+        pictures: Any = member.local_video._pictures
+        blocked, original = asyncio.Event(), pictures.get
 
         async def get() -> Any:
             await blocked.wait()
             return await original()
 
-        member.local_video._pictures.get = get  # type: ignore[method-assign]
+        pictures.get = get
         await eventually(lambda: member.local_video.dropped > 30, "drops")  # type: ignore[union-attr]
         seen = len(ada.seen)
         await asyncio.sleep(1.0)
@@ -387,8 +390,7 @@ async def test_one_that_takes_nothing_delays_nobody() -> None:
 
 
 def _connection(client: Client) -> RTCPeerConnection:
-    assert client._publisher is not None
-    return client._publisher._peer._pc
+    return connection_of(client_peer(client))
 
 
 def _speak_only(patch: pytest.MonkeyPatch, mime_type: str) -> None:
@@ -410,7 +412,7 @@ async def test_a_picture_that_cannot_be_packed_ends_nothing() -> None:
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
         ada, bob = [await join(stack, engine.accept, uid) for uid in (1, 2)]
         await ada.sees(2)
-        member = engine._rooms["room"].members[1]
+        member = engine.room("room").members[1]
         assert isinstance(member, BrowserMember)
         assert member.local_video is not None
         empty = b"\0\0\1\x67\x42\0\0\1\0\0\1\x65\x88"

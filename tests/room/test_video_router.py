@@ -390,7 +390,8 @@ def test_what_cannot_be_decoded_is_for_those_who_take_its_codec() -> None:
     table.watch(4, VP8, H264)
     for uid in (3, 4):
         table.router.choose(uid, 2)
-    assert table.router._receivers[3].wanted is None, "the other camera has shown nothing yet"
-    assert table.router._receivers[4].wanted == Feed(2, H264)
+    receivers = table.router._receivers
+    assert receivers[3].wanted is None, "the other camera has shown nothing yet"
+    assert receivers[4].wanted == Feed(2, H264)
     assert table.watched == {2}
     assert table.encoded == frozenset()

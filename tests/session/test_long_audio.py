@@ -14,6 +14,7 @@ from fastrtc_core.media import converter
 from fastrtc_core.testing import InProcessPeer, connect, tone
 from fastrtc_core.tracks.audio_source import AHEAD
 
+from ..inside import pull
 from .handlers import Recording, heard_samples
 
 pytestmark = pytest.mark.virtual_clock
@@ -152,7 +153,7 @@ async def test_a_source_takes_parts_as_one_frame() -> None:
         source.capture_frame(AudioFrame(48000, np.full((1, 480), 2, np.int16)))
     )
     await asyncio.gather(taking, other)
-    pulled = source._pull(5 * 4800 + 480)[0]
+    pulled = pull(source, 5 * 4800 + 480)[0]
     assert np.array_equal(pulled, np.repeat([1, 2], [5 * 4800, 480]))
     assert source.has_room
 
@@ -166,7 +167,7 @@ async def test_parts_wait_for_room_beyond_what_may_be_ahead() -> None:
     assert source.queued_duration == 1.0
     assert parts.made <= 12
     for _ in range(100):
-        source._pull(960)
+        pull(source, 960)
         await asyncio.sleep(0)
     await taking
     assert parts.made == 30

@@ -78,7 +78,7 @@ async def test_what_cannot_be_read_is_answered_and_counted(text: str | bytes) ->
         errors = peer.of_type("error")
         assert len(errors) == 1
         assert "xxxx" not in errors[0]
-        assert peer.session._inbox.malformed == 1
+        assert peer.session.snapshot().malformed == 1
         assert handler_of(peer).heard == ["next"]
 
 
@@ -98,7 +98,7 @@ async def test_a_slow_on_message_drops_the_oldest_and_says_so_once() -> None:
         assert handler_of(peer).heard[-1] == 999
         assert len(handler_of(peer).heard) <= 258
         assert len(peer.of_type("warning")) == 1
-        assert peer.session._inbox.dropped >= 742
+        assert peer.session.snapshot().dropped["messages"] >= 742
 
 
 @pytest.mark.virtual_clock

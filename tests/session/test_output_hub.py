@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastrtc_core import AdditionalOutputs
-from fastrtc_core.session.outputs import CAPACITY, OutputHub
+from fastrtc_core.session.output_hub import CAPACITY, OutputHub
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -108,7 +108,7 @@ async def test_fetching_ends() -> None:
     await asyncio.sleep(1)
     hub.end()
     assert await fetching is None
-    assert not hub._subscribers
+    assert not hub.subscribers
 
 
 async def test_who_fetches_leaves_nothing_for_a_subscriber() -> None:
@@ -155,7 +155,7 @@ def test_a_subscriber_on_another_event_loop() -> None:
     publish(hub, 0)
     thread = threading.Thread(target=lambda: asyncio.run(subscriber()))
     thread.start()
-    while not hub._subscribers:
+    while not hub.subscribers:
         time.sleep(0.001)
     publish(hub, *range(1, CAPACITY // 2))
     hub.end()

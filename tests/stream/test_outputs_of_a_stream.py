@@ -18,6 +18,8 @@ from fastrtc_core.client import Client
 from fastrtc_core.registry import MAX_WAITERS, Registry
 from tests.webrtc.support import Silent, eventually, gone
 
+from ..inside import registry_of
+
 
 class Greets(Silent):
     """Puts out three values before anybody can have subscribed."""
@@ -59,7 +61,7 @@ async def test_who_is_earlier_than_the_offer_waits_for_it() -> None:
         also = await stream.wait_for_output_stream("later", timeout=0)
         await also.aclose()  # type: ignore[attr-defined]
     await gone(stream)
-    assert not stream._registry._awaited
+    assert not stream.snapshot().awaiting
 
 
 async def test_an_offer_that_is_refused_ends_what_waited_for_it() -> None:
@@ -95,7 +97,7 @@ async def test_the_outputs_of_an_id_are_there_from_the_offer_to_the_end() -> Non
         outputs = hub.subscribe()
         hub.publish(AdditionalOutputs(1))
     assert [one.args async for one in outputs] == [(1,)]
-    assert not registry._awaited
+    assert not registry.snapshot().awaiting
 
 
 @pytest.mark.virtual_clock
@@ -114,7 +116,7 @@ async def test_not_too_many_wait() -> None:
         await asyncio.sleep(0)
         async with registry.slot("id-0") as slot:
             assert await waiting[0] is slot.outputs
-    assert not registry._awaited
+    assert not registry.snapshot().awaiting
 
 
 async def test_fetching_from_a_session_that_ends() -> None:
@@ -143,5 +145,5 @@ def test_arguments_as_fastrtc_takes_them() -> None:
         ui_args=None,
     )
     assert stream.additional_inputs == stream.additional_outputs == []
-    assert stream.concurrency_limit == stream._registry.concurrency_limit == 1
+    assert stream.concurrency_limit == registry_of(stream).concurrency_limit == 1
     assert Stream(Silent()).concurrency_limit is None

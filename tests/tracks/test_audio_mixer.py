@@ -119,7 +119,7 @@ async def test_silence_costs_nothing() -> None:
         frames = mixer.track.frames
         await asyncio.sleep(600)
         assert 5 <= frames == mixer.track.frames
-        assert mixer._timer is None
+        assert mixer.idle
 
 
 @virtual
@@ -140,7 +140,7 @@ async def test_inputs_come_and_go() -> None:
         mixer.remove(removed)
         await asyncio.sleep(0.1)
         assert stream.statistics().received == 1
-        assert not removed._readers
+        assert not removed.readers
     with pytest.raises(ConfigurationError, match="closed"):
         mixer.add(short)
 

@@ -23,6 +23,8 @@ from fastrtc_core.media.session_clock import SessionClock
 from fastrtc_core.testing import VirtualClockLoop
 from fastrtc_core.tracks import LocalAudioTrack
 
+from ..inside import pull
+
 virtual = pytest.mark.virtual_clock
 
 RATE = 1000
@@ -81,11 +83,11 @@ async def test_concurrent_producers_are_served_in_order() -> None:
         await turns()
         assert done == []
         while len(done) < 10:
-            pulled.append(int(source._pull(20)[0, 0]))
+            pulled.append(int(pull(source, 20)[0, 0]))
             await turns()
             assert source._playout.queued <= 40
     assert done == list(range(1, 11))
-    pulled += [int(source._pull(20)[0, 0]) for _ in range(2)]
+    pulled += [int(pull(source, 20)[0, 0]) for _ in range(2)]
     assert pulled == [0, 0, *range(1, 11)]
     assert balanced(source)
 
@@ -96,7 +98,7 @@ async def test_nobody_overtakes_a_producer_that_waits() -> None:
     source = full_source()
     waiting = asyncio.create_task(source.capture_frame(frame(1, 40)))
     await turns()
-    source._pull(20)
+    pull(source, 20)
     assert waiting.done() is False
     await turns()
     assert waiting.done()
@@ -115,7 +117,7 @@ async def test_a_cancelled_call_queues_nothing() -> None:
     await turns()
     heard = []
     while source.statistics().queued:
-        heard.append(int(source._pull(20)[0, 0]))
+        heard.append(int(pull(source, 20)[0, 0]))
         await turns()
     assert heard == [0, 0, 1, 3]
     assert calls[1].cancelled()
@@ -129,7 +131,7 @@ async def test_room_comes_back_when_the_only_waiter_is_cancelled() -> None:
     call = asyncio.create_task(source.capture_frame(frame(1)))
     await turns()
     call.cancel()
-    source._pull(20)
+    pull(source, 20)
     await turns()
     assert source.has_room
     await source.capture_frame(frame(2))
@@ -143,7 +145,7 @@ async def test_a_producer_may_reuse_its_array() -> None:
     scratch = np.full((1, 20), 5, np.int16)
     await source.capture_frame(AudioFrame(RATE, scratch))
     scratch[:] = 6
-    assert source._pull(20).tolist() == [[5] * 20]
+    assert pull(source, 20).tolist() == [[5] * 20]
 
 
 @virtual
@@ -197,7 +199,7 @@ async def test_the_shortest_queue_takes_a_frame() -> None:
     """Even a queue that is shorter than a sample lets audio through."""
     source = AudioSource(50, 1, queue_size_ms=1)
     await asyncio.wait_for(source.capture_frame(AudioFrame(50, np.ones((1, 1), np.int16))), 1)
-    assert source._pull(1).tolist() == [[1]]
+    assert pull(source, 1).tolist() == [[1]]
 
 
 # Clearing, waiting, closing
@@ -212,7 +214,7 @@ async def test_clear_discards_what_waits_to_be_queued_too() -> None:
     source.clear_queue()
     source.try_push(frame(9))
     await asyncio.gather(*calls)
-    assert source._pull(20).tolist() == [[9] * 20]
+    assert pull(source, 20).tolist() == [[9] * 20]
     assert source.statistics() == (100, 20, 0, 80, 0)
 
 
@@ -234,7 +236,7 @@ async def test_waiting_for_room_ends_when_there_is_some() -> None:
     """It returns at once with room, else with the first pull, or when the queue is cleared."""
     source = AudioSource(RATE, 1, queue_size_ms=40)
     await asyncio.wait_for(source.wait_for_room(), 1)
-    for make_room in (lambda: source._pull(20), source.clear_queue):
+    for make_room in (lambda: pull(source, 20), source.clear_queue):
         source.try_push(frame(1, 40))
         waiting = asyncio.create_task(source.wait_for_room())
         await turns()
@@ -253,7 +255,7 @@ async def test_waiting_for_the_playout_includes_frames_that_wait() -> None:
     for _ in range(3):
         await turns()
         assert not waiting.done()
-        source._pull(20)
+        pull(source, 20)
     await waiting
     await call
 
@@ -376,14 +378,14 @@ class SourceAgainstModel(RuleBasedStateMachine):
         self.run()
 
     def source_pull(self) -> list[int]:
-        async def pull() -> list[int]:
-            return [int(sample) for sample in self.source._pull(20)[0]]
+        async def pulling() -> list[int]:
+            return [int(sample) for sample in pull(self.source, 20)[0]]
 
         try:
             asyncio.get_running_loop()
         except RuntimeError:
-            return self.runner.run(pull())
-        return [int(sample) for sample in self.source._pull(20)[0]]
+            return self.runner.run(pulling())
+        return [int(sample) for sample in pull(self.source, 20)[0]]
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())

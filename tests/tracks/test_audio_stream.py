@@ -180,7 +180,7 @@ async def test_aclose_is_idempotent_and_detaches() -> None:
     track.push(numbered(2))
     with pytest.raises(EndOfStreamError):
         await stream.read()
-    assert not track._readers
+    assert not track.readers
 
 
 async def test_a_stream_is_closed_by_its_context() -> None:
@@ -189,7 +189,7 @@ async def test_a_stream_is_closed_by_its_context() -> None:
     with pytest.raises(ZeroDivisionError):
         async with AudioStream(track):
             raise ZeroDivisionError
-    assert not track._readers
+    assert not track.readers
 
 
 async def test_one_stream_closed_leaves_the_others() -> None:
@@ -216,4 +216,4 @@ async def test_arguments_that_make_no_sense_are_refused(options: Any) -> None:
     track = RemoteAudioTrack()
     with pytest.raises(ConfigurationError):
         AudioStream(track, **options)
-    assert not track._readers
+    assert not track.readers

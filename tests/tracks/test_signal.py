@@ -48,7 +48,7 @@ async def test_waiting_until_a_time_ends_then() -> None:
     loop = asyncio.get_running_loop()
     await signal.wait(until=loop.time() + 2.5)
     assert loop.time() == pytest.approx(2.5)
-    assert not signal._waiters
+    assert not signal.waiting
 
 
 async def test_a_cancelled_waiter_disturbs_no_other() -> None:
@@ -63,6 +63,6 @@ async def test_a_cancelled_waiter_disturbs_no_other() -> None:
     signal.notify()
     await other
     assert cancelled.cancelled()
-    assert not signal._waiters
+    assert not signal.waiting
     await asyncio.sleep(0)
     assert not [timer for timer in loop._scheduled if not timer.cancelled()]  # type: ignore[attr-defined]

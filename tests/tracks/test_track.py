@@ -320,11 +320,11 @@ async def test_a_stream_of_a_participant_survives_a_new_publication() -> None:
     third = RemoteAudioTrack()
     alice.publish("microphone", third)
     third.push(numbered(6))
-    assert sum(len(track._readers) for track in (first, second, third)) == 1
+    assert sum(track.readers for track in (first, second, third)) == 1
     alice.leave()
     alice.leave()
     assert (await sound_of(stream))[::960] == [1, 3, 5, 6]
-    assert not third._readers
+    assert not third.readers
     late = AudioStream.from_participant(participant=alice)
     with pytest.raises(EndOfStreamError):
         await late.read()
@@ -345,7 +345,7 @@ async def test_what_is_published_must_fit() -> None:
         bob.publish("screen_share", screen)
         screen.push(picture(7))
         assert values(await stream.read()) == [7]
-    assert not screen._readers
+    assert not screen.readers
 
 
 @virtual

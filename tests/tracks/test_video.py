@@ -75,7 +75,7 @@ async def test_aclose_wakes_a_parked_video_reader() -> None:
     with pytest.raises(EndOfStreamError):
         await reader
     assert asyncio.get_running_loop().time() == 1
-    assert not track._readers
+    assert not track.readers
 
 
 async def test_a_video_stream_ends_with_its_track() -> None:

@@ -22,6 +22,8 @@ from fastrtc_core import (
 )
 from fastrtc_core.client import Client
 
+from ..inside import channel_of
+
 PATIENCE = 5.0
 """How long in s a test waits for what must happen."""
 
@@ -147,9 +149,8 @@ async def speak(client: Client, audio: AudioFrame) -> None:
 
 async def vanish(client: Client) -> None:
     """Close the sockets of a client under its feet: no goodbye, and no packet any more."""
-    await eventually(lambda: client._channel, "the data channel")
-    assert client._channel is not None
-    dtls = client._channel.raw.transport.transport
+    await eventually(lambda: channel_of(client), "the data channel")
+    dtls = channel_of(client).raw.transport.transport
     for protocol in dtls.transport._connection._protocols:
         protocol.transport.close()
 

@@ -16,6 +16,7 @@ from fastrtc_core.webrtc.sdp import limits, offers
 from fastrtc_core.webrtc.sdp.description import Description
 from fastrtc_core.webrtc.sdp.offers import read_offer
 
+from ..inside import registry_of
 from .offers import chromium_offer
 from .support import Silent, eventually, gone, make_offer, raw_peer
 
@@ -163,7 +164,7 @@ async def test_offers_count_by_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """While they connect, and no longer."""
     monkeypatch.setattr(peer, "CHECK_TIMEOUT", 0.02)
     stream = Stream(Silent(), connecting_per_address=1)
-    entering = stream._registry.entering
+    entering = registry_of(stream).entering
     body = await abandoned()
     with entering.count("10.0.0.1"):
         refused = await stream.offer(body, address="10.0.0.1")

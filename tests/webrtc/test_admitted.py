@@ -24,6 +24,7 @@ from fastrtc_core.webrtc.incoming import IncomingAudio
 from fastrtc_core.webrtc.internals import association, sources
 from fastrtc_handlers import Echo
 
+from ..inside import client_peer, connection_of, peers_of
 from .support import Silent, connected, eventually, gone, hear, make_offer, raw_peer, speak
 from .support import take_answer as take
 from .test_contract import only_connection
@@ -37,10 +38,9 @@ def transport_of(pc: RTCPeerConnection) -> Any:
     return dtls
 
 
-def connection_of(client: Client) -> RTCPeerConnection:
+def connection_of_client(client: Client) -> RTCPeerConnection:
     """The connection of a client."""
-    assert client._publisher is not None
-    return client._publisher._peer._pc
+    return connection_of(client_peer(client))
 
 
 async def test_a_hundred_sources() -> None:
@@ -51,7 +51,7 @@ async def test_a_hundred_sources() -> None:
         await speak(client, tone(duration=0.1))
         await hear(client.audio_stream, 0.1)
         pc = only_connection(stream)
-        ours, theirs = transport_of(connection_of(client)), transport_of(pc)
+        ours, theirs = transport_of(connection_of_client(client)), transport_of(pc)
         for number in range(100):
             packet = RtpPacket(payload_type=96, ssrc=1000 + number, payload=b"\xf8\xff\xfe")
             await ours._send_rtp(packet.serialize())
@@ -81,7 +81,7 @@ async def test_a_source_that_fell_silent_makes_room(monkeypatch: pytest.MonkeyPa
     stream = Stream(Echo())
     async with Client(stream.offer) as client:
         pc = only_connection(stream)
-        ours = transport_of(connection_of(client))
+        ours = transport_of(connection_of_client(client))
         for number in range(3 * sources.MAX_SOURCES):
             packet = RtpPacket(payload_type=96, ssrc=1000 + number, payload=b"\xf8\xff\xfe")
             await ours._send_rtp(packet.serialize())
@@ -116,7 +116,7 @@ async def test_absurd_reports() -> None:
         await speak(client, tone(duration=0.1))
         pc = only_connection(stream)
         (sender,) = pc.getSenders()
-        ours = transport_of(connection_of(client))
+        ours = transport_of(connection_of_client(client))
         about = RtcpReceiverInfo(
             ssrc=sender._ssrc,
             fraction_lost=255,
@@ -276,7 +276,7 @@ async def test_data_beyond_what_was_announced(skip: int) -> None:
         assert held <= (association.WINDOW if skip else 262_144)
         assert gate_of(server).dropped["associations"] == 1
         assert server.connectionState == "connected", "the session itself goes on"
-        stream.close(next(iter(stream._trickling.peers)))
+        stream.close(next(iter(peers_of(stream))))
     await gone(stream)
 
 

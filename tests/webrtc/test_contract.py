@@ -30,6 +30,7 @@ from fastrtc_core.webrtc import internals
 from fastrtc_core.webrtc.internals import association, fingerprints
 from fastrtc_handlers import Echo
 
+from ..inside import connection_of, peer_of
 from .support import Silent, eventually, gone, hear, raw_peer, speak
 
 
@@ -237,8 +238,7 @@ async def test_a_probe_is_answered_by_a_live_peer() -> None:
 
 def only_connection(stream: Stream) -> RTCPeerConnection:
     """The connection of the one session of a stream."""
-    (peer,) = stream._trickling.peers.values()
-    return peer._pc
+    return connection_of(peer_of(stream))
 
 
 async def test_names_of_an_offer_that_is_undone() -> None:

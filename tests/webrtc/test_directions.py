@@ -14,6 +14,7 @@ import pytest
 from fastrtc_core import AsyncAudioVideoStreamHandler, AudioFrame, Modality, Mode, Stream
 from fastrtc_core.client import Client
 
+from ..inside import client_peer, publisher_of, send_text
 from .support import eventually, gone
 
 
@@ -121,14 +122,13 @@ async def test_a_section_that_is_stopped_ends_alone(stopped: str) -> None:
     stream = Stream(Counting(), modality="audio-video", mode="send")
     answers: list[Any] = []
     async with Client(stream.offer, modality="audio-video", mode="send") as client:
-        assert client._publisher is not None
         assert client.audio_source is not None
         assert client.video_source is not None
         talk = client.audio_source.capture_frame(AudioFrame(48000, np.ones((1, 48000), np.int16)))
         await talk
         await eventually(lambda: Counting.heard > 5, "the microphone")
-        client._publisher.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
-        sdp, _, _ = await client._publisher._peer.negotiation.offer_again([], [])
+        publisher_of(client).take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
+        sdp, _, _ = await client_peer(client).negotiation.offer_again([], [])
         session, *sections = sdp.split("m=")
         for index, section in enumerate(sections):
             if section.startswith(stopped):
@@ -139,8 +139,8 @@ async def test_a_section_that_is_stopped_ends_alone(stopped: str) -> None:
                 group = next(line for line in session.splitlines() if "BUNDLE" in line)
                 left = [one for one in group.split() if one != mid]
                 session = session.replace(group, " ".join(left))
-        await client._send(
-            json.dumps({"type": "offer", "data": {"sdp": "m=".join([session, *sections])}})
+        await send_text(
+            client, json.dumps({"type": "offer", "data": {"sdp": "m=".join([session, *sections])}})
         )
         (answer,) = await eventually(lambda: answers, "the answer")
         assert f"m={stopped} 0 " in answer["sdp"]

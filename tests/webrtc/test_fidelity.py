@@ -13,6 +13,7 @@ from fastrtc_core.client import Client
 from fastrtc_core.testing import delay_of, fit_sine, longest_silence, noise, tone
 from fastrtc_handlers import Echo
 
+from ..inside import session_of
 from .support import eventually, gone, hear
 
 WARM_UP = 0.5
@@ -39,7 +40,7 @@ async def echoed(
             assert client.audio_stream is not None
             assert client.remote_audio is not None
             assert client.webrtc_id is not None
-            server_side = stream._registry.session(client.webrtc_id).remote_audio
+            server_side = session_of(stream, client.webrtc_id).remote_audio
             assert server_side is not None
             sending = asyncio.create_task(client.audio_source.capture_frame(signal))
             heard = await hear(client.audio_stream, signal.duration - 0.3)

@@ -17,6 +17,7 @@ from fastrtc_core import Stream
 from fastrtc_core.testing import fit_sine
 from fastrtc_handlers import AudioVideoEcho
 
+from ..inside import connection_of, peers_of
 from .support import app_of, eventually, serving
 
 PEER = Path(__file__).with_name("gstreamer_peer.py")
@@ -47,7 +48,7 @@ def webrtcbin() -> None:
 
 def handshakes(stream: Stream) -> list[Any]:
     """The DTLS transports of sessions whose handshake is done."""
-    peers: list[Any] = [peer._pc for peer in stream._trickling.peers.values()]
+    peers: list[Any] = [connection_of(peer) for peer in peers_of(stream).values()]
     transports = [dtls for pc in peers for dtls in pc._RTCPeerConnection__dtlsTransports]
     return [dtls for dtls in transports if dtls.encrypted]
 

@@ -17,6 +17,7 @@ from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.webrtc import internals
 from fastrtc_handlers import Echo
 
+from ..inside import connection_of, peer_of
 from .impairment import Fate, impaired_audio
 from .support import Silent, eventually, gone, hear, speak
 
@@ -165,8 +166,7 @@ async def test_the_loss_is_reported_to_the_sender() -> None:
         assert client.audio_stream is not None
         async with impaired_audio(at_random(0.25)):
             speaking = asyncio.create_task(speak(client, tone(duration=10)))
-            (peer,) = stream._trickling.peers.values()
-            (sender,) = peer._pc.getSenders()
+            (sender,) = connection_of(peer_of(stream)).getSenders()
             await hear(client.audio_stream, 1.0)
             await eventually(lambda: internals.reported_loss(sender) > 0, "a report of loss")
             assert internals.reported_loss(sender) == pytest.approx(0.25, abs=0.12)

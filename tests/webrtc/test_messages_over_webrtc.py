@@ -14,6 +14,7 @@ from fastrtc_core.messages import MAX_MESSAGE_BYTES
 from fastrtc_core.webrtc import peer
 from fastrtc_core.webrtc.datachannel import HIGH_WATER, MAX_BYTES
 
+from ..inside import channel_of, session_of
 from .support import (
     Silent,
     connected,
@@ -52,7 +53,7 @@ async def test_many_large_messages_arrive_in_order() -> None:
     text = "x" * 32_000
     async with Client(stream.offer, modality=None) as client:
         assert await message_of_type(client, "message") == "hello"
-        channel: Any = client._channel
+        channel: Any = channel_of(client)
         most = 0
 
         async def send() -> None:
@@ -103,7 +104,7 @@ async def test_the_size_that_the_client_takes_holds(said: str, takes: int) -> No
         await take_answer(pc, answer)
         await connected(pc)
         await eventually(lambda: got, "the greeting")
-        session = stream._registry.session(answer["webrtc_id"])
+        session = session_of(stream, answer["webrtc_id"])
         for value in (bytes(takes + 1), "x" * takes):
             with pytest.raises(MessageError, match=rf"large.*\b{takes}\b"):
                 await session.handler.send_message(value)

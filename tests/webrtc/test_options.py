@@ -25,6 +25,7 @@ from fastrtc_core.webrtc import internals, peer
 from fastrtc_core.webrtc.audio_encoder import AudioTrackEncoder
 from fastrtc_handlers import AudioVideoEcho, Echo
 
+from ..inside import connection_of, peer_of, peers_of
 from .impairment import impaired_audio
 from .support import Silent, eventually, gone, hear, speak
 
@@ -83,8 +84,7 @@ async def test_reports_of_the_client_are_read_from_aiortc() -> None:
         assert client.audio_stream is not None
         speaking = asyncio.create_task(speak(client, tone(duration=3)))
         await hear(client.audio_stream, 2.0)
-        (peer,) = stream._trickling.peers.values()
-        (sender,) = peer._pc.getSenders()
+        (sender,) = connection_of(peer_of(stream)).getSenders()
         stats = await sender.getStats()
         await eventually(lambda: any(s.type == "remote-inbound-rtp" for s in stats.values()))
         assert internals.reported_loss(sender) == 0.0
@@ -154,7 +154,7 @@ async def test_options_may_differ_from_session_to_session() -> None:
     for params, bit_rate in (({"slow": True}, 16_000), ({}, 64_000)):
         async with Client(stream.offer, modality="audio-video", params=params) as client:
             assert client.webrtc_id is not None
-            peer = stream._trickling.peers[client.webrtc_id]
+            peer = peers_of(stream)[client.webrtc_id]
             assert peer._audio_options.bit_rate == bit_rate
             assert peer._video_options is bounds
         await gone(stream)

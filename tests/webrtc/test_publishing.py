@@ -28,6 +28,7 @@ from fastrtc_core.client import Client
 from fastrtc_core.testing import connect, fit_sine, tone
 from fastrtc_core.webrtc import publishing
 
+from ..inside import client_peer, connection_of, peer_of, publisher_of, send_text
 from .support import eventually, gone
 
 RATE = 48000
@@ -225,12 +226,11 @@ async def test_offers_that_cannot_be_read(data: Any, message: str) -> None:
     answers: list[Any] = []
     async with Client(stream.offer) as client:
         await eventually(lambda: made, "the session")
-        assert client._publisher is not None
-        client._publisher.take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
+        publisher_of(client).take = lambda message: answers.append(message.data)  # type: ignore[method-assign]
         if isinstance(data, dict) and data.get("sdp") == "OFFER":
-            sdp, _, _ = await client._publisher._peer.negotiation.offer_again([], [])
+            sdp, _, _ = await client_peer(client).negotiation.offer_again([], [])
             data = {**data, "sdp": sdp}
-        await client._send('{"type": "offer", "data": ' + json.dumps(data) + "}")
+        await send_text(client, '{"type": "offer", "data": ' + json.dumps(data) + "}")
         (answer,) = await eventually(lambda: answers, "the answer")
         assert message in answer["error"]
         assert client.audio_source is not None
@@ -281,8 +281,7 @@ async def test_many_tracks_need_no_more_than_one_section() -> None:
     async with Client(stream.offer) as client:
         await eventually(lambda: made, "the session")
         host = made[0]
-        assert client._publisher is not None
-        peer = client._publisher._peer
+        peer = client_peer(client)
         screen, music = VideoSource(), AudioSource(RATE)
 
         async def once(number: int) -> None:
@@ -302,10 +301,10 @@ async def test_many_tracks_need_no_more_than_one_section() -> None:
             )
 
         await once(0)
-        sections, tasks = sections_of(peer._pc), len(asyncio.all_tasks())
+        sections, tasks = sections_of(connection_of(peer)), len(asyncio.all_tasks())
         for number in range(1, ROUNDS):
             await once(number)
-        assert sections_of(peer._pc) == sections
+        assert sections_of(connection_of(peer)) == sections
         assert len(asyncio.all_tasks()) <= tasks + 3
         assert len(peer._binding._incoming) == 1
         assert len(host.tracks) == ROUNDS
@@ -339,28 +338,27 @@ async def test_a_refused_track_is_undone_and_can_be_tried_again() -> None:
     async with Client(stream.offer) as client:
         await eventually(lambda: made, "the session")
         host = made[0]
-        server = host._link.tracks.publisher._peer  # type: ignore[union-attr]
+        server = peer_of(stream)
         screen = VideoSource()
         shared = LocalVideoTrack.create_video_track("desk", screen)
-        before = sections_of(server._pc)
+        before = sections_of(connection_of(server))
         with pytest.raises(ConnectionFailedError, match="needs a section of audio"):
             await client.publish_track(shared, "microphone")
         assert not shared.published
-        assert sections_of(server._pc) == before
+        assert sections_of(connection_of(server)) == before
 
         def fail(*args: Any) -> None:
             raise RuntimeError("no memory")
 
-        sections, negotiation = server.sections, server.negotiation
-        original, sections.take = sections.take, fail
-        describe, negotiation._describe = negotiation._describe, fail
-        for _ in range(10):
-            with pytest.raises(ConnectionFailedError, match="cannot be answered"):
-                await client.publish_track(shared)
-            assert not shared.published
-            assert sections_of(server._pc) == before
-            assert server._pc.signalingState == "stable"
-        sections.take, negotiation._describe = original, describe
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(server.sections, "take", fail)
+            patch.setattr(server.negotiation, "_describe", fail)
+            for _ in range(10):
+                with pytest.raises(ConnectionFailedError, match="cannot be answered"):
+                    await client.publish_track(shared)
+                assert not shared.published
+                assert sections_of(connection_of(server)) == before
+                assert connection_of(server).signalingState == "stable"
         await client.publish_track(shared)
         assert host.participant.tracks["screen_share"].name == "desk"
         for _ in range(100):

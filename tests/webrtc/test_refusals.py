@@ -19,6 +19,7 @@ from fastrtc_core.client import Client
 from fastrtc_core.webrtc import peer
 
 from ..failures import Failure, every_failure, first
+from ..inside import channel_of
 from .support import Silent, app_of, eventually, gone, make_offer, raw_peer, serving
 
 JSON = {"content-type": "application/json"}
@@ -202,7 +203,7 @@ async def test_malformed_messages_are_answered_and_the_session_goes_on() -> None
     stream = Stream(handler)
     async with Client(stream.offer, modality=None) as client:
         await client.send("first")
-        channel: Any = client._channel
+        channel: Any = channel_of(client)
         for bad in (
             "garbage",
             b'{"type": 1}',

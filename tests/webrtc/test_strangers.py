@@ -117,6 +117,16 @@ def gate_of(pc: RTCPeerConnection) -> Any:
     return gates.gate_of(dtls)
 
 
+def ice_of(gate: Any) -> Any:
+    """The ICE connection behind a gate."""
+    return gate._ice
+
+
+def waiting(gate: Any) -> int:
+    """Datagrams that wait behind a gate."""
+    return int(gate._inbox.qsize())
+
+
 async def test_junk_while_a_client_connects() -> None:
     """Alerts from another address end no handshake, on either side of it."""
     stream = Stream(Silent())
@@ -158,7 +168,7 @@ async def test_what_anybody_could_send_is_no_sign_of_life() -> None:
     async with Client(stream.offer) as client:
         pc = only_connection(stream)
         gate = gate_of(pc)
-        (protocol, *_) = gate._ice._protocols
+        (protocol, *_) = ice_of(gate)._protocols
         dtls: Any = pc.getReceivers()[0].transport
         gate.trusted["192.0.2.77", 7] = None
         before = internals.packets_heard(pc)
@@ -169,7 +179,7 @@ async def test_what_anybody_could_send_is_no_sign_of_life() -> None:
         before, packets = internals.packets_heard(pc), dtls._RTCDtlsTransport__rx_packets
         for data in junk():
             protocol.datagram_received(data, ("192.0.2.77", 7))
-        await eventually(lambda: not gate._inbox.qsize())
+        await eventually(lambda: not waiting(gate))
         assert internals.packets_heard(pc) == before
         assert dtls._RTCDtlsTransport__rx_packets > packets + 100, "they have been looked at"
         assert client.webrtc_id is not None
@@ -189,14 +199,14 @@ async def test_nothing_waits_that_nobody_asked_for() -> None:
                 sock.sendto(b"\x16" * 30_000, ports_of(answer["sdp"])[0])
                 await asyncio.sleep(0)
         await eventually(lambda: internals.dropped(server)["datagrams of strangers"] > 10)
-        assert gate_of(server)._inbox.qsize() == 0
+        assert waiting(gate_of(server)) == 0
         # And one that has passed a check may let wait what is reasonable.
         gate = gate_of(server)
         gate.trusted["192.0.2.77", 7] = None
-        for protocol in gate._ice._protocols:
+        for protocol in ice_of(gate)._protocols:
             for _ in range(200):
                 protocol.datagram_received(b"\x16" * 30_000, ("192.0.2.77", 7))
-        assert 30 < gate._inbox.qsize() < 36
+        assert 30 < waiting(gate) < 36
         stream.close(answer["webrtc_id"])
     await gone(stream)
 
@@ -208,7 +218,7 @@ async def test_a_client_that_moves_is_heard() -> None:
         pc = only_connection(stream)
         gate = gate_of(pc)
         server = ports_of(pc.localDescription.sdp)[0]
-        ice = gate._ice
+        ice = ice_of(gate)
         first = set(gate.trusted)
 
         def check() -> bytes:

@@ -11,6 +11,7 @@ import pytest
 
 from fastrtc_core import CloseReason, Context, Stream
 
+from ..inside import connection_of, peers_of
 from .support import Silent, app_of, eventually, serving
 from .test_strangers import ALERT, ports_of, stranger
 
@@ -31,7 +32,7 @@ class Server:
 
 async def shout(stream: Stream) -> None:
     """Send junk to the ports of all sessions: a stranger's packets are no sign of life."""
-    peers = [peer._pc for peer in stream._trickling.peers.values()]
+    peers = [connection_of(peer) for peer in peers_of(stream).values()]
     ports = [port for pc in peers for port in ports_of(pc.localDescription.sdp)]
     with stranger() as sock:
         while True:

@@ -24,6 +24,7 @@ from fastrtc_core.websocket import compression, connection
 from fastrtc_core.websocket.outbox import MAX_WAITING
 from fastrtc_core.websocket.socket import DisconnectedError
 
+from ..inside import serve_socket
 from ..webrtc.support import Silent, app_of, eventually, serving
 
 
@@ -67,7 +68,7 @@ def test_messages_for_a_slow_handler_are_bounded_in_bytes() -> None:
     text = json.dumps({"type": "message", "data": "x" * 60_000})
     for _ in range(200):
         inbox.put(text)
-    kept = len(inbox._messages)
+    kept = inbox.waiting
     assert kept == CAPACITY_BYTES // len(text)
     assert inbox.dropped == 200 - kept
     assert told == ["warning"]
@@ -79,7 +80,7 @@ async def test_whoever_asks_and_does_not_read_is_let_go() -> None:
     stream = Stream(Silent())
     start = json.dumps({"event": "start", "encoding": "pcm16"})
     line = Line(start, *['{"event": "ping"}'] * 3000, reads=False)
-    serving = asyncio.create_task(stream._sockets.serve(line))
+    serving = asyncio.create_task(serve_socket(stream, line))
     for _ in range(200):
         await asyncio.sleep(1)
         if line.closed:
@@ -107,7 +108,7 @@ async def test_commands_that_wait_for_audio_are_bounded_in_bytes(
     item = {"type": "function_call_output", "call_id": "1", "output": "x" * 60_000}
     create = json.dumps({"type": "conversation.item.create", "item": item})
     line = Line(*[create] * 30)
-    serving = asyncio.create_task(Stream(Silent())._sockets.serve(line, visit=RealtimeVisit()))
+    serving = asyncio.create_task(serve_socket(Stream(Silent()), line, visit=RealtimeVisit()))
     for _ in range(1000):
         await asyncio.sleep(0.01)
         if any("slow down" in str(text) for text in line.sent):
@@ -132,7 +133,7 @@ def test_remembered_items_are_bounded_in_bytes() -> None:
 async def test_a_call_begins_after_one_connected() -> None:
     """A stranger does not keep the server busy with them."""
     line = Line(*['{"event": "connected"}'] * 3)
-    await Stream(Silent())._sockets.serve(line, visit=CallVisit())
+    await serve_socket(Stream(Silent()), line, visit=CallVisit())
     assert line.closed is not None
     assert line.closed[0] == 1008
 
@@ -141,15 +142,15 @@ async def test_sockets_that_say_nothing_count_by_address() -> None:
     """Until they say `start`; others are not kept out."""
     stream = Stream(Silent(), connecting_per_address=1)
     silent = Line()
-    serving = asyncio.create_task(stream._sockets.serve(silent, Caller(address="10.0.0.1")))
-    await eventually(lambda: len(stream._registry.entering) == 1)
+    serving = asyncio.create_task(serve_socket(stream, silent, Caller(address="10.0.0.1")))
+    await eventually(lambda: stream.snapshot().entering == 1)
     refused = Line()
-    await stream._sockets.serve(refused, Caller(address="10.0.0.1"))
+    await serve_socket(stream, refused, Caller(address="10.0.0.1"))
     assert refused.closed == (1013, "concurrency_limit_reached")
     assert stream.sessions == 0
     silent.incoming.put_nowait('{"event": "start"}')
     await eventually(lambda: stream.sessions == 1)
-    assert len(stream._registry.entering) == 0, "who is in counts no longer"
+    assert stream.snapshot().entering == 0, "who is in counts no longer"
     silent.incoming.put_nowait(None)
     await serving
 

@@ -22,6 +22,8 @@ from fastrtc_core.websocket.intake import HASTE, Intake
 from fastrtc_core.websocket.socket import DisconnectedError
 from fastrtc_core.websocket.visit import SocketVisit, Visit
 
+from ..inside import serve_socket
+
 RATE = 8000
 CAPACITY = 8
 """Frames that a session holds for its handler."""
@@ -100,7 +102,7 @@ async def told_and_heard(
 ) -> tuple[list[str], NDArray[np.int16]]:
     Ear.heard, Ear.ready = [], asyncio.Event()
     line = Line(*messages)
-    serving = asyncio.create_task(Stream(Ear())._sockets.serve(line, visit=visit))
+    serving = asyncio.create_task(serve_socket(Stream(Ear()), line, visit=visit))
     await Ear.ready.wait()
     await asyncio.sleep(seconds)
     line.gone.set()

@@ -22,6 +22,8 @@ from fastrtc_core.testing import run_virtual
 from fastrtc_core.websocket.socket import DisconnectedError
 from fastrtc_core.websocket.unplayed import Unplayed
 
+from ..inside import serve_socket
+
 RATE = 8000
 FIRST = 100
 """The first sample that is emitted; each is greater by one than that before."""
@@ -150,7 +152,7 @@ def test_what_is_recorded_is_what_was_played(
         client = Client(
             {"event": "start", "encoding": "pcm16", "sample_rate": RATE, "binary": True}, stalls
         )
-        serving = asyncio.create_task(Stream(Agent())._sockets.serve(client))
+        serving = asyncio.create_task(serve_socket(Stream(Agent()), client))
         await Agent.ready.wait()
         next_sample = FIRST
         for step in steps:
@@ -192,7 +194,7 @@ async def test_a_realtime_client_tells_what_it_has_played(tmp_path: Path) -> Non
     """By `conversation.item.truncate`: the recording ends where it says, and not before."""
     Agent.path, Agent.ready = tmp_path / "call.wav", asyncio.Event()
     client = Client(None)
-    serving = asyncio.create_task(Stream(Agent())._sockets.serve(client, visit=RealtimeVisit()))
+    serving = asyncio.create_task(serve_socket(Stream(Agent()), client, visit=RealtimeVisit()))
     await Agent.ready.wait()
     Agent.now.queue.put_nowait(level(2.0))
     await asyncio.sleep(1.0)
@@ -219,7 +221,7 @@ async def test_what_was_heard_of_a_speech_is_what_was_played(tmp_path: Path) -> 
     """What is short leaves at once; `playback.heard` counts what can have been played of it."""
     Agent.path, Agent.ready = tmp_path / "call.wav", asyncio.Event()
     client = Client({"event": "start", "encoding": "pcm16", "sample_rate": RATE, "binary": True})
-    serving = asyncio.create_task(Stream(Agent())._sockets.serve(client))
+    serving = asyncio.create_task(serve_socket(Stream(Agent()), client))
     await Agent.ready.wait()
 
     async def speaking() -> AsyncIterator[AudioFrame]:

@@ -17,6 +17,10 @@ class Answering:
     def __init__(self) -> None:
         self._streams: OrderedDict[tuple[int, str], None] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many streams it knows."""
+        return len(self._streams)
+
     def note(self, sender: int, text: str) -> None:
         """Somebody has sent it a packet."""
         try:

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Self, TypeVar, cast
 
+from ...abandonment import wait_for_sync
 from ...errors import ConfigurationError, StreamError
 from .incoming import Incoming
 from .info import ByteStreamInfo, StreamInfo, TextStreamInfo
@@ -79,9 +80,7 @@ class StreamReader(Generic[Piece]):
             on_loop = False
         if on_loop:
             raise ConfigurationError("read it with `async for` on the event loop")
-        while (
-            piece := asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-        ) is not None:
+        while (piece := wait_for_sync(self._next(), self._loop)) is not None:
             yield piece
 
     def notice(self) -> None:

@@ -19,7 +19,7 @@ from ...frames import AudioFrame
 from ...media.converter import Converter
 from ...media.timeline import Timeline, mixed
 from ..track import Track
-from .file import RecordingFile, format_of
+from .recording_file import RecordingFile, format_of
 
 logger = logging.getLogger(__name__)
 

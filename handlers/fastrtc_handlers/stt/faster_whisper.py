@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ..extras import import_extra
+from fastrtc_core.toolkit import import_extra
+
 from .audio import mono_float
 from .types import Audio
 

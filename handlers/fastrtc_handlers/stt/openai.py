@@ -6,7 +6,7 @@ from typing import Any
 
 from fastrtc_core import AudioFrame
 
-from ..http import Endpoint
+from ..http import HttpService
 from .audio import mono
 from .types import Audio, STTError
 
@@ -38,7 +38,7 @@ class OpenAISTT:
         timeout: float = 20.0,
     ) -> None:
         self._fields = {"model": model, **({"language": language} if language else {})}
-        self._endpoint = Endpoint(
+        self._service = HttpService(
             "OpenAISTT", STTError, base_url=base_url, api_key=api_key, timeout=timeout
         )
 
@@ -52,7 +52,7 @@ class OpenAISTT:
         if not len(samples):
             return ""
         wav = AudioFrame(SAMPLE_RATE, samples[None]).to_wav_bytes()
-        answer: Any = self._endpoint.post(
+        answer: Any = self._service.post(
             "audio/transcriptions",
             data=self._fields,
             files={"file": ("speech.wav", wav, "audio/wav")},

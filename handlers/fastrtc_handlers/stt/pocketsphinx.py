@@ -7,8 +7,8 @@ import threading
 from typing import Any
 
 from fastrtc_core import ConfigurationError
+from fastrtc_core.toolkit import import_extra
 
-from ..extras import import_extra
 from .audio import mono
 from .types import Audio
 

@@ -64,6 +64,11 @@ class SegmentedStream:
         self._last = 0
         self._took = 0.0
 
+    @property
+    def kept(self) -> int:
+        """How many samples per channel of what was heard are kept."""
+        return 0 if self._tape is None else self._tape.end - self._tape.start
+
     def push(self, frame: AudioFrame) -> list[Transcript]:
         """Listen to a frame; now and then this takes as long as the model does."""
         tape = self._tape = self._tape or Tape(frame.sample_rate, frame.num_channels)

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError
-from fastrtc_core.toolkit import Sentences
+from fastrtc_core.toolkit import Sentences, import_extra
 
-from ..extras import import_extra
 from .types import SyncVoice, TTSError
 
 _SYNCHRONOUS = 2

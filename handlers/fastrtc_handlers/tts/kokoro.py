@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError
-from fastrtc_core.toolkit import Sentences, to_int16
+from fastrtc_core.toolkit import Sentences, import_extra, to_int16
 
-from ..extras import import_extra
 from .types import SyncVoice
 
 

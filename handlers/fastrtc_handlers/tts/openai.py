@@ -10,7 +10,7 @@ import numpy as np
 
 from fastrtc_core import AudioFrame
 
-from ..http import Endpoint
+from ..http import HttpService
 from .types import TTSError
 
 SAMPLE_RATE = 24000
@@ -57,7 +57,7 @@ class OpenAITTS:
     ) -> None:
         self.options = options or OpenAITTSOptions()
         self.sample_rate = sample_rate
-        self._endpoint = Endpoint(
+        self._service = HttpService(
             "OpenAITTS", TTSError, base_url=base_url, api_key=api_key, timeout=timeout
         )
 
@@ -78,7 +78,7 @@ class OpenAITTS:
             **(chosen.extra or {}),
         }
         odd = b""
-        async for data in self._endpoint.stream("audio/speech", json=body):
+        async for data in self._service.stream("audio/speech", json=body):
             data = odd + data
             whole = len(data) // 2 * 2
             odd = data[whole:]

@@ -73,6 +73,7 @@ class TurnTaking:
             is not taken for a false alarm before it is known which one it was.
 
     Attributes:
+        vad: As above.
         listening: Whether frames are listened to; set by `mute`.
     """
 
@@ -88,7 +89,7 @@ class TurnTaking:
     ) -> None:
         self.listening = True
         self._recognises = recognises
-        self._vad = vad
+        self.vad = vad
         self._detector = detector
         self._options = options
         self._rate = sample_rate
@@ -120,6 +121,11 @@ class TurnTaking:
         self._answered: tuple[int, int] | None = None
         """The turn that is being answered, from its first sample to the end of its speech; kept
         as long as nothing of the answer has been heard."""
+
+    @property
+    def kept(self) -> int:
+        """How many samples per channel of what was heard are kept."""
+        return self._tape.end - self._tape.start
 
     @property
     def in_turn(self) -> bool:
@@ -209,7 +215,7 @@ class TurnTaking:
     def drop(self) -> list[Action]:
         """Forget what was said; the next frame is the first of another stream."""
         actions = [Action("resume")] if self._paused else []
-        self._vad.reset()
+        self.vad.reset()
         self._vad_start = self._tape.end
         self._start = self._speech = None
         self._paused = self._asked = self._held = self._runs_on = False
@@ -223,12 +229,12 @@ class TurnTaking:
 
     def _follow(self, frame: AudioFrame, bot: Bot) -> None:
         """Where speech began and ended."""
-        for event in self._vad.push(frame):
+        for event in self.vad.push(frame):
             position = self._vad_start + event.position
             if event.kind == "speech_start":
                 self._begin(position, bot)
             else:
-                lateness = round(self._vad.end_delay * self._rate)
+                lateness = round(self.vad.end_delay * self._rate)
                 self._rest(max(self._speech or 0, position - lateness))
 
     def _begin(self, position: int, bot: Bot) -> None:
@@ -288,7 +294,7 @@ class TurnTaking:
         """Speech, since a sample, beside the answer to a turn that was ended for its length."""
         assert self._start is not None
         now, options = self._tape.end, self._options
-        lasted = now - speech - round(self._vad.end_delay * self._rate)
+        lasted = now - speech - round(self.vad.end_delay * self._rate)
         if not self._unbroken and lasted >= options.interrupt_after * self._rate:
             self._runs_on = False
             return [Action("interrupt")]
@@ -306,10 +312,10 @@ class TurnTaking:
             self._paused = True
             actions.append(Action("pause"))
         # A detector goes on for a while after the last sound: that is not more speech.
-        sounds = self._speech is not None and self._vad.probability >= _SPEECH
+        sounds = self._speech is not None and self.vad.probability >= _SPEECH
         said = self._voiced
         if self._speech is not None:
-            said += max(0, now - self._speech - round(self._vad.end_delay * self._rate))
+            said += max(0, now - self._speech - round(self.vad.end_delay * self._rate))
         if bot.heard == 0 and said >= options.min_speech * self._rate:
             actions.append(self._interrupt())
         elif sounds and said >= options.interrupt_after * self._rate:

@@ -51,5 +51,6 @@ async def two_buses(url: str) -> AsyncIterator[tuple[RedisBus, RedisBus]]:
 
 async def ask(bus: RedisBus, *command: str | bytes | int) -> Any:
     """What the server of a bus answers to a command."""
-    assert bus._link is not None
-    return await bus._link.request(*command)
+    link = bus._link
+    assert link is not None
+    return await link.request(*command)

@@ -175,7 +175,7 @@ def test_who_speaks_beside_a_long_answer_is_answered_after_it() -> None:
     table.bot = TALKING
     table.speech(60)
     assert table.kinds == ["reply"]
-    assert table.turns._tape.end - table.turns._tape.start <= 2.6 * RATE
+    assert table.turns.kept <= 2.6 * RATE
     table.bot = Bot()
     table.speech(0.02)
     assert table.kinds == ["reply", "reply"]
@@ -382,7 +382,7 @@ def test_finish_does_not_wait() -> None:
 def test_the_delay_of_a_detector_is_taken_off() -> None:
     """Silence counts from the end of speech, not from where the detector noticed."""
     table = Table()
-    table.turns._vad.end_delay = 0.1  # type: ignore[misc]
+    table.turns.vad.end_delay = 0.1  # type: ignore[misc]
     table.speech(1).silence(1)
     assert table.done == [(1.4, "reply")]
 
@@ -410,7 +410,7 @@ def test_whatever_happens(parts: list[tuple[bool, int]], bot: list[tuple[int, st
             for _, kind in table.done[before:]:
                 assert kind != "resume" or was_paused
             table.number += speaking
-            kept = table.turns._tape.end - table.turns._tape.start
+            kept = table.turns.kept
             assert kept <= (2 * 3.0 + 3.0) * RATE
     table.bot = Bot()
     table.silence(5)

@@ -15,6 +15,7 @@ from fastrtc_core.messages import Message
 from fastrtc_core.session import Hooks
 from fastrtc_core.testing import InProcessPeer, connect
 
+from ...inside import registry_of
 from .base import Client, Transport, Wishes
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class InProcess(Transport):
 async def _serve(server: Server, wishes: Wishes, connected: asyncio.Future[InProcessPeer]) -> None:
     """The life of one session; a refusal reaches whoever waits for the connection."""
     try:
-        async with server.stream._registry.slot(wishes.id) as slot:
+        async with registry_of(server.stream).slot(wishes.id) as slot:
             async with connect(
                 server.agent,
                 args=wishes.args,

@@ -20,17 +20,18 @@ from ..tracks import (
     RemoteVideoTrack,
     VideoStream,
 )
-from . import audio, video
+from . import audio_loops as audio
+from . import video_loops as video
 from .calls import UserCall
 from .life import Life
 from .reports import Reporter
-from .tracks import SessionTracks
+from .session_tracks import SessionTracks
 from .types import DeliverExtras, Medium
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
-class Media:
+class SessionMedia:
     """The media of one session.
 
     Args:

@@ -8,28 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import ctypes
 import logging
-import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
+from ..abandonment import Abandonment, CallAbandonedError, watch
 from ..usercode import guarded
 
 logger = logging.getLogger(__name__)
 
 INTERRUPTS = 8
 """How often code is told at most that its call was abandoned: at once, 0.1 s later, 0.2 s, 0.4 …"""
-
-
-class CallAbandonedError(GeneratorExit):
-    """Raised in user code that still runs when nobody wants its result any more.
-
-    Its session has ended, or what it was about to say was interrupted. It is a `GeneratorExit`, so
-    that a generator that works sees what one sees that waits at its `yield`.
-    """
 
 
 class SessionThread:
@@ -45,6 +35,7 @@ class SessionThread:
         self._call: tuple[asyncio.Future[Any], contextvars.Context, Callable[[], Any]] | None = None
         self._wake = threading.Semaphore(0)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._abandonment = Abandonment()
         self._running = False
         self._closed = False
         self._last_call: Callable[[], Any] = lambda: None
@@ -73,39 +64,37 @@ class SessionThread:
         return await guarded(future)
 
     def close(self) -> None:
-        """End the thread; where it runs user code, that code sees `CallAbandonedError`.
+        """End the thread; where it runs user code, that code is told to end with it.
 
-        The exception is raised at the next line of Python that the code runs. A wait on one of
-        Python's own primitives (`queue.Queue.get`, `threading.Event.wait`, `Future.result`, …) is
-        woken for it; a call that blocks in C ends when it returns.
+        What it sees of that depends on the Python; see `abandonment`. The thread lasts until the
+        code returns.
         """
         self._closed = True
         self._wake.release()
-        self._interrupt(INTERRUPTS)
+        self._abandon(INTERRUPTS)
 
-    def _interrupt(self, left: int, pause: float = 0.1) -> None:
-        """Interrupt what runs, and look again later.
-
-        What is raised while a callback runs whose errors Python drops (`__del__`, that of a weak
-        reference or of the garbage collector) never reaches the code below it.
-        """
+    def _abandon(self, left: int, pause: float = 0.1) -> None:
+        """Tell what runs, and look again later where that may help."""
         if self._thread is None or self._loop is None or not self._running:
             return
-        if not _is_abandoning(self._thread):
-            _interrupt(self._thread)
-        if left > 1 and not self._loop.is_closed():
-            self._loop.call_later(pause, self._interrupt, left - 1, 2 * pause)
+        may_help_again = self._abandonment.tell(self._thread)
+        if left > 1 and may_help_again and not self._loop.is_closed():
+            self._loop.call_later(pause, self._abandon, left - 1, 2 * pause)
 
     def _main(self) -> None:
-        for step in (self._run_calls, lambda: self._last_call()):
-            try:
-                step()
-            except CallAbandonedError:
-                pass
-            except BaseException:  # the thread ends here: nobody else is told
-                logger.exception("%s failed at its end", self._name)
+        self._end_well(self._run_calls)
+        self._end_well(self._run_last_call)
+
+    def _end_well(self, step: Callable[[], Any]) -> None:
+        try:
+            step()
+        except CallAbandonedError:
+            pass
+        except BaseException:  # the thread ends here: nobody else is told
+            logger.exception("%s failed at its end", self._name)
 
     def _run_calls(self) -> None:
+        watch(self._abandonment)
         while True:
             self._wake.acquire()
             if self._closed or self._call is None:
@@ -115,6 +104,10 @@ class SessionThread:
             self._call = None
             self._run_call(future, context, function)
             del future, context, function
+
+    def _run_last_call(self) -> None:
+        watch(None)  # nobody waits for this one, but it is wanted
+        self._last_call()
 
     def _run_call(
         self, future: asyncio.Future[Any], context: contextvars.Context, function: Callable[[], Any]
@@ -145,37 +138,3 @@ def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | No
         future.set_result(result)
     else:
         future.set_exception(error)
-
-
-def _interrupt(thread: threading.Thread) -> None:
-    """Raise `CallAbandonedError` in a thread, and wake it if it waits in `threading`."""
-    ident = thread.ident
-    if ident is None or not thread.is_alive():
-        return
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(ident), ctypes.py_object(CallAbandonedError)
-    )
-    waiter = _condition_waiter(sys._current_frames().get(ident))
-    if waiter is not None:
-        try:
-            waiter.release()
-        except RuntimeError:
-            return  # it was notified in the meantime
-
-
-def _is_abandoning(thread: threading.Thread) -> bool:
-    """Whether a thread is in an `except` or a `finally` that `CallAbandonedError` has led to."""
-    active: Any = sys._current_exceptions().get(thread.ident or 0)
-    error = active[1] if isinstance(active, tuple) else active  # a tuple before Python 3.12
-    while isinstance(error, BaseException):
-        if isinstance(error, CallAbandonedError):
-            return True
-        error = error.__context__
-    return False
-
-
-def _condition_waiter(frame: FrameType | None) -> Any:
-    """The lock on which a thread sleeps in `threading.Condition.wait`, if it does."""
-    if frame is not None and frame.f_code is threading.Condition.wait.__code__:
-        return frame.f_locals.get("waiter")
-    return None

@@ -23,7 +23,7 @@ from ..tracks import (
     TrackSource,
     VideoSource,
 )
-from .audio import QUEUE_SIZE_MS
+from .audio_loops import QUEUE_SIZE_MS
 from .types import SOURCES, Medium, TrackPublisher
 
 logger = logging.getLogger("fastrtc_core.session")

@@ -37,6 +37,16 @@ class OutputHub:
         # Subscribers may live on other event loops than the session.
         self._lock = threading.Lock()
 
+    @property
+    def subscribers(self) -> int:
+        """Who reads them now."""
+        return len(self._subscribers)
+
+    @property
+    def waiting(self) -> int:
+        """Outputs that wait for the next subscriber."""
+        return 0 if self._waiting is None else len(self._waiting)
+
     def publish(self, outputs: AdditionalOutputs) -> None:
         """Keep an output and hand it to every subscriber."""
         with self._lock:

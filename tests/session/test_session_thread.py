@@ -9,9 +9,16 @@ from collections.abc import Callable
 
 import pytest
 
-from fastrtc_core.session.threads import CallAbandonedError, SessionThread
+from fastrtc_core import abandonment
+from fastrtc_core.abandonment import CallAbandonedError
+from fastrtc_core.session.session_thread import SessionThread
 
 TIME = 5.0
+
+
+interrupts = pytest.mark.skipif(
+    not abandonment.can_interrupt(), reason="this Python cannot interrupt code on another thread"
+)
 
 
 async def closed_while(function: Callable[[threading.Event], None]) -> None:
@@ -42,6 +49,7 @@ class Lingering:
             pass
 
 
+@interrupts
 @pytest.mark.filterwarnings("ignore:Exception ignored:pytest.PytestUnraisableExceptionWarning")
 async def test_an_exception_that_a_callback_of_python_dropped_is_raised_again() -> None:
     """`__del__` swallows whatever is raised in it."""
@@ -54,6 +62,7 @@ async def test_an_exception_that_a_callback_of_python_dropped_is_raised_again() 
     await closed_while(work)
 
 
+@interrupts
 async def test_code_that_swallows_everything_is_told_again() -> None:
     """`except BaseException: pass` in a loop lasts as long as one more round."""
     caught = 0
@@ -72,6 +81,7 @@ async def test_code_that_swallows_everything_is_told_again() -> None:
     assert caught == 2
 
 
+@interrupts
 @pytest.mark.parametrize("nested", [False, True])
 async def test_what_code_does_at_its_end_is_not_interrupted(nested: bool) -> None:
     """Also where it meets another error on the way."""

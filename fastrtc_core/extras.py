@@ -1,11 +1,11 @@
-"""Packages that only some sources need, imported when they are used."""
+"""Packages that only some parts need, imported when they are used."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
-from ..errors import ConfigurationError
+from .errors import ConfigurationError
 
 
 def import_extra(module: str, *, extra: str, used_by: str, hint: str = "") -> Any:

@@ -17,7 +17,7 @@ from ...media.pictures import PictureConverter
 _VIDEO_CLOCK = 90000
 
 
-class Format(NamedTuple):
+class FileFormat(NamedTuple):
     """How a kind of file is written.
 
     Attributes:
@@ -41,17 +41,17 @@ _FRAGMENTS = {
 }
 
 FORMATS = {
-    ".wav": Format("wav", "pcm_s16le"),
-    ".flac": Format("flac", "flac"),
-    ".ogg": Format("ogg", "libopus"),
-    ".opus": Format("ogg", "libopus"),
-    ".mp4": Format("mp4", "aac", "libx264", _FRAGMENTS),
-    ".m4a": Format("mp4", "aac", None, _FRAGMENTS),
-    ".webm": Format("webm", "libopus", "libvpx"),
+    ".wav": FileFormat("wav", "pcm_s16le"),
+    ".flac": FileFormat("flac", "flac"),
+    ".ogg": FileFormat("ogg", "libopus"),
+    ".opus": FileFormat("ogg", "libopus"),
+    ".mp4": FileFormat("mp4", "aac", "libx264", _FRAGMENTS),
+    ".m4a": FileFormat("mp4", "aac", None, _FRAGMENTS),
+    ".webm": FileFormat("webm", "libopus", "libvpx"),
 }
 
 
-def format_of(path: Path, *, video: bool) -> Format:
+def format_of(path: Path, *, video: bool) -> FileFormat:
     """The format that the name of a file asks for.
 
     Raises:
