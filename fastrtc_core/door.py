@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI, Request, Response, WebSocket, WebSocketDisconnect
@@ -74,15 +74,26 @@ class Door:
         app.include_router(self.public)
         app.include_router(self.guarded)
 
-    def allow_preflight(self, path: str) -> None:
-        """Let browsers ask whether a page of another origin may use a route."""
+    def allow_preflight(
+        self, path: str, methods: str = "GET, POST", told: Mapping[str, str] | None = None
+    ) -> None:
+        """Let browsers ask whether a page of another origin may use a route.
+
+        Args:
+            path: Of the route.
+            methods: Its methods.
+            told: Headers that tell anybody who asks with OPTIONS what the route takes.
+        """
 
         @self.public.options(path, include_in_schema=False)
         async def preflight(request: Request) -> Response:
-            headers = cors_headers(self.rule, request.headers.get("origin"))
-            if not headers:
+            origin = request.headers.get("origin")
+            if origin is None and told is not None:
+                return Response(status_code=204, headers=told)
+            headers = {**cors_headers(self.rule, origin), **(told or {})}
+            if "access-control-allow-origin" not in headers:
                 return Response(status_code=403)
-            headers["access-control-allow-methods"] = "GET, POST"
+            headers["access-control-allow-methods"] = methods
             asked = request.headers.get("access-control-request-headers", "content-type")
             headers["access-control-allow-headers"] = asked
             headers["access-control-max-age"] = str(PREFLIGHT_AGE)

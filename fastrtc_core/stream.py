@@ -160,8 +160,10 @@ class Stream:
             video=video_options,
         )
         self._trickling = Trickling()
-        acceptor = Acceptor(sessions.admit, self._registry.entering, connections, self._trickling)
-        self._take_offer = partial(handle, acceptor=acceptor, trickling=self._trickling)
+        self._acceptor = Acceptor(
+            sessions.admit, self._registry.entering, connections, self._trickling
+        )
+        self._take_offer = partial(handle, acceptor=self._acceptor, trickling=self._trickling)
 
     @property
     def sessions(self) -> int:
@@ -188,6 +190,8 @@ class Stream:
         telephone: TelephoneOptions | None = None,
     ) -> None:
         """Add the routes to an app: of WebRTC, WebSockets, telephone calls, and the Realtime API.
+
+        Those of WebRTC take FastRTC's offers, and those of WHIP and WHEP.
 
         When the app shuts down, the sessions are drained.
 
@@ -216,12 +220,20 @@ class Stream:
         from .door import Door
         from .realtime import routes as realtime
         from .signaling import routes as webrtc
+        from .signaling import whip
         from .telephone import routes as calls
         from .websocket import routes as websocket
 
         door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
         if "webrtc" in transports:
             webrtc.add_routes(door, self._take_offer, self.client_rtc_configuration)
+            whip.add_routes(
+                door,
+                self._acceptor,
+                self._trickling,
+                self._registry,
+                self.client_rtc_configuration,
+            )
         if "websocket" in transports and "audio" in self.modality:
             websocket.add_offer_route(door, self._sockets.serve)
         if "realtime" in transports and "audio" in self.modality:

@@ -22,6 +22,7 @@ ON_VIRTUAL_TIME = (
     "tests/parity",
     "tests/realtime",
     "tests/room",
+    "tests/signaling",
     "tests/stream",
     "tests/telephone",
     "tests/testing",

@@ -11,9 +11,6 @@ from aiortc import RTCIceCandidate
 from ..errors import MalformedCandidateError, MalformedOfferError
 from ..webrtc.sdp.candidates import parse_candidate
 
-MAX_BODY_BYTES = 131_072
-"""Largest body of an offer or candidate; offers of browsers have 2 to 20 KB."""
-
 MAX_TEXT = 512
 """Characters in any text of a trickled candidate: it may be kept until its offer arrives."""
 

@@ -7,26 +7,15 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
-from starlette.requests import ClientDisconnect
 
 from .. import browser, strict_json
 from ..context import Caller
 from ..door import Door, caller_of
 from ..errors import MalformedOfferError, OfferError
-from .bodies import MAX_BODY_BYTES
+from .reading import read_body
 
 HandleOffer = Callable[[Any, Caller], Awaitable[dict[str, Any]]]
 ClientConfiguration = Callable[[], Awaitable[dict[str, Any]]]
-
-
-class _BodyTooLargeError(OfferError):
-    code = "body_too_large"
-    http_status = 413
-
-
-class _NotJsonError(OfferError):
-    code = "unsupported_media_type"
-    http_status = 415
 
 
 def add_routes(
@@ -54,23 +43,7 @@ def add_routes(
 
 
 async def _read_json(request: Request) -> Any:
-    """Read the body, but no more of it than an offer can have.
-
-    A browser sends JSON to another origin only after a preflight (the Fetch standard, on
-    CORS-safelisted request headers); a body of any other type would come without.
-    """
-    type = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    body = bytearray()
     try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise _BodyTooLargeError(f"the body is larger than {MAX_BODY_BYTES} bytes")
-        # Not before the body is read: uvicorn stumbles over an answer to a body that is damaged.
-        if type != "application/json":
-            raise _NotJsonError(f"The content type must be application/json, not {type[:60]!r}")
-        return strict_json.load(bytes(body))
-    except ClientDisconnect:
-        raise MalformedOfferError("the body was not sent to its end") from None
+        return strict_json.load(await read_body(request, "application/json"))
     except ValueError:
         raise MalformedOfferError("the body is not JSON") from None

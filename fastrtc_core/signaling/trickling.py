@@ -24,6 +24,11 @@ class Trickling:
         """Those that have answered, by the id of their session."""
         return {id: answered.peer for id, answered in self._answered.items()}
 
+    def ufrags(self, id: str) -> Set[str]:
+        """The ICE user names of the offer of a session; none where it has not been answered."""
+        answered = self._answered.get(id)
+        return frozenset() if answered is None else answered.ufrags
+
     async def take(self, trickled: TrickledCandidate) -> None:
         """Hand a candidate on, or keep it for its offer.
 
@@ -61,11 +66,11 @@ class _Answered:
 
     def __init__(self, peer: Peer, ufrags: Set[str]) -> None:
         self.peer = peer
-        self._ufrags = ufrags
+        self.ufrags = ufrags
         self._count = 0
 
     async def add(self, trickled: TrickledCandidate) -> None:
-        if trickled.ufrag is not None and trickled.ufrag not in self._ufrags:
+        if trickled.ufrag is not None and trickled.ufrag not in self.ufrags:
             raise MalformedCandidateError("the candidate belongs to another offer")
         self._count += 1
         if self._count > MAX_CANDIDATES:

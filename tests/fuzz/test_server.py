@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMes
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
-from fastrtc_core.signaling.bodies import MAX_BODY_BYTES
+from fastrtc_core.signaling.reading import MAX_BODY_BYTES
 from fastrtc_core.testing import fit_sine, longest_silence, tone
 from fastrtc_core.webrtc import peer
 from fastrtc_core.websocket.dialect import JsonDialect
