@@ -237,10 +237,10 @@ class RtcEngine:
     async def _take(
         self, body: Any, caller: Caller, params: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        self._life.require()
         envelope = parse_envelope(body)
         if not isinstance(envelope, Envelope):
             raise MalformedCandidateError("a channel takes whole offers: gather first")
+        self._life.require()
         asked = replace(envelope, params={**envelope.params, **(params or {})})
         return body_of(await self._acceptor.accept(asked, caller))
 
