@@ -25,7 +25,7 @@ from fastrtc_core import (
     UnknownSessionError,
 )
 from fastrtc_core.ui import StreamBlocks
-from fastrtc_core.ui.blocks import _show
+from fastrtc_core.ui.wiring import _show
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
 
 from ..failures import Failure, every_failure, first
@@ -130,9 +130,9 @@ async def test_one_value_for_each_output(
     """Outputs show the new values, or what the handler makes of old and new; all of them."""
     if shown is None:
         with pytest.raises((ValueError, TypeError)):
-            await _show(handler, old, (3, 4))
+            await _show(handler, old, (3, 4), len(old))
     else:
-        assert await _show(handler, old, (3, 4)) == shown
+        assert await _show(handler, old, (3, 4), len(old)) == shown
 
 
 class OutputsOf:
