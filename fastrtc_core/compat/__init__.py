@@ -13,12 +13,7 @@ from fastrtc_handlers.stt import MoonshineSTT
 
 from ..context import get_current_context
 from ..errors import ConfigurationError
-from ..handler import (
-    AsyncAudioVideoStreamHandler,
-    AsyncStreamHandler,
-    AudioVideoStreamHandler,
-    StreamHandler,
-)
+from ..handler import AudioVideoStreamHandler, StreamHandler
 from ..handler.functions import VideoStreamHandler
 from ..outputs import AdditionalOutputs, CloseStream, VideoEmitType
 from ..outputs import EmitType as AudioEmitType
@@ -30,7 +25,8 @@ from .audio import (
     audio_to_float32,
     audio_to_int16,
 )
-from .data import Warning, WebRTCData, WebRTCError, wait_for_item  # noqa: A004
+from .data import Warning, WebRTCData, WebRTCError, wait_for_item
+from .handlers import AsyncAudioVideoStreamHandler, AsyncStreamHandler
 from .pauses import ModelOptions, PauseDetectionModel, SileroVadOptions, get_silero_model
 from .replies import ReplyOnPause, ReplyOnStopWords
 from .stream import Stream, UIArgs
@@ -107,7 +103,5 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
-        raise ConfigurationError(
-            "WebRTC needs gradio: pip install 'fastrtc-core[ui]'"
-        ) from None
+        raise ConfigurationError("WebRTC needs gradio: pip install 'fastrtc-core[ui]'") from None
     return WebRTC

@@ -97,7 +97,8 @@ def audio_to_int16(audio: NDArray[Any] | Audio) -> NDArray[np.int16]:
     if samples.dtype == np.int16:
         return samples
     if samples.dtype == np.float32:
-        return (np.clip(samples, -1, 1) * np.float32(32767)).astype(np.int16)
+        scaled: NDArray[np.int16] = (np.clip(samples, -1, 1) * np.float32(32767)).astype(np.int16)
+        return scaled
     raise TypeError(f"Unsupported audio data type: {samples.dtype}")
 
 

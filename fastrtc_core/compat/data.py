@@ -33,7 +33,7 @@ class WebRTCError(HandlerError):
     """
 
 
-def Warning(message: str = "Warning issued.") -> None:  # noqa: A001 - FastRTC's name
+def Warning(message: str = "Warning issued.") -> None:
     """Show the client of the running session a warning. Where no session runs, it does nothing."""
     with suppress(RuntimeError):
         send_warning(message)

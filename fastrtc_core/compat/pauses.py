@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import Any, Protocol, TypedDict
 
 import numpy as np
-from fastrtc_handlers.vad import SileroVAD, VADOptions
 from numpy.typing import NDArray
+
+from fastrtc_handlers.vad import SileroVAD, VADOptions
 
 from ..frames import AudioFrame, to_audio_frame, with_channels
 from ..media.resampler import Resampler
@@ -116,7 +117,8 @@ def as_vad_options(options: Any) -> Any:
     ignored = [
         field.name
         for field in fields(options)
-        if field.name != "threshold" and getattr(options, field.name) != getattr(default, field.name)
+        if field.name != "threshold"
+        and getattr(options, field.name) != getattr(default, field.name)
     ]
     if ignored:
         warnings.warn(

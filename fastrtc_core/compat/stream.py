@@ -150,7 +150,7 @@ class Stream(core.Stream):
 
     # The UI
 
-    @property  # type: ignore[override]
+    @property
     def ui(self) -> gradio.Blocks:
         """The Gradio UI; another one may be put in its place.
 
@@ -199,7 +199,7 @@ class Stream(core.Stream):
         with suppress(UnknownSessionError):
             super().set_input(webrtc_id, *args)
 
-    async def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:  # type: ignore[override]
+    async def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
         """Yields every additional output of a session until it ends.
 
         As in FastRTC it may be asked for before the offer: it then waits for that, 10 s at most.

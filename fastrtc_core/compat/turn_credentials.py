@@ -170,13 +170,14 @@ def get_turn_credentials(method: Method = "cloudflare", **kwargs: Any) -> dict[s
         ValueError: If there is no such method.
         Exception: As of its function.
     """
-    functions = {
+    functions: dict[str, Any] = {
         "hf": get_hf_turn_credentials,
         "twilio": get_twilio_turn_credentials,
         "cloudflare": get_cloudflare_turn_credentials,
     }
     function = functions[_known(method)]
-    return function(**_taken(function, kwargs))
+    credentials: dict[str, Any] = function(**_taken(function, kwargs))
+    return credentials
 
 
 async def get_turn_credentials_async(
@@ -192,13 +193,14 @@ async def get_turn_credentials_async(
         ValueError: If there is no such method.
         Exception: As of its function.
     """
-    functions = {
+    functions: dict[str, Any] = {
         "hf": get_hf_turn_credentials_async,
         "twilio": get_twilio_turn_credentials_async,
         "cloudflare": get_cloudflare_turn_credentials_async,
     }
     function = functions[_known(method)]
-    return await function(**_taken(function, kwargs))
+    credentials: dict[str, Any] = await function(**_taken(function, kwargs))
+    return credentials
 
 
 # What is asked

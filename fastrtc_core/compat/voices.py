@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
 from fastrtc_handlers.stt import MoonshineSTT
 from fastrtc_handlers.tts import KokoroOptions, KokoroTTS, TTSError
 from fastrtc_handlers.tts.types import SyncVoice
-from numpy.typing import NDArray
 
 from ..errors import ConfigurationError
 from ..frames import AudioFrame, to_float32
@@ -57,7 +58,8 @@ def get_tts_model(model: Literal["kokoro", "cartesia"] = "kokoro", **kwargs: Any
     if model == "kokoro":
         if "model_path" in kwargs or "voices_path" in kwargs:
             return Voice(KokoroTTS(**kwargs), as_float=True)
-        return Voice(KokoroTTS(*(_from_hub(name) for name in _KOKORO_FILES)), as_float=True)
+        model_path, voices_path = map(_from_hub, _KOKORO_FILES)
+        return Voice(KokoroTTS(model_path, voices_path), as_float=True)
     if model == "cartesia":
         return Voice(CartesiaTTS(kwargs.get("cartesia_api_key", "")), as_float=False)
     raise ValueError(f"there is no voice {model!r}; there are 'kokoro' and 'cartesia'")

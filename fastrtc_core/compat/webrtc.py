@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from ..errors import ConfigurationError
-from ..handler.functions import Modality, Mode
 from ..handler import StreamHandlerBase
+from ..handler.functions import Modality, Mode
 from ..ui import StreamWidget, add_text_box
 from .arguments import as_limit, warn_of_ignored
 from .stream import Stream
@@ -115,16 +115,15 @@ class WebRTC(StreamWidget):
             elem_classes=elem_classes,
         )
         if self._has_text_box and self.parent is not None:
-            add_text_box(self, lambda: self.connected_stream)
+            add_text_box(self, self.get_stream)
 
     @property
     def handlers(self) -> Mapping[str, StreamHandlerBase]:
         """The handlers of the sessions that there are now, by their ids."""
-        stream = self.connected_stream
-        assert isinstance(stream, Stream)
-        return stream.handlers
+        stream = self._stream  # asked for by Gradio before it is set, too
+        return stream.handlers if isinstance(stream, Stream) else {}
 
-    def stream(
+    def stream(  # type: ignore[override]
         self,
         fn: Any = None,
         inputs: Any = None,
@@ -157,7 +156,9 @@ class WebRTC(StreamWidget):
             ConfigurationError: If the handler cannot serve the mode and modality, the first of
                 `inputs` is not this component, or it has a stream already.
         """
-        ignored = [name for name, value in {"js": js, "concurrency_id": concurrency_id}.items() if value]
+        ignored = [
+            name for name, value in {"js": js, "concurrency_id": concurrency_id}.items() if value
+        ]
         warn_of_ignored("WebRTC.stream", ignored, "Use an event of another component", level=3)
         components = _listed(inputs)
         if self._serves["mode"] != "receive":
@@ -203,7 +204,9 @@ class WebRTC(StreamWidget):
         Raises:
             ConfigurationError: If there is a function already.
         """
-        ignored = [name for name, value in {"js": js, "concurrency_id": concurrency_id}.items() if value]
+        ignored = [
+            name for name, value in {"js": js, "concurrency_id": concurrency_id}.items() if value
+        ]
         warn_of_ignored("WebRTC.on_additional_outputs", ignored, "Remove them", level=3)
         self.show_outputs(fn, _listed(inputs), _listed(outputs))
 

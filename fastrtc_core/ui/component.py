@@ -28,14 +28,13 @@ class StreamWidget(Widget):
         self._shows = False
 
         async def rtc_configuration() -> dict[str, Any]:
-            return await self.connected_stream.client_rtc_configuration()
+            return await self.get_stream().client_rtc_configuration()
 
         more = [elem_classes] if isinstance(elem_classes, str) else elem_classes or []
         arguments = {**look(), **layout, "elem_classes": ["fastrtc-widget", *more]}
         super().__init__(**arguments, js_on_load=None, server_functions=[rtc_configuration])
 
-    @property
-    def connected_stream(self) -> Stream:
+    def get_stream(self) -> Stream:
         """The stream that it opens sessions of.
 
         Raises:
@@ -45,7 +44,9 @@ class StreamWidget(Widget):
             raise ConfigurationError("This component has no stream yet: call its stream(…) first")
         return self._stream
 
-    def connect(self, stream: Stream, inputs: Sequence[Any] = (), *, send_on: str = "change") -> None:
+    def connect(
+        self, stream: Stream, inputs: Sequence[Any] = (), *, send_on: str = "change"
+    ) -> None:
         """Open sessions of a stream; within the Blocks that the widget stands in.
 
         Args:

@@ -8,7 +8,7 @@ from importlib.resources import files
 from typing import Any
 
 import gradio as gr
-from gradio.component_meta import updateable
+from gradio.component_meta import ComponentMeta, updateable
 
 from .. import browser
 from ..stream import Stream
@@ -38,14 +38,14 @@ def _read(name: str) -> str:
     return files("fastrtc_core.ui").joinpath(name).read_text(encoding="utf-8")
 
 
-class _WithoutStub(type(gr.HTML)):  # type: ignore[misc]
+class _WithoutStub(ComponentMeta):
     """Makes classes of components without what Gradio writes beside their source: a `.pyi` file."""
 
     def __new__(
         cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]
     ) -> _WithoutStub:
         if "__init__" in attributes:
-            attributes["__init__"] = updateable(attributes["__init__"])
+            attributes["__init__"] = updateable(attributes["__init__"])  # type: ignore[no-untyped-call]
         made: _WithoutStub = ABCMeta.__new__(cls, name, bases, attributes)
         return made
 

@@ -57,7 +57,7 @@ class _OfInit:
     """The signature of a class whose `__new__` takes anything: that of its `__init__`."""
 
     def __get__(self, handler: object, owner: Callable[..., Any]) -> inspect.Signature:
-        signature = inspect.signature(owner.__init__)  # type: ignore[misc]
+        signature = inspect.signature(owner.__init__)
         return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 

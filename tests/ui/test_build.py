@@ -25,8 +25,8 @@ from fastrtc_core import (
     UnknownSessionError,
 )
 from fastrtc_core.ui import StreamBlocks
-from fastrtc_core.ui.wiring import _show
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
+from fastrtc_core.ui.wiring import _show
 
 from ..failures import Failure, every_failure, first
 
@@ -220,5 +220,5 @@ async def test_a_handler_of_outputs_may_raise_anything(failure: Failure) -> None
     """It is an error like any other, which the page is told of; the next outputs are shown."""
     handler = first(failure, lambda *args: args[-1])
     with pytest.raises(failure.error):
-        await _show(handler, ("old",), ("new",))
-    assert await _show(handler, ("old",), ("new",)) == ("new",)
+        await _show(handler, ("old",), ("new",), 1)
+    assert await _show(handler, ("old",), ("new",), 1) == ("new",)
