@@ -23,7 +23,7 @@ from fastrtc_core.testing import tone
 
 
 def decode(mp3: bytes) -> tuple[int, np.ndarray]:
-    with av.open(io.BytesIO(mp3)) as container:
+    with av.open(io.BytesIO(mp3), "r") as container:
         frames = [frame.to_ndarray() for frame in container.decode(audio=0)]
         rate = container.streams.audio[0].codec_context.sample_rate
     return rate, np.concatenate(frames, axis=1)

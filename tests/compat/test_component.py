@@ -140,7 +140,7 @@ async def test_what_cannot_work_says_what_to_do() -> None:
 
 
 async def test_one_warning_names_what_is_ignored() -> None:
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="ignored") as caught:
         WebRTC(icon="x.svg", button_labels={"start": "Go"}, width=300, mirror_webcam=True)
     [warning] = caught
     assert "WebRTC(button_labels, icon, width): ignored" in str(warning.message)

@@ -11,7 +11,50 @@ import pytest
 from fastrtc_core import compat
 from fastrtc_handlers import ReplyOnPause, ReplyOnStopWords
 
-NAMES = ["AsyncStreamHandler", "AudioVideoStreamHandler", "AudioEmitType", "AsyncAudioVideoStreamHandler", "AlgoOptions", "AdditionalOutputs", "aggregate_bytes_to_16bit", "async_aggregate_bytes_to_16bit", "audio_to_bytes", "audio_to_file", "audio_to_float32", "audio_to_int16", "get_hf_turn_credentials", "get_twilio_turn_credentials", "get_turn_credentials", "ReplyOnPause", "ReplyOnStopWords", "SileroVadOptions", "get_stt_model", "MoonshineSTT", "StreamHandler", "Stream", "VideoEmitType", "WebRTC", "WebRTCError", "Warning", "get_tts_model", "KokoroTTSOptions", "get_cloudflare_turn_credentials_async", "get_hf_turn_credentials_async", "get_turn_credentials_async", "get_cloudflare_turn_credentials", "wait_for_item", "UIArgs", "ModelOptions", "PauseDetectionModel", "get_silero_model", "VideoStreamHandler", "CloseStream", "get_current_context", "CartesiaTTSOptions", "WebRTCData"]
+NAMES = [
+    "AsyncStreamHandler",
+    "AudioVideoStreamHandler",
+    "AudioEmitType",
+    "AsyncAudioVideoStreamHandler",
+    "AlgoOptions",
+    "AdditionalOutputs",
+    "aggregate_bytes_to_16bit",
+    "async_aggregate_bytes_to_16bit",
+    "audio_to_bytes",
+    "audio_to_file",
+    "audio_to_float32",
+    "audio_to_int16",
+    "get_hf_turn_credentials",
+    "get_twilio_turn_credentials",
+    "get_turn_credentials",
+    "ReplyOnPause",
+    "ReplyOnStopWords",
+    "SileroVadOptions",
+    "get_stt_model",
+    "MoonshineSTT",
+    "StreamHandler",
+    "Stream",
+    "VideoEmitType",
+    "WebRTC",
+    "WebRTCError",
+    "Warning",
+    "get_tts_model",
+    "KokoroTTSOptions",
+    "get_cloudflare_turn_credentials_async",
+    "get_hf_turn_credentials_async",
+    "get_turn_credentials_async",
+    "get_cloudflare_turn_credentials",
+    "wait_for_item",
+    "UIArgs",
+    "ModelOptions",
+    "PauseDetectionModel",
+    "get_silero_model",
+    "VideoStreamHandler",
+    "CloseStream",
+    "get_current_context",
+    "CartesiaTTSOptions",
+    "WebRTCData",
+]
 """`fastrtc.__all__` of FastRTC 0.0.34."""
 
 
@@ -43,7 +86,7 @@ except ConfigurationError as error:
 
 def test_an_unknown_name_is_none() -> None:
     with pytest.raises(ImportError):
-        from fastrtc_core.compat import nothing_of_the_kind  # type: ignore[attr-defined] # noqa: F401
+        from fastrtc_core.compat import nothing_of_the_kind  # noqa: F401
 
 
 @pytest.mark.parametrize("owner", [compat, None])

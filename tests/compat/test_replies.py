@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ async def test_with_a_text_box_the_function_gets_both() -> None:
 
 def test_options_of_silero() -> None:
     """The threshold counts; the others are named in one warning."""
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="ignored") as caught:
         handler = ReplyOnPause(
             outputs,
             algo_options=AlgoOptions(audio_chunk_duration=0.5),
@@ -144,7 +145,7 @@ def test_the_options_of_the_model(spoken: AudioFrame) -> None:
         spoken, SileroVadOptions(min_silence_duration_ms=500, max_speech_duration_s=1.0)
     )[1]
     assert len(cut) > 2
-    assert all(a["end"] <= b["start"] for a, b in zip(cut, cut[1:], strict=False))
+    assert all(a["end"] <= b["start"] for a, b in itertools.pairwise(cut))
     none = model.vad(spoken, SileroVadOptions(min_speech_duration_ms=60_000))
     assert none == (0.0, [])
     assert model.vad((16000, np.zeros((1, 0), np.int16)), None) == (0.0, [])

@@ -65,13 +65,13 @@ def test_the_defaults_are_those_of_fastrtc() -> None:
 
 
 def test_one_warning_says_what_to_do_instead() -> None:
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="ignored") as caught:
         audio(rtp_params={"degradationPreference": "maintain-framerate"})
     [warning] = caught
     assert "Stream(rtp_params): ignored" in str(warning.message)
     assert "setParameters" in str(warning.message)
     assert warning.filename == __file__
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="ignored") as caught:
         audio(ui_args={"icon": "x.svg", "pulse_color": "red", "title": "T", "hide_title": True})
     [warning] = caught
     assert "ui_args(icon, pulse_color)" in str(warning.message)
@@ -84,7 +84,7 @@ def test_one_warning_says_what_to_do_instead() -> None:
 async def test_a_start_up_that_does_not_return_delays_nothing() -> None:
     """Nor does it warn the client that the server is still starting."""
     stream = audio()
-    async with Client(stream.offer, webrtc_id="mine") as client:
+    async with Client(stream.offer, webrtc_id="mine"):
         handler: Any = await eventually(lambda: stream.handlers.get("mine"))
         await eventually(lambda: handler.connected, within=1.0)
         loop = asyncio.get_running_loop()

@@ -33,12 +33,12 @@ CLOUDFLARE = {
         {"urls": ["stun:stun.cloudflare.com:3478", "stun:stun.cloudflare.com:53"]},
         {
             "urls": ["turn:turn.cloudflare.com:3478?transport=udp"],
-            "username": "bc91b63e2b5d759f8eb9f3b58062439e0a0e15893d76317d833265ad08d6631099ce7c7087ca",
-            "credential": "ebd71f1d3edbc2b0edae3cd5a6d82284aeb5c3b8fdaa9b8e3bf9cec683e0d45fe9f5b44e5",
+            "username": "bc91b63e2b5d759f8eb9f3b58062439e",
+            "credential": "ebd71f1d3edbc2b0edae3cd5a6d82284",
         },
     ]
 }
-"""As Cloudflare documents it for `generate-ice-servers`; the service for Hugging Face passes it on."""
+"""As Cloudflare documents `generate-ice-servers`; that for Hugging Face passes it on."""
 
 TWILIO = {
     "username": "dc2d2894d5a9023620c467b0e71cfa6a35457e6679785ed6ae9856fe5bdfa269",

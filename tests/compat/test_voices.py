@@ -118,4 +118,4 @@ def test_what_is_missing_is_said() -> None:
     with pytest.raises(ConfigurationError, match="cartesia_api_key"):
         get_tts_model("cartesia")
     with pytest.raises(ValueError, match="'kokoro' and 'cartesia'"):
-        get_tts_model("espeak")  # type: ignore[arg-type]
+        get_tts_model("espeak")
