@@ -225,8 +225,8 @@ def _cloudflare_request(
         key_token = os.environ.get("CLOUDFLARE_TURN_KEY_API_TOKEN")
     if not key or not key_token:
         raise ValueError(
-            "Pass turn_key_id and turn_key_api_token, or hf_token, or set the environment variables "
-            "CLOUDFLARE_TURN_KEY_ID and CLOUDFLARE_TURN_KEY_API_TOKEN, or HF_TOKEN"
+            "Pass turn_key_id and turn_key_api_token, or hf_token, or set the environment "
+            "variables CLOUDFLARE_TURN_KEY_ID and CLOUDFLARE_TURN_KEY_API_TOKEN, or HF_TOKEN"
         )
     url = f"{CLOUDFLARE_URL}/{key}/credentials/generate-ice-servers"
     return _Request("POST", url, f"Bearer {key_token}", json={"ttl": ttl})

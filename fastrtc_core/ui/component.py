@@ -81,8 +81,8 @@ class StreamWidget(Widget):
         """
         if self._shows:
             raise ConfigurationError(
-                "This component has a function for its additional outputs already: let one function "
-                "return the values of all components"
+                "This component has a function for its additional outputs already: let one "
+                "function return the values of all components"
             )
         self._shows = True
         if self.js_on_load is None:
