@@ -192,6 +192,11 @@ class Registry:
             raise UnknownSessionError(f"no session has the id {id!r}")
         return slot.session
 
+    def running(self) -> list[Session]:
+        """The sessions that there are now; of those that only connect, there is none yet."""
+        with self._lock:
+            return [slot.session for slot in self._slots.values() if slot.session is not None]
+
     def outputs(self, id: str) -> OutputHub:
         """The additional outputs of the session with this id, from the time its offer was taken.
 

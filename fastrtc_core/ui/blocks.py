@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
-import inspect
-import json
-import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 from gradio.context import Context, LocalContext
 
-from ..errors import OriginError, UnknownSessionError
-from ..origins import OriginRule
 from ..stream import Stream
-from ..usercode import guarded
 from .lifespan import drain_with_app
 from .sessions import UISessions
 from .theme import HEADER_CSS, PAGE_CSS, is_default, make_theme
-from .widget import make_widget
-
-logger = logging.getLogger(__name__)
+from .widget import Widget, make_widget
+from .wiring import wire_inputs, wire_offers, wire_outputs
 
 CLOSE_TIMEOUT = 3.0
 """How long in s a UI that is closed waits for its sessions to end."""
-
-_RULE = OriginRule(allowed_hosts=["*"])
-"""Pages of others cannot open sessions; under which names Gradio is reached is its own affair."""
-
-_CANNOT_SHOW = "The server could not show its outputs."
 
 
 class StreamBlocks(gr.Blocks):
@@ -45,6 +32,7 @@ class StreamBlocks(gr.Blocks):
 
     sessions: UISessions
     header: gr.HTML
+    widget: Widget
 
     @property  # type: ignore[override]
     def theme(self) -> gr.themes.Base:
@@ -139,13 +127,17 @@ def build_ui(stream: Stream) -> StreamBlocks:
             blocks.header = _make_header(title, stream.ui_args.get("subtitle", ""))
             with gr.Row(equal_height=False):
                 with gr.Column(scale=3, min_width=320):
-                    widget = make_widget(stream)
+                    blocks.widget = widget = make_widget(stream)
                 if side:
                     with gr.Column(scale=2, min_width=280, elem_classes="fastrtc-side"):
                         for component in side:
                             component.render()  # type: ignore[no-untyped-call]
             blocks.sessions = UISessions(stream)
-            _wire(stream, blocks.sessions, widget)
+            wire_offers(widget, stream, blocks.sessions, inputs)
+            wire_inputs(widget, stream, inputs)
+            if outputs:
+                handler = stream.additional_outputs_handler
+                wire_outputs(widget, lambda: blocks.sessions, handler, outputs, outputs)
     drain_with_app(widget, stream)
     return blocks
 
@@ -161,83 +153,3 @@ def _make_header(title: str, subtitle: str) -> gr.HTML:
 def _header_template(page: bool) -> str:
     """The header with its style, and with that of the page where the page is ours."""
     return f"<style>{PAGE_CSS if page else ''}{HEADER_CSS}</style>${{value}}"
-
-
-def _wire(stream: Stream, sessions: UISessions, widget: gr.HTML) -> None:
-    """Connect the events of the widget and of the additional inputs with the stream."""
-    inputs, outputs = stream.additional_inputs, stream.additional_outputs
-
-    async def offer(event: gr.EventData, request: gr.Request, *values: Any) -> str:
-        body = {"sdp": event.sdp, "type": event.type, "args": list(values)}
-        headers = dict(request.headers)
-        try:
-            _RULE.check(headers)
-            answer = await stream.offer(body, headers)
-        except OriginError as error:
-            answer = error.body()
-        if "webrtc_id" in answer:
-            sessions.follow(answer["webrtc_id"])
-        return json.dumps({"request": event.request, "answer": answer})
-
-    def send_input(answer: str, *values: Any) -> None:
-        # Where there is no session yet or any more, the next one gets the values with its offer.
-        with suppress(UnknownSessionError):
-            stream.set_input(_session_of(answer), *values)
-
-    async def fetch_output(answer: str, *values: Any) -> Any:
-        session = _session_of(answer)
-        waiting = sessions.take(session)
-        if not waiting:
-            return gr.skip()
-        try:
-            for new in waiting:
-                values = await _show(stream.additional_outputs_handler, values, new.args)
-        except Exception:
-            # Outputs come many times a second, and so would this.
-            if not sessions.note_failure(session):
-                return gr.skip()
-            logger.exception("session %s: the additional_outputs_handler failed", session)
-            notice = json.dumps({**json.loads(answer), "notice": _CANNOT_SHOW})
-            return notice, *(gr.skip() for _ in outputs)
-        return gr.skip(), *values
-
-    how: dict[str, Any] = {
-        "show_progress": "hidden",
-        "api_visibility": "private",
-        "queue": False,
-        "trigger_mode": "always_last",
-    }
-    widget.offer(offer, inputs, widget, **how)
-    if inputs:
-        changes = [component.change for component in inputs if hasattr(component, "change")]
-        gr.on(changes, send_input, [widget, *inputs], **how)
-        widget.send_input(send_input, [widget, *inputs], **how)
-    if outputs:
-        widget.fetch_output(fetch_output, [widget, *outputs], [widget, *outputs], **how)
-
-
-def _session_of(answer: str) -> str:
-    """The id of the session that the widget holds, empty if there was none yet."""
-    session: str = json.loads(answer)["answer"].get("webrtc_id", "") if answer else ""
-    return session
-
-
-async def _show(
-    handler: Callable[..., Any] | None, old: tuple[Any, ...], new: tuple[Any, ...]
-) -> tuple[Any, ...]:
-    """What the output components show after `new`; a sync handler runs on a thread.
-
-    Raises:
-        ValueError: If it is not one value for each component.
-    """
-    if handler is None:
-        shown: Any = new
-    elif inspect.iscoroutinefunction(handler):
-        shown = await guarded(handler(*old, *new))
-    else:
-        shown = await guarded(asyncio.to_thread(handler, *old, *new))
-    # As in any function for Gradio: one component takes what is returned, more take a sequence.
-    values = tuple(shown) if isinstance(shown, tuple) or len(old) > 1 else (shown,)
-    if len(values) != len(old):
-        raise ValueError(f"{len(values)} values for {len(old)} additional outputs")
-    return values

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from abc import ABCMeta
 from importlib.resources import files
 from typing import Any
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta, updateable
 
 from .. import browser
 from ..stream import Stream
@@ -36,11 +38,58 @@ def _read(name: str) -> str:
     return files("fastrtc_core.ui").joinpath(name).read_text(encoding="utf-8")
 
 
-def make_widget(stream: Stream) -> gr.HTML:
+class _WithoutStub(ComponentMeta):
+    """Makes classes of components without what Gradio writes beside their source: a `.pyi` file."""
+
+    def __new__(
+        cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]
+    ) -> _WithoutStub:
+        if "__init__" in attributes:
+            attributes["__init__"] = updateable(attributes["__init__"])  # type: ignore[no-untyped-call]
+        made: _WithoutStub = ABCMeta.__new__(cls, name, bases, attributes)
+        return made
+
+
+class Widget(gr.HTML, metaclass=_WithoutStub):
     """The component with start/stop, meters, mute, devices and video.
 
     Its value is a JSON text: the last answer that it got to an offer, and the notice of a failure.
+    Functions that have it as an input get the id of its session, empty before the first.
     """
+
+    def get_config(self) -> dict[str, Any]:  # type: ignore[override]
+        """What the page is told: arguments of `gr.HTML` alone, nothing that a subclass keeps."""
+        config: dict[str, Any] = super(gr.HTML, self).get_config(gr.HTML)
+        return {**config, "component_class_name": "HTML"}
+
+    def preprocess(self, payload: str | None) -> str:
+        """The id of the session."""
+        session: str = json.loads(payload)["answer"].get("webrtc_id", "") if payload else ""
+        return session
+
+
+def make_widget(stream: Stream) -> Widget:
+    """The widget of a stream."""
+
+    async def rtc_configuration() -> dict[str, Any]:
+        return await stream.client_rtc_configuration()
+
+    return Widget(**look(), **behaviour(stream), server_functions=[rtc_configuration])
+
+
+def look() -> dict[str, Any]:
+    """Arguments of a widget: what it looks like."""
+    return {
+        "value": "",
+        "html_template": f"<style>\n{_read('widget.css')}</style>\n{_read('widget.html')}",
+        "apply_default_css": False,
+        "padding": False,
+        "elem_classes": "fastrtc-widget",
+    }
+
+
+def behaviour(stream: Stream) -> dict[str, Any]:
+    """Arguments of a widget: what it does. One of them is `js_on_load`."""
     settings = {
         "modality": stream.modality,
         "mode": stream.mode,
@@ -48,22 +97,9 @@ def make_widget(stream: Stream) -> gr.HTML:
         "stereo": stream.handler.expected_layout == "stereo",
         "hasIceServers": stream.rtc_configuration is not None,
     }
-
-    async def rtc_configuration() -> dict[str, Any]:
-        return await stream.client_rtc_configuration()
-
-    style = _read("widget.css")
     script = _LOADER % {
         "client": json.dumps(list(browser.modules().items())),
         "widget": json.dumps([("widget.js", _read("widget.js"))]),
         "settings": json.dumps(settings),
     }
-    return gr.HTML(
-        value="",
-        html_template=f"<style>\n{style}</style>\n{_read('widget.html')}",
-        js_on_load=script,
-        server_functions=[rtc_configuration],
-        apply_default_css=False,
-        padding=False,
-        elem_classes="fastrtc-widget",
-    )
+    return {"js_on_load": script}

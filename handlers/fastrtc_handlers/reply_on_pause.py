@@ -53,6 +53,14 @@ _OF_OPTIONS = ("silence", "pre_roll")
 """The turn options that a client can set."""
 
 
+class _OfInit:
+    """The signature of a class whose `__new__` takes anything: that of its `__init__`."""
+
+    def __get__(self, handler: object, owner: Callable[..., Any]) -> inspect.Signature:
+        signature = inspect.signature(owner.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
 class ReplyOnPause(StreamHandlerBase):
     """Replies to each turn of the speaker with what a function says.
 
@@ -104,6 +112,8 @@ class ReplyOnPause(StreamHandlerBase):
         "turn_detector",
         "stt",
     )
+
+    __signature__ = _OfInit()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Remember the arguments: `copy` makes another one of them, of a subclass too."""
@@ -238,18 +248,21 @@ class ReplyOnPause(StreamHandlerBase):
 
     # What an application may call, from any thread
 
-    def trigger_response(self) -> bool:
+    def trigger_response(self, *, empty: bool = False) -> bool:
         """Answer what was said so far, without waiting for a pause.
 
         If it was said beside a reply, it interrupts that.
 
+        Args:
+            empty: Whether to answer even if nothing was said. `fn` then gets a frame of no samples.
+
         Returns:
-            Whether there was anything, spoken or typed.
+            Whether there was anything to answer.
         """
         with self._lock:
             if self.turns.in_turn and not self.turns.has_floor:
                 self._go_on()
-            return self._respond()
+            return self._respond(empty)
 
     def add_text(self, text: str, *, respond: bool = True) -> None:
         """Add what was typed to the turn.
@@ -315,6 +328,15 @@ class ReplyOnPause(StreamHandlerBase):
     def determine_reply(self, audio: AudioFrame) -> bool:
         """Whether a turn is to be answered; for subclasses. It runs where frames arrive."""
         return True
+
+    def first_argument(self, audio: AudioFrame, text: str) -> Any:
+        """What `fn` gets as its first argument; for subclasses.
+
+        Args:
+            audio: What was said in the turn.
+            text: What was typed in it.
+        """
+        return audio
 
     # Turns
 
@@ -382,9 +404,9 @@ class ReplyOnPause(StreamHandlerBase):
             elif action.audio is not None and self.determine_reply(action.audio):
                 self._answer(action.audio)
 
-    def _respond(self) -> bool:
+    def _respond(self, empty: bool = False) -> bool:
         audio = self.turns.finish()
-        if audio is None and self._text:
+        if audio is None and (self._text or empty):
             channels = channels_of(self.expected_layout)
             audio = AudioFrame(self.input_sample_rate, np.zeros((channels, 0), np.int16))
         if audio is not None:
@@ -454,7 +476,7 @@ class ReplyOnPause(StreamHandlerBase):
             await self.wait_for_args()
         elif self.needs_args or function.accepted is None or function.accepted > 1:
             await self.refresh_args()
-        arguments = function.pick((audio, *self.args))
+        arguments = function.pick((self.first_argument(audio, text), *self.args))
         keywords = {"text": text} if _takes_text(self.fn) else {}
         return functools.partial(self.fn, *arguments, **keywords)
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastrtc_core import AudioFrame, ConfigurationError
+from fastrtc_core.toolkit import Layout
 
 from .reply_on_pause import ReplyOnPause
 from .stt import STTModel, get_stt_model
+from .turns import AlgoOptions, TurnDetector, TurnOptions
+from .vad import VAD
 from .words import after_phrase, words_of
 
 LISTENS_FOR = 8.0
@@ -25,10 +28,20 @@ class ReplyOnStopWords(ReplyOnPause):
         fn: As of `ReplyOnPause`.
         stop_words: Words or phrases, found at word boundaries, whatever their case.
         startup_fn: As of `ReplyOnPause`.
+        algo_options: As of `ReplyOnPause`.
+        model_options: As of `ReplyOnPause`.
+        can_interrupt: As of `ReplyOnPause`.
+        expected_layout: As of `ReplyOnPause`.
+        output_sample_rate: As of `ReplyOnPause`.
+        output_frame_size: As of `ReplyOnPause`.
+        input_sample_rate: As of `ReplyOnPause`.
+        model: As of `ReplyOnPause`.
+        needs_args: As of `ReplyOnPause`.
+        turn_detector: As of `ReplyOnPause`.
+        tts: As of `ReplyOnPause`.
         stt: What recognises them, on the thread on which frames arrive; `get_stt_model()` by
             default.
         clock: The time in s; by default that of the session's event loop.
-        options: All else that `ReplyOnPause` takes.
 
     Raises:
         ConfigurationError: If there is no stop word.
@@ -41,14 +54,39 @@ class ReplyOnStopWords(ReplyOnPause):
         fn: Callable[..., Any],
         stop_words: Sequence[str],
         startup_fn: Callable[..., Any] | None = None,
+        algo_options: TurnOptions | AlgoOptions | None = None,
+        model_options: Any = None,
+        can_interrupt: bool = True,
+        expected_layout: Layout = "mono",
+        output_sample_rate: int = 24000,
+        output_frame_size: int | None = None,
+        input_sample_rate: int = 48000,
+        model: VAD | Any = None,
+        needs_args: bool = False,
         *,
+        turn_detector: TurnDetector | None = None,
+        tts: Any = None,
         stt: STTModel | None = None,
         clock: Callable[[], float] | None = None,
-        **options: Any,
     ) -> None:
         if isinstance(stop_words, str) or not any(words_of(phrase) for phrase in stop_words):
             raise ConfigurationError("stop_words must be a list with at least one word in it")
-        super().__init__(fn, startup_fn, stt=stt or get_stt_model(), **options)
+        super().__init__(
+            fn,
+            startup_fn,
+            algo_options,
+            model_options,
+            can_interrupt,
+            expected_layout,
+            output_sample_rate,
+            output_frame_size,
+            input_sample_rate,
+            model,
+            needs_args,
+            turn_detector=turn_detector,
+            tts=tts,
+            stt=stt or get_stt_model(),
+        )
         self.stop_words = list(stop_words)
         self._clock = clock
         self._awake_until = float("-inf")

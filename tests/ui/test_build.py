@@ -25,8 +25,8 @@ from fastrtc_core import (
     UnknownSessionError,
 )
 from fastrtc_core.ui import StreamBlocks
-from fastrtc_core.ui.blocks import _show
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
+from fastrtc_core.ui.wiring import _show
 
 from ..failures import Failure, every_failure, first
 
@@ -130,9 +130,9 @@ async def test_one_value_for_each_output(
     """Outputs show the new values, or what the handler makes of old and new; all of them."""
     if shown is None:
         with pytest.raises((ValueError, TypeError)):
-            await _show(handler, old, (3, 4))
+            await _show(handler, old, (3, 4), len(old))
     else:
-        assert await _show(handler, old, (3, 4)) == shown
+        assert await _show(handler, old, (3, 4), len(old)) == shown
 
 
 class OutputsOf:
@@ -220,5 +220,5 @@ async def test_a_handler_of_outputs_may_raise_anything(failure: Failure) -> None
     """It is an error like any other, which the page is told of; the next outputs are shown."""
     handler = first(failure, lambda *args: args[-1])
     with pytest.raises(failure.error):
-        await _show(handler, ("old",), ("new",))
-    assert await _show(handler, ("old",), ("new",)) == ("new",)
+        await _show(handler, ("old",), ("new",), 1)
+    assert await _show(handler, ("old",), ("new",), 1) == ("new",)

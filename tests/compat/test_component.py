@@ -1,0 +1,156 @@
+"""`WebRTC` in Blocks of one's own. Async, since Gradio makes an event loop where none runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+import fastrtc_core.ui
+from fastrtc_core import ConfigurationError
+from fastrtc_core.compat import AdditionalOutputs, ReplyOnPause, Stream, WebRTC
+from fastrtc_handlers import Echo
+
+
+def reply(audio: Any, *inputs: Any) -> Any:
+    yield AdditionalOutputs(*inputs)
+
+
+def page_with(**options: Any) -> tuple[gr.Blocks, WebRTC, gr.Textbox]:
+    with gr.Blocks(analytics_enabled=False) as page:
+        box = gr.Textbox(label="Name")
+        webrtc = WebRTC(modality="audio", mode="send", **options)
+        webrtc.stream(ReplyOnPause(reply), inputs=[webrtc, box], outputs=[webrtc], time_limit=9)
+        webrtc.on_additional_outputs(lambda old, new: new, inputs=[box], outputs=[box])
+    return page, webrtc, box
+
+
+def targets(page: gr.Blocks) -> set[tuple[int | None, str]]:
+    return {target for function in page.fns.values() for target in function.targets}
+
+
+async def test_it_is_wired_where_it_stands() -> None:
+    page, webrtc, box = page_with()
+    assert {
+        (webrtc._id, "offer"),
+        (webrtc._id, "send_input"),
+        (webrtc._id, "fetch_output"),
+        (box._id, "change"),
+    } <= targets(page)
+    assert webrtc.get_stream().time_limit == 9
+    assert webrtc.get_stream().concurrency_limit == 1
+
+
+async def test_inputs_may_be_sent_on_submit() -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        box = gr.Textbox()
+        webrtc = WebRTC(modality="audio", mode="send")
+        webrtc.stream(ReplyOnPause(reply), inputs=[webrtc, box], send_input_on="submit")
+    assert (box._id, "submit") in targets(page)
+    assert (box._id, "change") not in targets(page)
+
+
+async def test_outputs_may_be_named_before_the_handler() -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        shown = gr.Textbox()
+        webrtc = WebRTC(modality="audio", mode="send")
+        webrtc.on_additional_outputs(lambda new: new, outputs=shown)
+        webrtc.stream(ReplyOnPause(reply), inputs=[webrtc])
+    assert (webrtc._id, "fetch_output") in targets(page)
+
+
+async def test_the_page_is_told_no_secrets() -> None:
+    """Gradio sends what a component keeps under the names of its arguments."""
+    secret = {"iceServers": [{"urls": "turn:t.example", "username": "u", "credential": "SECRET"}]}
+    page, webrtc, _ = page_with(
+        server_rtc_configuration=secret, rtc_configuration=lambda: secret, elem_classes="own"
+    )
+    config = json.dumps(page.get_config_file())
+    assert "SECRET" not in config
+    [shown] = [c for c in json.loads(config)["components"] if c["id"] == webrtc._id]
+    assert shown["type"] == "html"
+    assert shown["props"]["elem_classes"] == ["fastrtc-widget", "own"]
+
+
+async def test_as_an_input_it_is_the_id_of_its_session() -> None:
+    """Also the widget of `Stream.ui`, whose handlers one may look up."""
+    stream = Stream(Echo(), modality="audio")
+    for widget in (WebRTC(), stream.webrtc_component):
+        assert widget.preprocess("") == ""
+        assert widget.preprocess(None) == ""
+        assert widget.preprocess(json.dumps({"answer": {"webrtc_id": "mine"}})) == "mine"
+        assert widget.preprocess(json.dumps({"answer": {"status": "failed"}})) == ""
+        assert dict(widget.handlers) == {}
+    assert stream.webrtc_component in stream.ui.blocks.values()
+
+
+async def test_a_ui_of_ones_own() -> None:
+    stream = Stream(Echo(), modality="audio", ui_args={"hide_title": True, "variant": "textbox"})
+    assert stream.ui is stream.ui
+    assert [b for b in stream.ui.blocks.values() if isinstance(b, gr.Textbox)]
+    assert stream.ui.header.visible is False  # type: ignore[attr-defined]
+    with gr.Blocks(analytics_enabled=False) as own:
+        pass
+    stream.ui = own
+    assert stream.ui is own
+    assert stream.webrtc_component not in own.blocks.values()
+
+
+async def test_a_text_box_stands_below_it() -> None:
+    page, webrtc, _ = page_with(variant="textbox")
+    [typed] = [
+        b for b in page.blocks.values() if isinstance(b, gr.Textbox) and b.placeholder is not None
+    ]
+    assert (typed._id, "submit") in targets(page)
+    handler: Any = webrtc.get_stream().handler
+    assert handler.gives_webrtc_data
+
+
+async def test_a_trigger_presses_start() -> None:
+    with gr.Blocks(analytics_enabled=False) as page:
+        button = gr.Button("Go")
+        webrtc = WebRTC(modality="audio", mode="receive")
+
+        def tones() -> Any:
+            yield None
+
+        webrtc.stream(tones, outputs=[webrtc], trigger=button.click)
+    [press] = [f for f in page.fns.values() if (button._id, "click") in f.targets]
+    assert str(webrtc.elem_id) in str(press.js)
+
+
+async def test_what_cannot_work_says_what_to_do() -> None:
+    with gr.Blocks(analytics_enabled=False):
+        webrtc = WebRTC(modality="audio", mode="send")
+        with pytest.raises(ConfigurationError, match="first of inputs"):
+            webrtc.stream(ReplyOnPause(reply), inputs=[gr.Textbox()])
+        with pytest.raises(ConfigurationError, match=r"call its stream"):
+            webrtc.get_stream()
+        webrtc.stream(ReplyOnPause(reply), inputs=[webrtc])
+        with pytest.raises(ConfigurationError, match="add another component"):
+            webrtc.stream(ReplyOnPause(reply), inputs=[webrtc])
+        webrtc.on_additional_outputs(lambda new: new, outputs=gr.Textbox())
+        with pytest.raises(ConfigurationError, match="one function"):
+            webrtc.on_additional_outputs(lambda new: new, outputs=gr.Textbox())
+        with pytest.raises(TypeError, match="colour"):
+            WebRTC(colour="red")
+
+
+async def test_one_warning_names_what_is_ignored() -> None:
+    with pytest.warns(UserWarning, match="ignored") as caught:
+        WebRTC(icon="x.svg", button_labels={"start": "Go"}, width=300, mirror_webcam=True)
+    [warning] = caught
+    assert "WebRTC(button_labels, icon, width): ignored" in str(warning.message)
+
+
+async def test_gradio_writes_no_files_beside_the_source() -> None:
+    """For a class of components it makes a `.pyi` file there, which read-only installs refuse."""
+    WebRTC()
+    folders = (
+        Path(fastrtc_core.ui.__path__[0]),
+        Path(fastrtc_core.ui.__path__[0]).parent / "compat",
+    )
+    assert [file for folder in folders for file in folder.glob("*.pyi")] == []
