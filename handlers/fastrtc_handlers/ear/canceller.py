@@ -11,11 +11,11 @@ from ..extras import import_extra
 from .levels import HOP, RATE
 from .path import LAGS
 
-_COMES = 3
+_COMES = 5
 """Hops by which the echo lies behind the reference that the canceller gets."""
 
 _NEAREST = 1
-_FARTHEST = 12
+_FARTHEST = 19
 """Between these it may wander: the canceller follows by itself. Beyond, the reference is moved."""
 
 

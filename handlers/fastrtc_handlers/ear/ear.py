@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -13,10 +14,14 @@ from fastrtc_core import AudioFrame, ConfigurationError
 from ..vad.windows import Windows
 from .canceller import EchoCanceller, NoiseSuppressor
 from .levels import HOP, RATE, BandLevels
+from .path import LAGS
 from .self_voice import SelfVoice
 
 _PRIMING = 500
 """Part of a second of silence in front, so that no frame waits for what a resampler holds back."""
+
+_OVER = LAGS + 50
+"""Hops after what was played last from which on nothing of it can come back, or be remembered."""
 
 
 class Heard(NamedTuple):
@@ -74,6 +79,10 @@ class Ear:
         self._self_voice = SelfVoice() if own_voice or cancel_echo else None
         self._near_levels, self._far_levels = BandLevels(), BandLevels()
         self._near, self._far = Windows(RATE, HOP), Windows(RATE, HOP)
+        self._near_pieces: deque[NDArray[np.int16]] = deque()
+        self._far_pieces: deque[NDArray[np.int16]] = deque()
+        self._silent = _OVER
+        """Hops in which nothing was played, the latest of all."""
         self._rate: int | None = None
 
     def copy(self) -> Self:
@@ -107,10 +116,20 @@ class Ear:
         if played is None:
             played = np.zeros((1, frame.samples_per_channel), np.int16)
         far = self._far.push(AudioFrame(frame.sample_rate, played))
-        return [self._hear(*pieces) for pieces in zip(near, far, strict=True)]
+        # One may be a little behind: a resampler holds nothing back of silence.
+        self._near_pieces.extend(near)
+        self._far_pieces.extend(far)
+        count = min(len(self._near_pieces), len(self._far_pieces))
+        return [
+            self._hear(self._near_pieces.popleft(), self._far_pieces.popleft())
+            for _ in range(count)
+        ]
 
     def _hear(self, near: NDArray[np.int16], far: NDArray[np.int16]) -> Heard:
         assert self._self_voice is not None
+        self._silent = 0 if far.any() else self._silent + 1
+        if self._silent > _OVER:
+            return Heard(near, self._quiet(near), False)
         near_levels, far_levels = self._near_levels.push(near), self._far_levels.push(far)
         cleaned, left = near, 0.0
         if self._canceller is not None:
@@ -130,6 +149,8 @@ class Ear:
         for windows in (self._near, self._far):
             windows.reset()
             windows.push(silence)
+        self._near_pieces.clear()
+        self._far_pieces.clear()
 
 
 def _lower(near: NDArray[np.int16], cleaned: NDArray[np.int16]) -> float:

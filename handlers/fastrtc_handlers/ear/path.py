@@ -7,7 +7,10 @@ somebody speaks at the same time: that only makes the likeness smaller.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from .levels import BANDS, HOP, RATE, SILENCE, Levels
 
@@ -74,6 +77,7 @@ class EchoPath:
         self.decided = False
         self._levels = np.full((LAGS + _TAIL, BANDS), SILENCE, np.float32)
         self._shapes = np.zeros((LAGS, BANDS), np.float32)
+        self._energies = np.zeros(LAGS, np.float32)
         self._active = np.zeros(LAGS, np.float32)
         self._near_mean = np.full(BANDS, SILENCE, np.float32)
         self._far_mean = np.full(BANDS, SILENCE, np.float32)
@@ -91,11 +95,10 @@ class EchoPath:
         far_shape = np.clip(far - self._far_mean, -_CLIP, _CLIP)
         self._near_mean += _MEAN * (near - self._near_mean)
         self._far_mean += _MEAN * (far - self._far_mean)
-        for history, latest in ((self._levels, far), (self._shapes, far_shape)):
-            history[1:] = history[:-1]
-            history[0] = latest
-        self._active[1:] = self._active[:-1]
-        self._active[0] = far.max() > _AUDIBLE
+        _shift(self._levels, far)
+        _shift(self._shapes, far_shape)
+        _shift(self._energies, far_shape @ far_shape)
+        _shift(self._active, far.max() > _AUDIBLE)
         self.audible = bool(self._active.any())
         if self.audible:
             self._compare(near_shape)
@@ -116,9 +119,7 @@ class EchoPath:
         weights = self._active * np.float32(HOP / RATE / _MEMORY)
         self._products += weights * (self._shapes @ near - self._products)
         self._near_power += weights * (near @ near - self._near_power)
-        self._far_power += weights * (
-            np.einsum("ij,ij->i", self._shapes, self._shapes) - self._far_power
-        )
+        self._far_power += weights * (self._energies - self._far_power)
         self._filled += weights * (1 - self._filled)
         likeness = self._products / np.sqrt(self._near_power * self._far_power + 1)
         likeness *= self._filled > _ENOUGH
@@ -134,6 +135,12 @@ class EchoPath:
         elif self._unlike >= LAGS:
             self.delay = None
         self.decided |= self.delay is not None or bool(self._filled[_SOON] > _ENOUGH)
+
+
+def _shift(history: NDArray[np.float32], latest: Any) -> None:
+    """Put the latest in front of a history, and let the oldest go."""
+    history[1:] = history[:-1]
+    history[0] = latest
 
 
 _FADING = (_DECAY * np.maximum(0, np.arange(_TAIL, dtype=np.float32) - _EARLY))[:, np.newaxis]

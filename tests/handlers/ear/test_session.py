@@ -104,12 +104,11 @@ async def test_somebody_who_speaks_over_it_is_heard_at_once(
 ) -> None:
     """Whether the agent's voice comes back or not; and what they say is answered."""
     objection = voices.say(OBJECTION, Speaker("en-us+f2", 150, 60))
-    room = {"level": level, "voices": [(6.0, 1.5 * objection)]}
     agent = Agent(greeting(voices), ear)
     silent: list[float] = []
     async with connect(agent) as peer:
         start = asyncio.get_running_loop().time()
-        await Room(peer, **room).run(11)
+        await Room(peer, level=level, voices=[(6.0, 1.5 * objection)]).run(11)
         silent = [when - start for when, _ in peer.heard if when - start > 5.5]
     gaps = np.flatnonzero(np.diff(silent) > 0.1)
     quiet = silent[gaps[0]] if len(gaps) else silent[-1]
