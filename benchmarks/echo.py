@@ -198,7 +198,9 @@ def _scene(recordings: Recordings, number: int, level: float | None, *, interrup
     moments = np.flatnonzero(loudness[3 * RATE : len(far) - 4 * RATE] > LEVEL / 2) + 3 * RATE
     begin = int(random.choice(moments))
     near[begin : begin + len(voice)] += voice
-    return Scene(far, near, (begin + _onset(voice)) / RATE)
+    onset = begin + _onset(voice)
+    end = onset + 2 * RATE
+    return Scene(far[:end], near[:end], onset / RATE)
 
 
 def _onset(voice: Samples) -> int:

@@ -1,9 +1,10 @@
 """What a client was playing while its microphone heard something, without I/O.
 
 Two clocks meet here. What is sent is played as a client plays: in real time, one piece after the
-other, not before it has come. What is received is a stream of samples without gaps, which come a
-little early or late. Each piece of it gets what was played while it was recorded, but for a delay
-that stays the same: the way there and back, and the buffers of the client.
+other, not before it has come. What is received is a stream of samples without gaps, which come
+early or late: the quickest of them tell when they were recorded. Each piece of it gets what was
+played while it was recorded, but for a delay that stays the same: the way there and back, and the
+buffers of the client.
 
 Times are in s, positions in samples since the first call.
 """
@@ -11,6 +12,7 @@ Times are in s, positions in samples since the first call.
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +30,9 @@ what comes may be off before it is taken for a jump. The same as of the pacing."
 
 WINDOW = 50
 """Pieces over which the quickest counts: what comes late was delayed, and says nothing."""
+
+LOST = 15
+"""Pieces after which what comes late is not going to catch up: what was before it is lost."""
 
 DEAD_BAND = 0.003
 """Difference in s of the clocks that is left alone; beyond it, they are brought together slowly."""
@@ -51,7 +56,6 @@ class Played:
         """The position after the last sample that was sent, or is known to be silent."""
         self._received: int | None = None
         """The position up to which what was played has been handed out."""
-        self._latency = 0
         self._offsets: deque[int] = deque(maxlen=WINDOW)
 
     def send(self, data: NDArray[np.int16], now: float) -> None:
@@ -67,23 +71,10 @@ class Played:
         self._ring[np.arange(self._sent - count, self._sent) % len(self._ring)] = 0
         self._sent -= count
 
-    def receive(self, count: int, now: float, latency: float = 0.0) -> NDArray[np.int16]:
-        """So many samples have come from the client; returns what was played, of shape `(n,)`.
-
-        Args:
-            count: How many.
-            now: When.
-            latency: How long they are known to have been under way or in a buffer on this side.
-                Where it changes, what was played moves with it at once.
-        """
-        due = self._position(now - HELD_BACK - latency)
-        known = round(latency * self._rate)
-        if self._received is None:
-            self._received = due - count
-        else:
-            self._received -= known - self._latency
-        self._latency = known
-        end = self._received + count
+    def receive(self, count: int, now: float) -> NDArray[np.int16]:
+        """So many samples have come from the client; returns what was played, of shape `(n,)`."""
+        due = self._position(now - HELD_BACK)
+        end = due if self._received is None else self._received + count
         end += self._correction(due - end, count)
         self._received = end
         return self._read(end - count, count)
@@ -93,9 +84,10 @@ class Played:
         self._offsets.append(offset)
         quickest = min(self._offsets)
         jump = JITTER * self._rate
-        if quickest < -jump or (quickest > jump and len(self._offsets) == WINDOW):
+        lost = min(islice(reversed(self._offsets), LOST)) if len(self._offsets) >= LOST else 0
+        if quickest < -jump or lost > jump:
             self._offsets.clear()
-            return quickest
+            return lost if lost > jump else quickest
         if abs(quickest) <= DEAD_BAND * self._rate or len(self._offsets) < WINDOW:
             return 0
         step = -(-count // SLEW) * (1 if quickest > 0 else -1)

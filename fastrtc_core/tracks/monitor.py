@@ -44,16 +44,16 @@ class Monitor:
     def __init__(self, sample_rate: int) -> None:
         self._converter = Converter(sample_rate, 1)
         self._played = Played(sample_rate)
-        self._rate = sample_rate
+        self._rate = self._sent_rate = sample_rate
 
     def attach(self, track: LocalAudioTrack) -> None:
         """Listen to a track from now on."""
         track._attach(self)
 
-    def beside(self, frame: AudioFrame, latency: float) -> MonitoredFrame:
+    def beside(self, frame: AudioFrame) -> MonitoredFrame:
         """The frame that has just come, with what was played while it was recorded."""
-        count = frame.samples_per_channel
-        played = self._played.receive(count, asyncio.get_running_loop().time(), latency)
+        now = asyncio.get_running_loop().time()
+        played = self._played.receive(frame.samples_per_channel, now)
         return MonitoredFrame.of(frame, played[np.newaxis])
 
     # The side of the track
@@ -81,12 +81,9 @@ class MonitoredAudioStream(AudioStream):
     """
 
     def __init__(self, track: RemoteAudioTrack, monitor: Monitor, **options: Any) -> None:
-        self._remote = track
         self._monitor = monitor
         super().__init__(track, **options)
 
     def _push(self, frame: AudioFrame) -> None:
-        network = self._remote.network
-        latency = 0.0 if network is None else network.depth
         for cut in self._framer.push(frame):
-            self._put(self._monitor.beside(cut, latency))
+            self._put(self._monitor.beside(cut))

@@ -24,7 +24,6 @@ def run(
     *,
     late: list[float] | None = None,
     received_late: list[float] | None = None,
-    latency: float = 0.0,
     drift: float = 0.0,
 ) -> tuple[list[int], list[np.ndarray]]:
     """Send a ramp and receive as much; returns by how much each frame lags, in samples."""
@@ -34,7 +33,7 @@ def run(
         delay = late[number % len(late)] if late else 0.0
         events.append((number * 0.02 + delay, 0, number))
         delay = received_late[number % len(received_late)] if received_late else 0.0
-        events.append(((number + 1) * 0.02 * (1 + drift) + delay + latency, 1, number))
+        events.append(((number + 1) * 0.02 * (1 + drift) + delay, 1, number))
     # Nothing overtakes anything.
     for kind in (0, 1):
         times = np.maximum.accumulate([now for now, what, _ in events if what == kind])
@@ -47,7 +46,7 @@ def run(
         if kind == 0:
             played.send(ramp(number * FRAME, FRAME), 10 + now)
             continue
-        data = played.receive(FRAME, 10 + now, latency)
+        data = played.receive(FRAME, 10 + now)
         heard.append(data)
         if data[-1]:
             lags.append(((number + 1) * FRAME - int(data[-1])) % 30000)
@@ -82,19 +81,34 @@ def test_clocks_that_drift_are_followed(drift: float) -> None:
     assert steps.max() <= 2
 
 
-def test_a_known_latency_that_jumps_moves_it_at_once() -> None:
-    """A jitter buffer grows by 200 ms: the microphone is heard that much later, and so is this."""
+@pytest.mark.parametrize("lost", [3, 10, 40])
+def test_what_is_lost_on_the_way_here_costs_a_third_of_a_second(lost: int) -> None:
+    """Frames that never come are missing beside what was played as well."""
+    played = Played(RATE)
+    lags: dict[int, int] = {}
+    for number in range(200):
+        played.send(ramp(number * FRAME, FRAME), number * 0.02)
+        if not 100 <= number < 100 + lost:
+            data = played.receive(FRAME, (number + 1) * 0.02)
+            lags[number] = ((number + 1) * FRAME - int(data[-1])) % 30000
+    held = round(HELD_BACK * RATE)
+    assert {lag for number, lag in lags.items() if 5 < number < 100} == {held}
+    assert {lag for number, lag in lags.items() if number >= 100 + lost + 15} == {held}
+
+
+def test_what_is_late_and_catches_up_moves_nothing() -> None:
+    """A stall of a TCP connection: 200 ms come at once."""
     played = Played(RATE)
     lags: list[int] = []
+    sent = 0
     for number in range(200):
-        latency = 0.04 if number < 100 else 0.24
-        played.send(ramp(number * FRAME, FRAME), number * 0.02)
-        data = played.receive(FRAME, (number + 1) * 0.02, latency)
-        # It was recorded `latency` ago.
-        if data[0] and data[-1]:
-            lags.append((round((number + 1) * FRAME - latency * RATE) - int(data[-1])) % 30000)
-    assert len(lags) > 150
-    assert set(lags) == {round(HELD_BACK * RATE)}
+        now = max((number + 1) * 0.02, 2.2 if 100 <= number < 110 else 0.0)
+        while sent * 0.02 < now:
+            played.send(ramp(sent * FRAME, FRAME), sent * 0.02)
+            sent += 1
+        data = played.receive(FRAME, now)
+        lags.append(((number + 1) * FRAME - int(data[-1])) % 30000)
+    assert set(lags[5:]) == {round(HELD_BACK * RATE)}
 
 
 def test_a_pause_is_silence_of_its_length() -> None:
@@ -139,5 +153,5 @@ def test_whatever_comes_is_answered_within_bounds(
         elif kind == "take_back":
             played.take_back(count)
         else:
-            assert played.receive(count, now, latency=wait / 50).shape == (count,)
+            assert played.receive(count, now).shape == (count,)
     assert len(played._ring) == SPAN * RATE

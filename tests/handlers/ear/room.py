@@ -32,7 +32,9 @@ def echo_of(
     played: Samples, *, level: float, delay: float, drift: float = 0.0, seed: int = 1
 ) -> Samples:
     """What of it reaches the microphone: distorted a little, `level` dB, `delay` s later."""
-    sound = np.tanh(2 * np.convolve(played, response(seed))[: len(played)]) / 2
+    size = 2 * len(played)
+    spectrum = np.fft.rfft(played, size) * np.fft.rfft(response(seed), size)
+    sound = np.tanh(2 * np.fft.irfft(spectrum, size)[: len(played)]) / 2
     at = np.arange(len(played)) * (1 - drift) - delay * RATE
     moved = np.interp(at, np.arange(len(played)), sound, left=0, right=0)
     return np.asarray(moved * 10 ** (level / 20))
@@ -67,6 +69,7 @@ class Room:
         count = round(seconds * RATE) + RATE * 2
         self.start = loop.time()
         self._echo = np.zeros(count)
+        self._end = 0
         self._noise = hiss(count, 5)
         for at, voice in self.voices:
             begin = round(at * RATE)
@@ -81,7 +84,9 @@ class Room:
 
     def _play(self) -> None:
         for when, frame in self.peer.heard[self.heard :]:
-            begin = round((when - self.start + self.delay) * RATE)
+            # One after the other, as a client plays.
+            begin = max(self._end, round((when - self.start + self.delay) * RATE))
+            self._end = begin + frame.data.shape[1]
             sound = np.convolve(frame.data[0] / 32768, self._answer)
             if 0 <= begin < len(self._echo) - len(sound):
                 self._echo[begin : begin + len(sound)] += sound

@@ -56,7 +56,7 @@ def lower(before: Samples, after: Samples, start: float, end: float) -> float:
     return float(10 * np.log10(np.mean(before[cut] ** 2) / np.mean(after[cut] ** 2)))
 
 
-@pytest.mark.parametrize("delay", [0.04, 0.5, 0.8])
+@pytest.mark.parametrize("delay", [0.04, 0.8])
 def test_an_echo_is_taken_out_and_found(far: Samples, delay: float) -> None:
     """WebRTC's canceller alone finds nothing at 0.8 s."""
     near = echo_of(far, level=-10, delay=delay) + hiss(len(far), 1)
