@@ -24,6 +24,11 @@ _CANCELLED = 12.0
 _SAME_DELAY = 3
 """By how many hops the delay may change and still be that of the same echo."""
 
+_SURELY = 0.5
+"""Part of the bands from which somebody is heard whatever the canceller does: it takes some time to
+let a voice pass.
+"""
+
 _FIRST_LOSS = -20.0
 """What comes back in dB, before anything was learned."""
 
@@ -88,7 +93,8 @@ class SelfVoice:
             return False
         else:
             self._lingers -= 1
-        somebody = bool((near > explained + _EXCESS).mean() > _MOST_OF_ECHO) and left < _CANCELLED
+        share = float((near > explained + _EXCESS).mean())
+        somebody = share > _SURELY or (share > _MOST_OF_ECHO and left < _CANCELLED)
         if expected is not None:
             somebody = self._learn(near, expected, somebody)
         self._recent = [*self._recent[1:], somebody]
