@@ -118,7 +118,7 @@ async def test_somebody_who_speaks_over_it_is_heard_at_once(
 
 
 async def test_a_turn_can_be_handed_on_without_the_echo(voices: Voices) -> None:
-    """The objection is in it; what the agent said meanwhile is 15 dB lower than it came back."""
+    """The objection is in it; what the agent said meanwhile is 10 dB lower than it came back."""
     objection = voices.say(OBJECTION, Speaker("en-us+f2", 150, 60))
     said = greeting(voices)
     # They begin 0.2 s after a loud word was played, the echo of which is in the pre-roll.
@@ -132,7 +132,7 @@ async def test_a_turn_can_be_handed_on_without_the_echo(voices: Voices) -> None:
         (turn,) = session.turns_taken
         assert delay_of(turn.data[0], (objection * 32767).astype(np.int16), RATE)[1] > 0.4
         levels.append(10 * np.log10(np.mean(turn.data[0, : RATE // 5].astype(float) ** 2) + 1))
-    assert levels[0] - levels[1] > 15
+    assert levels[0] - levels[1] > 10
 
 
 class Listener(StreamHandler):
