@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..extras import import_extra
+from fastrtc_core.toolkit import import_extra
+
 from .levels import HOP, RATE
 from .path import LAGS
 
