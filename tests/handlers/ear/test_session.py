@@ -182,7 +182,9 @@ async def test_frames_know_what_was_played() -> None:
     assert all(part is not None and part.shape == (1, 320) for part in played)
     far = np.concatenate([part[0] for part in played if part is not None])
     delay, likeness = delay_of(near, far[RATE // 2 : 2 * RATE], RATE)
-    assert delay - 0.5 == pytest.approx(0.18, abs=0.011)
+    assert delay - 0.5 == pytest.approx(0.19, abs=0.011), (
+        "whichever comes first of two at one moment"
+    )
     assert likeness > 0.1, "a room"
 
 
