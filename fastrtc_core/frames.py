@@ -43,6 +43,16 @@ class AudioFrame(NamedTuple):
     data: NDArray[np.int16]
 
     @property
+    def played(self) -> NDArray[np.int16] | None:
+        """What the client was playing while this was recorded, for a handler that `wants_played`.
+
+        int16 of shape `(1, samples)` at the rate of the frame, silence where nothing was played.
+        Its echo, if there is one, comes later by what takes time on the way and in the client,
+        which is 20 to 500 ms and stays the same. `None` for all other frames.
+        """
+        return None
+
+    @property
     def num_channels(self) -> int:
         """1 (mono) or 2 (stereo)."""
         return int(self.data.shape[0])

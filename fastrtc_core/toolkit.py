@@ -6,10 +6,12 @@ The ready-made ones are made of these and of the public names of `fastrtc_core`,
 from .extras import import_extra
 from .frames import Layout, channels_of, to_audio_frame, to_float32, to_int16, with_channels
 from .handler.functions import Function
+from .media.converter import Converter
 from .media.resampler import Resampler
 from .speech.sentences import Sentences
 
 __all__ = [
+    "Converter",
     "Function",
     "Layout",
     "Resampler",

@@ -38,6 +38,7 @@ option `--real-time`."""
 COMPUTING = (
     "tests/docs",
     "tests/fuzz",
+    "tests/handlers/ear",
     "tests/handlers/turns",
     "tests/handlers/vad",
     "tests/media",

@@ -177,6 +177,15 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         May be a coroutine. An `AudioStream` or `VideoStream` reads it.
         """
 
+    @property
+    def wants_played(self) -> bool:
+        """Whether the frames that `receive` gets know what was played: see `AudioFrame.played`.
+
+        For subclasses to override, with a property or an attribute of the class. It is asked when
+        a session begins; where it is false, nothing is kept.
+        """
+        return False
+
     # The session
 
     @property

@@ -17,6 +17,7 @@ from ..media.converter import Converter
 from ..outputs import split_emitted
 from ..tracks import AudioSource, AudioStream, RemoteAudioTrack
 from ..tracks.audio_source import AHEAD
+from ..tracks.monitor import Monitor, MonitoredAudioStream
 from .calls import UserCall
 from .life import Life
 from .reports import Reporter
@@ -140,14 +141,18 @@ class AudioOutput:
             self._tail_timer = None
 
 
-def open_audio_stream(handler: StreamHandlerBase, track: RemoteAudioTrack) -> AudioStream:
+def open_audio_stream(
+    handler: StreamHandlerBase, track: RemoteAudioTrack, monitor: Monitor | None = None
+) -> AudioStream:
     """The stream from which `receive` is fed; it drops the oldest when the handler lags."""
-    return AudioStream(
-        track,
-        capacity=max(1, math.floor(handler.max_input_latency / FRAME_DURATION)),
-        sample_rate=handler.input_sample_rate,
-        num_channels=channels_of(handler.expected_layout),
-    )
+    options: dict[str, Any] = {
+        "capacity": max(1, math.floor(handler.max_input_latency / FRAME_DURATION)),
+        "sample_rate": handler.input_sample_rate,
+        "num_channels": channels_of(handler.expected_layout),
+    }
+    if monitor is not None:
+        return MonitoredAudioStream(track, monitor, **options)
+    return AudioStream(track, **options)
 
 
 async def receive_audio(

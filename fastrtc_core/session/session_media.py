@@ -20,6 +20,7 @@ from ..tracks import (
     RemoteVideoTrack,
     VideoStream,
 )
+from ..tracks.monitor import Monitor
 from . import audio_loops as audio
 from . import video_loops as video
 from .calls import UserCall
@@ -68,6 +69,8 @@ class SessionMedia:
         """What runs once the loop before it has handed on what it holds."""
         self.audio_output: audio.AudioOutput | None = None
         self.video_output: video.VideoOutput | None = None
+        wants_played = handler.wants_played
+        self._monitor = Monitor(handler.input_sample_rate) if wants_played else None
         # They buffer from now on, so that the first words are there when `start_up` returns.
         self.audio_stream: AudioStream | None = None
         self.video_stream: VideoStream | None = None
@@ -130,7 +133,7 @@ class SessionMedia:
 
     def _open_stream(self, track: RemoteAudioTrack | RemoteVideoTrack) -> None:
         if isinstance(track, RemoteAudioTrack):
-            self.audio_stream = audio.open_audio_stream(self._handler, track)
+            self.audio_stream = audio.open_audio_stream(self._handler, track, self._monitor)
         else:
             self.video_stream = video.open_video_stream(self._handler, track)
 
@@ -139,6 +142,8 @@ class SessionMedia:
             self.audio_output = audio.AudioOutput(
                 track.source, self._deliver_extras, self._on_clear
             )
+            if self._monitor is not None:
+                self._monitor.attach(track)
         else:
             self.video_output = video.VideoOutput(
                 track.source, self._handler.video_format, self._deliver_extras

@@ -156,6 +156,10 @@ class AudioStream(TrackStream[AudioFrame, AudioFrameEvent]):
         for cut in self._framer.push(frame):
             super()._push(cut)
 
+    def _put(self, cut: AudioFrame) -> None:
+        """Add a frame that is cut already; for subclasses that cut by themselves."""
+        super()._push(cut)
+
     def _end(self) -> None:
         for cut in self._framer.flush():
             super()._push(cut)

@@ -1,5 +1,6 @@
 """Ready-made handlers, built on the public names of `fastrtc_core` alone."""
 
+from .ear import Ear
 from .echo import AudioVideoEcho, Echo
 from .reply_on_pause import ReplyOnPause
 from .reply_on_stop_words import ReplyOnStopWords
@@ -9,6 +10,7 @@ from .turns import AlgoOptions, TurnOptions
 __all__ = [
     "AlgoOptions",
     "AudioVideoEcho",
+    "Ear",
     "Echo",
     "ReplyOnPause",
     "ReplyOnStopWords",

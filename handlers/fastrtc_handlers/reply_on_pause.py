@@ -25,6 +25,7 @@ from fastrtc_core import (
 )
 from fastrtc_core.toolkit import Function, Layout, channels_of
 
+from .ear import Ear, EarVAD
 from .stt import STTModel
 from .turns import (
     Action,
@@ -94,6 +95,8 @@ class ReplyOnPause(StreamHandlerBase):
         tts: The voice of what is said as text; see `StreamHandlerBase.say`.
         stt: What recognises the words of somebody who speaks while the bot is heard: "stop"
             interrupts, "yeah" does not.
+        ear: What listens in front of the speech detector, where what is said may come back from the
+            client's loudspeaker: each session has a copy. Browsers cancel their echo themselves.
 
     Raises:
         ConfigurationError: If arguments contradict each other.
@@ -111,6 +114,7 @@ class ReplyOnPause(StreamHandlerBase):
         "needs_args",
         "turn_detector",
         "stt",
+        "ear",
     )
 
     __signature__ = _OfInit()
@@ -140,6 +144,7 @@ class ReplyOnPause(StreamHandlerBase):
         turn_detector: TurnDetector | None = None,
         tts: Any = None,
         stt: STTModel | None = None,
+        ear: Ear | None = None,
     ) -> None:
         super().__init__(expected_layout, output_sample_rate, output_frame_size, input_sample_rate)
         if not callable(fn):
@@ -154,6 +159,7 @@ class ReplyOnPause(StreamHandlerBase):
         self.turn_detector = turn_detector
         self.tts = tts
         self.stt = stt
+        self.ear = ear
         self._vad = _vad(model, model_options)
         self._check_settings()
         self._lock = threading.Lock()  # `receive` has a thread, and so may whoever steers
@@ -180,13 +186,23 @@ class ReplyOnPause(StreamHandlerBase):
     def turns(self) -> TurnTaking:
         """Follows the speaker of this session, as the settings say when it is first needed."""
         return TurnTaking(
-            self._vad,
+            self._ear_vad or self._vad,
             (self.turn_detector or SilenceTurnDetector(self.options.silence)).copy(),
             self.options,
             self.input_sample_rate,
             channels_of(self.expected_layout),
             recognises=self.stt is not None,
         )
+
+    @functools.cached_property
+    def _ear_vad(self) -> EarVAD | None:
+        """The detector with the ear of this session in front of it."""
+        return None if self.ear is None else EarVAD(self._vad, self.ear.copy())
+
+    @property
+    def wants_played(self) -> bool:
+        """An ear needs to know what was played."""
+        return self.ear is not None
 
     def _check_settings(self) -> None:
         super()._check_settings()
@@ -346,6 +362,8 @@ class ReplyOnPause(StreamHandlerBase):
                 self._tune()
             if not bridges:
                 self._heard += frame.duration
+            if self._ear_vad is not None:
+                frame = self._ear_vad.hear(frame)
             self._do(self.turns.push(frame, self._bot()))
             if self.turns.has_floor and not self._talking:
                 began = max(0.0, self._heard - self.turns.began)

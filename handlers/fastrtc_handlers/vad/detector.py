@@ -25,6 +25,9 @@ class WindowedVAD(ABC):
     Args:
         options: When speech has begun and ended; the defaults when left out.
         window: Samples in a window at 16 kHz.
+
+    Attributes:
+        ignoring: Whether windows are listened to, but are no speech whatever they sound like.
     """
 
     end_delay = 0.0
@@ -34,6 +37,7 @@ class WindowedVAD(ABC):
         self._windows = Windows(SAMPLE_RATE, window)
         self._segmenter = Segmenter(self.options, window, SAMPLE_RATE)
         self._probability = 0.0
+        self.ignoring = False
 
     @property
     def probability(self) -> float:
@@ -56,6 +60,8 @@ class WindowedVAD(ABC):
                 # What comes later keeps its position.
                 self._segmenter.skip(len(windows) - number)
                 raise
+            if self.ignoring:
+                self._probability = 0.0
             if event := self._segmenter.push(self._probability):
                 events.append(self._at_pushed_rate(event))
         return events
