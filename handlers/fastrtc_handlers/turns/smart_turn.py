@@ -26,7 +26,7 @@ _LENGTH = 8
 class SmartTurn:
     """How likely somebody is done, by how it sounds; for `ModelTurnDetector`.
 
-    A decision takes 50 to 80 ms of one core, on the thread that asks. Any number of threads may.
+    A decision takes 60 to 110 ms of one core, on the thread that asks. Any number of threads may.
 
     Args:
         path: The ONNX file; by default the one that the package `pipecat-ai` carries.
@@ -70,8 +70,9 @@ class SmartTurnDetector(ModelTurnDetector):
 
     Args:
         path: The ONNX file; by default the one that the package `pipecat-ai` carries.
-        threshold: From which probability a turn is taken to be complete. On our recordings, from
-            0.5 on the model takes two pauses in five for an end, from 0.9 on one in five.
+        threshold: From which probability a turn is taken to be complete. Of pauses inside read
+            sentences it takes 34 % for an end at 0.5, 21 % at 0.8 and 15 % at 0.9; of their ends,
+            67 %, 60 % and 47 %.
         silence: How long in s to wait when it is.
         longest: How long in s to wait when it is not: the pauses that people make inside sentences
             are shorter than 1.2 s, mostly.
@@ -84,7 +85,7 @@ class SmartTurnDetector(ModelTurnDetector):
         self,
         path: str | Path | None = None,
         *,
-        threshold: float = 0.9,
+        threshold: float = 0.8,
         silence: float = 0.25,
         longest: float = 1.2,
     ) -> None:
