@@ -17,13 +17,15 @@ if it lasts.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastrtc_core import AudioFrame
 
 from ..tape import Tape
 from ..vad import VAD
-from .detector import ListeningTurnDetector, TurnDetector
+from .detector import ListeningTurnDetector, SilenceTurnDetector, TurnDetector
 from .options import TurnOptions
 
 _SPEECH = 0.5
@@ -162,7 +164,8 @@ class TurnTaking:
         """Listen to a frame; returns what is to be done, in order."""
         self._tape.push(frame.data)
         if self._listener is not None and (self.listening or self._held):
-            self._listener.listen(frame)
+            with self._distrust():
+                self._listener.listen(frame)
         self._note(bot)
         actions: list[Action] = []
         if self._held:
@@ -235,6 +238,16 @@ class TurnTaking:
         self._detector = detector
         self._listener = detector if isinstance(detector, ListeningTurnDetector) else None
 
+    @contextlib.contextmanager
+    def _distrust(self) -> Iterator[None]:
+        """Go on without a detector that fails: it would with each frame, and no turn would end."""
+        try:
+            yield
+        except BaseException:
+            self._patience = self._options.silence
+            self._use(SilenceTurnDetector(self._patience, adaptive=False))
+            raise
+
     # One frame
 
     def _note(self, bot: Bot) -> None:
@@ -293,7 +306,8 @@ class TurnTaking:
         assert self._start is not None
         now, options = self._tape.end, self._options
         if self._speech is None and self._listener is not None:
-            self._patience = self._listener.revise((now - self._silence) / self._rate)
+            with self._distrust():
+                self._patience = self._listener.revise((now - self._silence) / self._rate)
         if self._speech is None and now - self._silence >= self._patience * self._rate:
             if self._voiced >= options.min_speech * self._rate:
                 return [self._end_turn()]

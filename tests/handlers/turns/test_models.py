@@ -271,6 +271,31 @@ def test_words_are_judged_once() -> None:
     assert seen == ["call"]
 
 
+@pytest.mark.parametrize("fails", ["the recogniser", "the rules"])
+def test_words_that_fail_are_done_without(fails: str) -> None:
+    """It is reported once, and silence ends this turn and the next ones."""
+
+    def judge(text: str) -> float:
+        raise ValueError("no such language")
+
+    class Down(Script):
+        def stream(self) -> STTStream:
+            raise ValueError("503")
+
+    stt = Down() if fails == "the recogniser" else Script((0.5, "call", False, 1.0))
+    table = Table(detector=TextTurnDetector(stt, judge))
+    errors = 0
+    for loud in [True] * 50 + [False] * 50 + [True] * 50 + [False] * 50:
+        try:
+            table.frame(loud)
+        except ValueError:
+            errors += 1
+    assert errors == 1
+    assert table.kinds == ["reply", "reply"]
+    # The frame with which it failed is lost to the detector of speech.
+    assert [when for when, _ in table.done] == pytest.approx([1.5, 3.5], abs=0.021)
+
+
 def test_a_muted_speaker_is_not_recognised() -> None:
     """Whatever listens hears what the handler hears."""
     detector = texts()
