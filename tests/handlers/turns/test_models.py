@@ -177,7 +177,7 @@ def test_a_model_hears_the_turn_to_the_end_of_speech() -> None:
         return 1.0
 
     table = Table(TurnOptions(silence=0.5, pre_roll=0.0), ModelTurnDetector(model))
-    table.turns._vad.end_delay = 0.3  # type: ignore[misc]
+    table.turns.vad.end_delay = 0.3  # type: ignore[misc]
     table.speech(1).silence(1)
     assert [audio.duration for audio in heard] == [pytest.approx(0.8)]
 
