@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError
+from fastrtc_core.toolkit import import_extra
 
-from ..extras import import_extra
 from ..stt.audio import mono_float
 from .detector import ModelTurnDetector
 from .log_mel import BANDS, HOP, RATE, log_mel
