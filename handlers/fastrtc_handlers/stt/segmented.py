@@ -9,7 +9,7 @@ import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError
 
-from ..turns.tape import Tape
+from ..tape import Tape
 from ..vad import VAD
 from .types import STTModel, Transcript
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, Self, runtime_checkable
@@ -26,7 +27,8 @@ class TurnDetector(Protocol):
         """How long in s to wait in the pause that has just begun.
 
         Args:
-            turn: What was said so far in this turn, at the rate and layout of the handler.
+            turn: What was said so far in this turn, to at most 0.1 s after the last sound, at the
+                rate and layout of the handler.
         """
         ...
 
@@ -36,6 +38,28 @@ class TurnDetector(Protocol):
 
     def copy(self) -> Self:
         """A detector with the same settings for another speaker."""
+        ...
+
+
+@runtime_checkable
+class ListeningTurnDetector(TurnDetector, Protocol):
+    """One that hears the speaker all the time, and may change its mind while a pause goes on.
+
+    What it knows may come late, as the words of a recogniser do.
+    """
+
+    def listen(self, frame: AudioFrame) -> None:
+        """Hear a frame, of speech or silence; all that is not muted, each before it is acted on.
+
+        It runs on the thread that hears the speaker, which waits for it.
+        """
+        ...
+
+    def revise(self, pause: float) -> float:
+        """How long in s to wait in all, now that the pause has lasted so many s.
+
+        Called with each frame of a pause, from the one with which `patience` was called on.
+        """
         ...
 
 
@@ -75,8 +99,8 @@ class ModelTurnDetector:
 
     Args:
         model: Takes the turn so far and returns how likely it is complete, 0 to 1: a function
-            around an ONNX session, for example. It runs on a thread of the session. All copies
-            share it.
+            around an ONNX session, for example. It runs on a thread of the session, which hears
+            nothing meanwhile. All copies share it.
         threshold: From which probability a turn is taken to be complete.
         silence: How long in s to wait when it is.
         longest: How long in s to wait when it is not.
@@ -104,6 +128,4 @@ class ModelTurnDetector:
 
     def copy(self) -> Self:
         """A detector with the same model."""
-        return type(self)(
-            self.model, threshold=self.threshold, silence=self.silence, longest=self.longest
-        )
+        return copy.copy(self)

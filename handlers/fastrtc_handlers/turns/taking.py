@@ -17,17 +17,27 @@ if it lasts.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 from fastrtc_core import AudioFrame
 
+from ..tape import Tape
 from ..vad import VAD
-from .detector import TurnDetector
+from .detector import ListeningTurnDetector, SilenceTurnDetector, TurnDetector
 from .options import TurnOptions
-from .tape import Tape
 
 _SPEECH = 0.5
 """Probability from which a window is taken for speech."""
+
+_TRAIL = 0.1
+"""How much in s of a pause a turn detector hears.
+
+smart-turn is surer the more silence it hears, and errs more: on 98 ends of sentences and as many
+stops inside, its area under the curve is 0.75 with 0.05 s of silence, 0.72 with 0.1, 0.71 with 0.2,
+0.68 with 0.4 and 0.63 with 0.8. Where speech ended is known to some hundredths of a second.
+"""
 
 _DETECTION = 0.5
 """How long in s after its beginning speech is detected at the latest; kept beside the pre-roll."""
@@ -90,8 +100,8 @@ class TurnTaking:
         self.listening = True
         self._recognises = recognises
         self.vad = vad
-        self._detector = detector
         self._options = options
+        self._use(detector)
         self._rate = sample_rate
         self._tape = Tape(sample_rate, num_channels)
         self._vad_start = 0
@@ -148,11 +158,14 @@ class TurnTaking:
     def tune(self, options: TurnOptions, detector: TurnDetector | None = None) -> None:
         """Go on with other options, and with another detector if there is one."""
         self._options = options
-        self._detector = detector or self._detector
+        self._use(detector or self._detector)
 
     def push(self, frame: AudioFrame, bot: Bot) -> list[Action]:
         """Listen to a frame; returns what is to be done, in order."""
         self._tape.push(frame.data)
+        if self._listener is not None and (self.listening or self._held):
+            with self._distrust():
+                self._listener.listen(frame)
         self._note(bot)
         actions: list[Action] = []
         if self._held:
@@ -221,6 +234,20 @@ class TurnTaking:
         self._paused = self._asked = self._held = self._runs_on = False
         return actions
 
+    def _use(self, detector: TurnDetector) -> None:
+        self._detector = detector
+        self._listener = detector if isinstance(detector, ListeningTurnDetector) else None
+
+    @contextlib.contextmanager
+    def _distrust(self) -> Iterator[None]:
+        """Go on without a detector that fails: it would with each frame, and no turn would end."""
+        try:
+            yield
+        except BaseException:
+            self._patience = self._options.silence
+            self._use(SilenceTurnDetector(self._patience, adaptive=False))
+            raise
+
     # One frame
 
     def _note(self, bot: Bot) -> None:
@@ -255,7 +282,9 @@ class TurnTaking:
         self._speech = None
         self._unbroken = False
         self._silence = position
-        self._patience = self._detector.patience(self._tape.since(self._start))
+        self._patience = self._options.silence  # in case that the detector fails
+        turn = self._tape.since(self._start, position + round(_TRAIL * self._rate))
+        self._patience = self._detector.patience(turn)
 
     def _decide(self, bot: Bot) -> list[Action]:
         if not bot.busy:
@@ -276,6 +305,9 @@ class TurnTaking:
     def _decide_to_reply(self) -> list[Action]:
         assert self._start is not None
         now, options = self._tape.end, self._options
+        if self._speech is None and self._listener is not None:
+            with self._distrust():
+                self._patience = self._listener.revise((now - self._silence) / self._rate)
         if self._speech is None and now - self._silence >= self._patience * self._rate:
             if self._voiced >= options.min_speech * self._rate:
                 return [self._end_turn()]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_handlers import AlgoOptions, TurnOptions
+from fastrtc_handlers.tape import Tape
 from fastrtc_handlers.turns import (
     Action,
     Bot,
@@ -20,7 +21,6 @@ from fastrtc_handlers.turns import (
     TurnDetector,
     TurnTaking,
 )
-from fastrtc_handlers.turns.tape import Tape
 from fastrtc_handlers.vad import VADEvent
 
 RATE = 8000
@@ -478,6 +478,9 @@ def test_a_tape_is_exact() -> None:
     tape.forget_before(35)
     assert (tape.start, tape.end) == (35, 70)
     assert tape.since(40).data.shape == (2, 30)
+    assert tape.since(40, 47).data[1].tolist() == [5, 5, 6, 6, 6, 6, 6]
+    assert tape.since(40, 99).data.shape == (2, 30)
+    assert tape.since(0, 30).data.shape == tape.since(50, 40).data.shape == (2, 0)
     assert tape.since(0).data[0].tolist() == [n for n in range(5, 10) for _ in range(7)]
 
 

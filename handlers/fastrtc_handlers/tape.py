@@ -39,11 +39,12 @@ class Tape:
         while self._blocks and self.start + self._blocks[0].shape[1] <= sample:
             self.start += self._blocks.popleft().shape[1]
 
-    def since(self, sample: int) -> AudioFrame:
-        """Everything from a sample on, or from the oldest that is there."""
+    def since(self, sample: int, until: int | None = None) -> AudioFrame:
+        """From one sample, or the oldest that is there, to before another, or the latest."""
         if not self._blocks:
             return AudioFrame(self.sample_rate, np.zeros((self.num_channels, 0), np.int16))
         data = np.concatenate(self._blocks, axis=1)
+        end = data.shape[1] if until is None else max(0, until - self.start)
         return AudioFrame(
-            self.sample_rate, np.ascontiguousarray(data[:, max(0, sample - self.start) :])
+            self.sample_rate, np.ascontiguousarray(data[:, max(0, sample - self.start) : end])
         )
