@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame
 
+from .foreground import Foreground
+from .levels import level_of
 from .segmenter import Segmenter, VADOptions
 from .types import VADEvent
 from .windows import Windows
@@ -25,19 +27,37 @@ class WindowedVAD(ABC):
     Args:
         options: When speech has begun and ended; the defaults when left out.
         window: Samples in a window at 16 kHz.
+        foreground: Tells the speaker from other voices; all voices are alike when left out.
     """
 
     end_delay = 0.0
 
-    def __init__(self, options: VADOptions | None = None, *, window: int = 512) -> None:
+    def __init__(
+        self,
+        options: VADOptions | None = None,
+        *,
+        window: int = 512,
+        foreground: Foreground | None = None,
+    ) -> None:
         self.options = options or VADOptions()
         self._windows = Windows(SAMPLE_RATE, window)
         self._segmenter = Segmenter(self.options, window, SAMPLE_RATE)
         self._probability = 0.0
+        self._foreground = foreground
+
+    @property
+    def extra_silence(self) -> float:
+        """See `AttentiveVAD`."""
+        return self._foreground.extra_silence if self._foreground is not None else 0.0
+
+    @property
+    def traces(self) -> bool:
+        """See `AttentiveVAD`."""
+        return self._foreground is not None and self._foreground.traces
 
     @property
     def probability(self) -> float:
-        """How likely the latest window is speech, 0 to 1."""
+        """How likely the latest window is speech of the speaker, 0 to 1."""
         return self._probability
 
     @property
@@ -56,6 +76,10 @@ class WindowedVAD(ABC):
                 # What comes later keeps its position.
                 self._segmenter.skip(len(windows) - number)
                 raise
+            if self._foreground is not None and not self._foreground.push(
+                level_of(window), self._probability
+            ):
+                self._probability = 0.0
             if event := self._segmenter.push(self._probability):
                 events.append(self._at_pushed_rate(event))
         return events
@@ -73,6 +97,8 @@ class WindowedVAD(ABC):
         """Forget the stream so far: the next frame is the first of another."""
         self._windows.reset()
         self._segmenter.reset()
+        if self._foreground is not None:
+            self._foreground.reset()
         self._probability = 0.0
         self._forget()
 
