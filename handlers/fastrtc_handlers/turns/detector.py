@@ -46,7 +46,7 @@ class SilenceTurnDetector:
             hesitate costs more sentences than it saves time.
     """
 
-    def __init__(self, silence: float = 0.6, *, adaptive: bool = True) -> None:
+    def __init__(self, silence: float = 0.58, *, adaptive: bool = True) -> None:
         self.silence = silence
         self.adaptive = adaptive
         self._more = 0.0
