@@ -38,10 +38,10 @@ class TurnOptions:
         ConfigurationError: If a value is out of range.
     """
 
-    silence: float = 0.6
+    silence: float = 0.58
     min_speech: float = 0.1
     max_turn: float = 300.0
-    pre_roll: float = 0.3
+    pre_roll: float = 0.5
     interrupt_after: float = 0.8
     min_words: int = 0
     backchannels: frozenset[str] = BACKCHANNELS

@@ -24,7 +24,7 @@ from typing import Literal, NamedTuple
 from fastrtc_core import AudioFrame
 
 from ..tape import Tape
-from ..vad import VAD
+from ..vad import VAD, AttentiveVAD
 from .detector import ListeningTurnDetector, SilenceTurnDetector, TurnDetector
 from .options import TurnOptions
 
@@ -38,6 +38,14 @@ smart-turn is surer the more silence it hears, and errs more: on 98 ends of sent
 stops inside, its area under the curve is 0.75 with 0.05 s of silence, 0.72 with 0.1, 0.71 with 0.2,
 0.68 with 0.4 and 0.63 with 0.8. Where speech ended is known to some hundredths of a second.
 """
+_DOUBT = 0.3
+"""How long in s an answer waits at most because something in the pause may be speech."""
+
+_TRACE_DELAY = 0.1
+"""Time in s from such a sound to when it is noticed, as of `end_delay`."""
+
+_RESUMED = 0.5
+"""Time in s from the end of a turn in which whoever speaks again was not done."""
 
 _DETECTION = 0.5
 """How long in s after its beginning speech is detected at the latest; kept beside the pre-roll."""
@@ -100,6 +108,7 @@ class TurnTaking:
         self.listening = True
         self._recognises = recognises
         self.vad = vad
+        self._attentive = vad if isinstance(vad, AttentiveVAD) else None
         self._options = options
         self._use(detector)
         self._rate = sample_rate
@@ -112,6 +121,10 @@ class TurnTaking:
         """Sample at which the speech began that goes on."""
         self._silence = 0
         """Sample at which the present pause began."""
+        self._trace = 0
+        """Latest sample of it that may be speech."""
+        self._ended: int | None = None
+        """End of the speech in the turn before this one."""
         self._patience = 0.0
         self._voiced = 0
         """Samples of speech in this turn, up to the present pause or speech."""
@@ -269,8 +282,11 @@ class TurnTaking:
             self._start = position
             self._voiced = 0
             self._has_floor = not bot.busy
-            if self._answered is not None:
-                self._detector.note_pause((position - self._answered[1]) / self._rate)
+            if self._ended is not None:
+                pause = (position - self._ended) / self._rate
+                resumed = bot.busy and pause < self._patience + _RESUMED
+                if self._answered is not None or resumed:
+                    self._detector.note_pause(pause)
         else:
             self._detector.note_pause(max(0, position - self._silence) / self._rate)
         self._speech = position
@@ -308,7 +324,7 @@ class TurnTaking:
         if self._speech is None and self._listener is not None:
             with self._distrust():
                 self._patience = self._listener.revise((now - self._silence) / self._rate)
-        if self._speech is None and now - self._silence >= self._patience * self._rate:
+        if self._speech is None and self._is_over(now):
             if self._voiced >= options.min_speech * self._rate:
                 return [self._end_turn()]
             self._start = None
@@ -321,6 +337,17 @@ class TurnTaking:
                 self._has_floor = self._runs_on = self._unbroken = True
             return [action]
         return []
+
+    def _is_over(self, now: int) -> bool:
+        """Whether the present pause is long enough to end the turn."""
+        patience, since = self._patience, self._silence
+        if self._attentive is not None:
+            patience += self._attentive.extra_silence
+            if self._attentive.traces:
+                self._trace = now - round(_TRACE_DELAY * self._rate)
+            doubt = round(_DOUBT * self._rate)
+            since = min(max(since, self._trace), since + doubt)
+        return now - since >= patience * self._rate
 
     def _decide_beside_answer(self, speech: int) -> list[Action]:
         """Speech, since a sample, beside the answer to a turn that was ended for its length."""
@@ -386,7 +413,8 @@ class TurnTaking:
         assert self._start is not None
         audio = self._since(self._start)
         cut = self._held or self._speech is not None
-        self._answered = (self._start, self._tape.end if cut else self._silence)
+        self._ended = self._tape.end if cut else self._silence
+        self._answered = (self._start, self._ended)
         if self._held:
             self.drop()
         self._start = self._speech = None

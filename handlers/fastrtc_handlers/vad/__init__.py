@@ -10,10 +10,11 @@ from .energy import EnergyVAD
 from .legacy import LegacyVAD
 from .segmenter import VADOptions
 from .silero import SileroVAD
-from .types import VAD, VADError, VADEvent
+from .types import VAD, AttentiveVAD, VADError, VADEvent
 
 __all__ = [
     "VAD",
+    "AttentiveVAD",
     "EnergyVAD",
     "LegacyVAD",
     "SileroVAD",

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame
 
+from .foreground import Foreground
+from .levels import level_of
 from .segmenter import Segmenter, VADOptions
 from .types import VADEvent
 from .windows import Windows
@@ -25,6 +27,7 @@ class WindowedVAD(ABC):
     Args:
         options: When speech has begun and ended; the defaults when left out.
         window: Samples in a window at 16 kHz.
+        foreground: Tells the speaker from other voices; all voices are alike when left out.
 
     Attributes:
         ignoring: Whether windows are listened to, but are no speech whatever they sound like.
@@ -32,16 +35,33 @@ class WindowedVAD(ABC):
 
     end_delay = 0.0
 
-    def __init__(self, options: VADOptions | None = None, *, window: int = 512) -> None:
+    def __init__(
+        self,
+        options: VADOptions | None = None,
+        *,
+        window: int = 512,
+        foreground: Foreground | None = None,
+    ) -> None:
         self.options = options or VADOptions()
         self._windows = Windows(SAMPLE_RATE, window)
         self._segmenter = Segmenter(self.options, window, SAMPLE_RATE)
         self._probability = 0.0
         self.ignoring = False
+        self._foreground = foreground
+
+    @property
+    def extra_silence(self) -> float:
+        """See `AttentiveVAD`."""
+        return self._foreground.extra_silence if self._foreground is not None else 0.0
+
+    @property
+    def traces(self) -> bool:
+        """See `AttentiveVAD`."""
+        return self._foreground is not None and self._foreground.traces
 
     @property
     def probability(self) -> float:
-        """How likely the latest window is speech, 0 to 1."""
+        """How likely the latest window is speech of the speaker, 0 to 1."""
         return self._probability
 
     @property
@@ -60,7 +80,8 @@ class WindowedVAD(ABC):
                 # What comes later keeps its position.
                 self._segmenter.skip(len(windows) - number)
                 raise
-            if self.ignoring:
+            # What is not listened to says nothing about who speaks here, or how loud it is.
+            if self.ignoring or not self._is_speaker(window):
                 self._probability = 0.0
             if event := self._segmenter.push(self._probability):
                 events.append(self._at_pushed_rate(event))
@@ -79,12 +100,19 @@ class WindowedVAD(ABC):
         """Forget the stream so far: the next frame is the first of another."""
         self._windows.reset()
         self._segmenter.reset()
+        if self._foreground is not None:
+            self._foreground.reset()
         self._probability = 0.0
         self._forget()
 
     @abstractmethod
     def copy(self) -> Self:
         """A detector with the same settings and model for another stream."""
+
+    def _is_speaker(self, window: NDArray[np.int16]) -> bool:
+        if self._foreground is None:
+            return True
+        return self._foreground.push(level_of(window), self._probability)
 
     @abstractmethod
     def _score(self, window: NDArray[np.int16]) -> float:

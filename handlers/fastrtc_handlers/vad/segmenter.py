@@ -23,6 +23,8 @@ class VADOptions:
             window in which it begins counts.
         min_silence: How long in s silence lasts before `speech_end`: the closure of a consonant is
             shorter. It is not the pause after which a reply begins; who replies waits on from here.
+        foreground: Whether voices that are clearly quieter than the speaker are no speech, once
+            they are heard all the time; of `SileroVAD`.
 
     Raises:
         ConfigurationError: If a value is out of range.
@@ -32,6 +34,7 @@ class VADOptions:
     lower_threshold: float | None = None
     min_speech: float = 0.064
     min_silence: float = 0.096
+    foreground: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:

@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .detector import WindowedVAD
+from .detector import SAMPLE_RATE, WindowedVAD
+from .foreground import Foreground
 from .segmenter import VADOptions
 from .silero_model import WINDOW, SileroStream, load_model
 
@@ -23,6 +24,8 @@ class SileroVAD(WindowedVAD):
 
     All detectors of a process share one model. It is called where the frames arrive, on the event
     loop too: a window of 32 ms takes some 50 µs, digital silence next to nothing.
+    Where others talk in the background, it follows the nearest voice by its level; see
+    `VADOptions.foreground`.
 
     Args:
         options: When speech has begun and ended; the defaults when left out.
@@ -35,7 +38,9 @@ class SileroVAD(WindowedVAD):
     end_delay = 0.1
 
     def __init__(self, options: VADOptions | None = None) -> None:
-        super().__init__(options, window=WINDOW)
+        options = options or VADOptions()
+        foreground = Foreground(WINDOW / SAMPLE_RATE) if options.foreground else None
+        super().__init__(options, window=WINDOW, foreground=foreground)
         self._stream = SileroStream(load_model())
         self._silent = 0
 

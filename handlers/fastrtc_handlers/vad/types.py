@@ -75,3 +75,18 @@ class VAD(Protocol):
     def copy(self) -> Self:
         """A detector with the same settings and model for another stream."""
         ...
+
+
+@runtime_checkable
+class AttentiveVAD(VAD, Protocol):
+    """A `VAD` that also says how sure it is of a pause; turn-taking heeds it."""
+
+    @property
+    def traces(self) -> bool:
+        """Whether the latest window may be the beginning or end of a word after all."""
+        ...
+
+    @property
+    def extra_silence(self) -> float:
+        """How much longer in s than usual a pause should be waited for."""
+        ...

@@ -30,7 +30,8 @@ def test_turns(talks: list[Conversation]) -> None:
     assert result.missed + result.split <= 0.03 * result.utterances
     assert not result.false
     assert np.median(result.waits) <= 0.06
-    assert np.percentile(result.waits, 95) <= 0.15
+    # Where noise is 5 dB below the speech, pauses are waited for 0.2 s longer.
+    assert np.percentile(result.waits, 95) <= 0.3
     assert max(result.cut) == 0
 
 

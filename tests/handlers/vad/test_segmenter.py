@@ -97,7 +97,7 @@ def test_starts_and_ends_take_turns(
         ({"min_silence": 500}, "min_silence"),
     ],
 )
-def test_options_out_of_range_are_refused(options: dict[str, float], named: str) -> None:
+def test_options_out_of_range_are_refused(options: dict[str, Any], named: str) -> None:
     """The text names the option; 500 was meant to be milliseconds."""
     with pytest.raises(ConfigurationError, match=f"^{named} must be .*: {options[named]}"):
         VADOptions(**options)
