@@ -109,14 +109,14 @@ async def test_times_are_those_of_the_audio() -> None:
         await agent.wait_for("input_audio_buffer.speech_stopped", 2)
         started = [e.audio_start_ms for e in agent.of_type("input_audio_buffer.speech_started")]
         stopped = [e.audio_end_ms for e in agent.of_type("input_audio_buffer.speech_stopped")]
-        assert started == pytest.approx([700, 3300], abs=21)
+        assert started == pytest.approx([500, 3100], abs=21)
         assert stopped == pytest.approx([1900, 4500], abs=41)
         await agent.append(seconds(20))  # most of it is cleared before the handler hears it
         await agent.connection.input_audio_buffer.clear()
         await agent.wait_for("input_audio_buffer.cleared")
         await agent.append(AudioFrame(RATE, np.concatenate([seconds(1).data, SPEECH.data], axis=1)))
         begun = await agent.wait_for("input_audio_buffer.speech_started", 3)
-    assert begun.audio_start_ms == pytest.approx(5200 + 20000 + 700, abs=21)
+    assert begun.audio_start_ms == pytest.approx(5200 + 20000 + 500, abs=21)
 
 
 async def test_an_empty_buffer_is_not_committed() -> None:
