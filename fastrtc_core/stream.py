@@ -27,7 +27,7 @@ from .speech import Speech
 from .telephone.options import TelephoneOptions
 from .webrtc import ice
 from .webrtc.addresses import candidate_filter
-from .webrtc.options import AudioOptions, OptionsSource, VideoOptions, port_range
+from .webrtc.options import AudioOptions, OptionsSource, VideoOptions, port_range, single_port
 from .websocket.manager import SocketManager
 from .websocket.options import SocketOptions
 
@@ -89,6 +89,8 @@ class Stream:
         on_connect: Called with the `Context` of a session before its `start_up`.
         on_disconnect: Called with the `CloseReason` and the `Context` after its `shutdown`.
         udp_port_range: First and last UDP port for media; any by default.
+        udp_port: One UDP port for the media of all sessions, of other streams and engines too that
+            name it; 0 for any. By default each session has ports of its own.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
         allowed_candidates: Networks such as `["10.0.0.0/8"]`. Of the addresses that a client names,
@@ -122,6 +124,7 @@ class Stream:
         on_connect: Callable[..., Any] | None = None,
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
+        udp_port: int | None = None,
         advertised_address: str | None = None,
         allowed_candidates: Sequence[str] | None = None,
         audio_options: OptionsSource[AudioOptions] = None,
@@ -154,6 +157,7 @@ class Stream:
         connections = ConnectionOptions(
             rtc_configuration=server_rtc_configuration,
             udp_ports=port_range(udp_port_range),
+            udp_port=single_port(udp_port, udp_port_range),
             advertised_address=advertised_address,
             may_check=candidate_filter(allowed_candidates, advertised_address),
             audio=audio_options,

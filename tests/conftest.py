@@ -15,6 +15,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import pytest
 from aiortc import RTCPeerConnection
 from hypothesis import settings
 
+from fastrtc_core.signaling.acceptor import Acceptor
 from fastrtc_core.testing import VirtualClockLoop
 
 from . import machine, schedule, timeouts
@@ -54,6 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="if all that failed did so while the machine was too slow, write its names here",
     )
+    parser.addoption(
+        "--shared-port",
+        action="store_true",
+        help="have all streams and engines use one UDP port that say nothing of ports",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,9 +71,22 @@ def pytest_configure(config: pytest.Config) -> None:
     # How long an example takes says how busy the machine is.
     settings.register_profile("suite", deadline=None)
     settings.load_profile("suite")
+    if config.getoption("--shared-port"):
+        _share_port()
     config.pluginmanager.register(schedule)
     config.pluginmanager.register(machine)
     config.pluginmanager.register(timeouts)
+
+
+def _share_port() -> None:
+    original = Acceptor.__init__
+
+    def init(self: Acceptor, admit: Any, entering: Any, options: Any, *more: Any) -> None:
+        if options.udp_port is None and options.udp_ports is None:
+            options = replace(options, udp_port=0)
+        original(self, admit, entering, options, *more)
+
+    Acceptor.__init__ = init  # type: ignore[method-assign, assignment]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -41,7 +41,7 @@ from ..signaling.bodies import Envelope, parse_envelope
 from ..signaling.fastrtc import body_of
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
-from ..webrtc.options import AudioOptions, VideoOptions, port_range
+from ..webrtc.options import AudioOptions, VideoOptions, port_range, single_port
 from .admission import Admission
 from .callbacks import Callbacks
 from .channel import Channel
@@ -79,6 +79,7 @@ class RtcEngine:
             `name` that it got.
         on_disconnect: Called with the `CloseReason` and the `Context` after it has left.
         udp_port_range: First and last UDP port for media; see `Stream`.
+        udp_port: One UDP port for the media of all browsers; see `Stream`.
         advertised_address: The IP address to put into host candidates; see `Stream`.
         audio_options: How the mixes are encoded. `bit_rate` is 48,000 by default. A mix is encoded
             once for all who hear the same, in packets of 20 ms, so it carries no `fec`, which
@@ -103,6 +104,7 @@ class RtcEngine:
         on_connect: Callable[..., Any] | None = None,
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
+        udp_port: int | None = None,
         advertised_address: str | None = None,
         audio_options: AudioOptions | None = None,
         video_options: VideoOptions | None = None,
@@ -134,6 +136,7 @@ class RtcEngine:
         connections = ConnectionOptions(
             rtc_configuration=rtc_configuration,
             udp_ports=port_range(udp_port_range),
+            udp_port=single_port(udp_port, udp_port_range),
             advertised_address=advertised_address,
             may_check=candidate_filter(allowed_candidates, advertised_address),
         )

@@ -91,6 +91,7 @@ class ConnectionOptions:
 
     rtc_configuration: ice.RtcConfigurationSource = None
     udp_ports: range | None = None
+    udp_port: int | None = None
     advertised_address: str | None = None
     may_check: MayCheck = allow_candidate
     audio: OptionsSource[AudioOptions] = None
@@ -218,14 +219,17 @@ class Acceptor:
 
     async def _make_peer(self, party: Party) -> Peer:
         options = self._options
+        configuration = ice.for_aiortc(await ice.resolve(options.rtc_configuration))
         return Peer(
             party.endpoint,
-            ice.for_aiortc(await ice.resolve(options.rtc_configuration)),
+            configuration,
             options.udp_ports,
             await resolve(options.audio, AudioOptions, party.context),
             await resolve(options.video, VideoOptions, party.context),
             report=party.report,
             may_check=options.may_check,
+            # What STUN and TURN servers are for is not done on the shared port.
+            udp_port=None if configuration.iceServers else options.udp_port,
         )
 
     async def _answer(self, peer: Peer, visit: Visit, offer: Offer, party: Party) -> str:

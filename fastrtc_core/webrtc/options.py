@@ -97,6 +97,21 @@ def port_range(ports: tuple[int, int] | None) -> range | None:
     return range(first, last + 1)
 
 
+def single_port(port: int | None, ports: tuple[int, int] | None) -> int | None:
+    """The UDP port that all sessions share; 0 for any, `None` where each has its own.
+
+    Raises:
+        ConfigurationError: If there is no such port, or a range is given as well.
+    """
+    if port is None:
+        return None
+    if not 0 <= port <= 65535:
+        raise ConfigurationError("udp_port must be 0 to 65535")
+    if ports is not None:
+        raise ConfigurationError("udp_port and udp_port_range exclude each other")
+    return port
+
+
 OptionsSource: TypeAlias = Options | Callable[[Context], Options | Awaitable[Options]] | None
 """Options for every session, or a sync or async function that chooses them for each."""
 

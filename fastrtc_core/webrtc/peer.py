@@ -62,6 +62,8 @@ class Peer:
         video_options: How video is encoded.
         report: Told of media that could not be sent, and how often; by default the log is.
         may_check: Which candidates of the other side this side sends checks to; `None` for all.
+        udp_port: The one UDP port that it shares with others, 0 for any, for a side that answers;
+            by default each peer has ports of its own.
 
     Attributes:
         negotiation: Its offers and answers.
@@ -77,12 +79,15 @@ class Peer:
         video_options: VideoOptions | None = None,
         report: Report = log_failure,
         may_check: internals.MayCheck | None = allow_candidate,
+        udp_port: int | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._audio_options = audio = audio_options or AudioOptions()
         self._video_options = video = video_options or VideoOptions()
         self._pc = pc = RTCPeerConnection(configuration)
         internals.accept_rsa(pc)
+        if udp_port is not None:
+            internals.share_port(pc, udp_port, may_check)
         self._connecting = internals.watch_connecting(pc, self._note_failure)
         self._progress = Progress("the peer", PeerState.NEW, MAY_FOLLOW)
         self._pumps = pumps = Pumps()

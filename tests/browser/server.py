@@ -261,6 +261,7 @@ def serve_page(port: int) -> None:
     app = FastAPI()
     streams = {
         "/echo": Stream(Answering()),
+        "/shared": Stream(Answering(), udp_port=0),
         "/gallery": Stream(Gallery()),
         "/negative": Stream(negative, modality="video"),
         "/mirror": Stream(mirror, modality="video"),

@@ -76,6 +76,15 @@ def test_speech_comes_back_in_firefox(
     page.evaluate("pc.close()")
 
 
+def test_a_call_over_the_shared_port(page: BrowserPage) -> None:
+    """The server is a lite ICE agent; the browser finds and keeps its way by its own checks."""
+    page.evaluate("call('/shared')")
+    assert "a=ice-lite" in page.evaluate("pc.remoteDescription.sdp")
+    hears_itself(page)
+    assert page.evaluate("pc.iceConnectionState") in ("connected", "completed")
+    page.evaluate("pc.close()")
+
+
 @pytest.mark.soak
 def test_a_call_on_hold(page: BrowserPage) -> None:
     """A side that holds sends nothing; when it goes on, all is as before, as often as wanted."""

@@ -54,12 +54,18 @@ def handshakes(stream: Stream) -> list[Any]:
 
 
 @pytest.mark.real_time  # the client is a process
-@pytest.mark.parametrize(("setup", "role"), [("actpass", "client"), ("active", "server")])
+@pytest.mark.parametrize(
+    ("setup", "role", "udp_port"),
+    [("actpass", "client", None), ("active", "server", None), ("actpass", "client", 0)],
+)
 async def test_sound_and_pictures_come_back(
-    webrtcbin: None, tmp_path: Path, setup: str, role: str
+    webrtcbin: None, tmp_path: Path, setup: str, role: str, udp_port: int | None
 ) -> None:
-    """It is the DTLS server, which chooses a suite for its certificate, or the client."""
-    stream = Stream(AudioVideoEcho(), modality="audio-video")
+    """It is the DTLS server, which chooses a suite for its certificate, or the client.
+
+    And once with a lite ICE agent on the other side, that of the shared port.
+    """
+    stream = Stream(AudioVideoEcho(), modality="audio-video", udp_port=udp_port)
     async with serving(app_of(stream)) as url:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, str(PEER), url, setup, str(tmp_path)), stderr=asyncio.subprocess.PIPE

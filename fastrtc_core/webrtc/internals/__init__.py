@@ -31,6 +31,7 @@ from .payload_types import take_low_payload_types
 from .ports import restrict_ports
 from .receiving import receive_directly
 from .sending import EncodedFrame, reported_loss, send_directly
+from .shared import share_port
 from .single_nal import SingleNalEncoder
 from .sources import bound_receiver
 from .vp8_threads import count_usable_cores
@@ -63,6 +64,7 @@ __all__ = [
     "send_directly",
     "send_encoded",
     "send_pictures",
+    "share_port",
     "take_low_payload_types",
     "take_negotiated",
     "take_parameters",

@@ -20,7 +20,7 @@ from aiortc.rtcsctptransport import (
 )
 
 from ..reassembly import Message, MessageTooLongError, Piece, Reassembly
-from .gate import Gate
+from .gate import Intake
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class AssociationError(Exception):
     """The other side breaks what was agreed, and there is no going on."""
 
 
-def bound_association(sctp: Any, gate: Callable[[], Gate]) -> None:
+def bound_association(sctp: Any, gate: Callable[[], Intake]) -> None:
     """Enforce the bounds on an association that has not started.
 
     Args:
@@ -84,7 +84,7 @@ class _Streams(dict[int, Any]):
 
 
 class _Association:
-    def __init__(self, sctp: Any, gate: Callable[[], Gate]) -> None:
+    def __init__(self, sctp: Any, gate: Callable[[], Intake]) -> None:
         self._sctp = sctp
         self._gate = gate
         self._handle = sctp._handle_data

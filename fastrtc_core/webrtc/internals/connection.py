@@ -11,6 +11,8 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
+from .shared import SharedConnection
+
 logger = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT = 2.0
@@ -23,13 +25,23 @@ def dtls_transports(pc: RTCPeerConnection) -> set[Any]:
 
 
 def ice_connections(pc: RTCPeerConnection) -> list[Connection]:
-    """Its ICE agents."""
-    return [dtls.transport._connection for dtls in dtls_transports(pc)]
+    """Its ICE agents that are aioice's."""
+    agents = [dtls.transport._connection for dtls in dtls_transports(pc)]
+    return [agent for agent in agents if isinstance(agent, Connection)]
+
+
+def shared_connections(pc: RTCPeerConnection) -> list[SharedConnection]:
+    """Those on a shared port."""
+    agents = [dtls.transport._connection for dtls in dtls_transports(pc)]
+    return [agent for agent in agents if isinstance(agent, SharedConnection)]
 
 
 def was_reached(pc: RTCPeerConnection) -> bool:
-    """Whether a connectivity check to the peer has been answered (RFC 8445 section 7.2.5)."""
-    return any(
+    """Whether a connectivity check to the peer has been answered (RFC 8445 section 7.2.5).
+
+    A lite agent, which begins no checks, was reached by one of the peer.
+    """
+    return any(connection.reached for connection in shared_connections(pc)) or any(
         pair.state is CandidatePair.State.SUCCEEDED
         for connection in ice_connections(pc)
         for pair in connection._check_list
@@ -42,6 +54,9 @@ async def probe(pc: RTCPeerConnection) -> bool:
     Returns:
         Whether it answered, within half a second.
     """
+    for shared in shared_connections(pc):
+        if await shared.probe():
+            return True
     for connection in ice_connections(pc):
         if connection.remote_password is None:
             continue

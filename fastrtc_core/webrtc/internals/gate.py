@@ -53,8 +53,77 @@ MayCheck = Callable[[str, int, Sequence[str]], bool]
 """Whether checks may go to a candidate: its address and port, and the addresses of this side."""
 
 
-class Gate:
-    """Stands between the sockets of one DTLS transport and those who read from them.
+class Intake:
+    """Takes what comes from an address of the other side, and has it wait for its reader.
+
+    Args:
+        dtls: The transport that reads.
+
+    Attributes:
+        routes: Who takes the RTP packets of a source past aiortc, by the SSRC as it stands in a
+            packet.
+        heard: Authenticated packets that have come, other than RTP.
+        dropped: How many datagrams, candidates and checks were dropped, by reason.
+    """
+
+    def __init__(self, dtls: Any) -> None:
+        self.routes: dict[bytes, Callable[[bytes], None]] = {}
+        self.heard = 0
+        self.dropped: Counter[str] = Counter()
+        self._dtls = dtls
+        self._inbox = _Inbox(self.dropped)
+        self._elsewhere: Counter[str] = Counter()
+
+    def take(self, data: bytes) -> None:
+        """Take a datagram that is no STUN."""
+        try:
+            if (take := self.routes.get(data[8:12])) and _is_rtp(data):
+                take(data)
+            else:
+                self._let_in(data)
+        except Exception as error:
+            self.note_damage(error)
+
+    async def get(self) -> bytes | None:
+        """The next one for aiortc; `None` at the end."""
+        item = await self._inbox.get()
+        return None if item is None else item[0]
+
+    def end(self) -> None:
+        """Nothing comes any more."""
+        self._inbox.put_nowait(None)
+
+    def count(self, dropped: Counter[str]) -> None:
+        """Count what is dropped elsewhere as well."""
+        self._elsewhere = dropped
+
+    def all_dropped(self) -> Counter[str]:
+        """What was dropped here and elsewhere."""
+        return self.dropped + self._elsewhere
+
+    def watch_sockets(self) -> None:
+        """Nothing to do, where a datagram comes here because it is for this transport."""
+
+    def note_damage(self, error: Exception) -> None:
+        """What aiortc and aioice raise beyond `ValueError` would end up in the event loop."""
+        self.dropped["damaged datagrams"] += 1
+        logger.info("a damaged datagram was dropped", exc_info=error)
+
+    def _let_in(self, data: bytes) -> None:
+        if 20 <= data[0] < 32 and self._dtls.encrypted:
+            # aiortc reads one record for each datagram: a second one, or the rest of a long one,
+            # would stay in OpenSSL, where nothing bounds what waits.
+            for record in _records(data):
+                if len(record) <= MAX_RECORD:
+                    self._inbox.put_nowait((record, 1))
+                else:
+                    self.dropped["long DTLS records"] += 1
+        else:
+            self._inbox.put_nowait((data, 1))
+
+
+class Gate(Intake):
+    """Stands between the sockets of one DTLS transport of aioice and those who read from them.
 
     Args:
         dtls: A transport that has not connected yet.
@@ -63,21 +132,13 @@ class Gate:
 
     Attributes:
         trusted: The addresses that have passed a check, oldest first.
-        routes: Who takes the RTP packets of a source past aiortc, by the SSRC as it stands in a
-            packet.
-        heard: Authenticated packets that have come, other than RTP.
-        dropped: How many datagrams, candidates and checks were dropped, by reason.
     """
 
     def __init__(self, dtls: Any, may_check: MayCheck | None) -> None:
+        super().__init__(dtls)
         self.trusted: dict[tuple[str, int], None] = {}
-        self.routes: dict[bytes, Callable[[bytes], None]] = {}
-        self.heard = 0
-        self.dropped: Counter[str] = Counter()
-        self._dtls = dtls
         self._may_check = may_check
         self._ice: Connection = dtls.transport._connection
-        self._inbox = _Inbox(self.dropped)
         self._checked: set[tuple[str, int]] = set()
         self._asked: Counter[tuple[int, tuple[str, int]]] = Counter()
         self._asked_bytes = 0
@@ -121,9 +182,7 @@ class Gate:
                 else:
                     self._let_in(data)
             except Exception as error:
-                # What aiortc and aioice raise beyond `ValueError` would end up in the event loop.
-                self.dropped["damaged datagrams"] += 1
-                logger.info("a damaged datagram was dropped", exc_info=error)
+                self.note_damage(error)
 
         def send(message: stun.Message, address: tuple[str, int]) -> None:
             if message.message_class != stun.Class.REQUEST or self._may_ask(
@@ -133,18 +192,6 @@ class Gate:
 
         protocol.datagram_received = datagram_received
         protocol.send_stun = send
-
-    def _let_in(self, data: bytes) -> None:
-        if 20 <= data[0] < 32 and self._dtls.encrypted:
-            # aiortc reads one record for each datagram: a second one, or the rest of a long one,
-            # would stay in OpenSSL, where nothing bounds what waits.
-            for record in _records(data):
-                if len(record) <= MAX_RECORD:
-                    self._inbox.put_nowait((record, 1))
-                else:
-                    self.dropped["long DTLS records"] += 1
-        else:
-            self._inbox.put_nowait((data, 1))
 
     def _discard(self, data: bytes, component: int) -> None:
         self.dropped["datagrams of strangers"] += 1
@@ -160,9 +207,10 @@ class Gate:
             self._trust(address)
             for pair in self._ice._check_list:
                 # Requests may have been lost before the other side was ready: begin anew (RFC 8445
-                # section 7.3.1.4).
+                # section 7.3.1.4). A lite agent was ready, and aioice nominates once alone.
                 if (
-                    pair.protocol is protocol
+                    not self._ice.remote_is_lite
+                    and pair.protocol is protocol
                     and pair.remote_addr == address
                     and pair.state == CandidatePair.State.IN_PROGRESS
                     and pair.task is not None
@@ -230,9 +278,9 @@ class Gate:
         return True
 
 
-def gate_of(dtls: Any) -> Gate:
+def gate_of(dtls: Any) -> Intake:
     """The gate before a DTLS transport of a connection that is guarded."""
-    gate: Gate = dtls._fastrtc_gate
+    gate: Intake = dtls._fastrtc_gate
     return gate
 
 

@@ -12,7 +12,8 @@ from aiortc import RTCPeerConnection
 from .association import bound_association
 from .connection import dtls_transports
 from .fingerprints import accept_one_of_several
-from .gate import Gate, MayCheck, gate_of
+from .gate import Gate, Intake, MayCheck, gate_of
+from .shared import SharedConnection
 from .sources import bound_sender, bound_sources
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def guard(pc: RTCPeerConnection, may_check: MayCheck | None) -> None:
     """
     for dtls in dtls_transports(pc):
         if "_fastrtc_gate" not in vars(dtls):
-            dtls._fastrtc_gate = gate = Gate(dtls, may_check)
+            dtls._fastrtc_gate = gate = _gate(dtls, may_check)
             dtls._recv_next = _dropping_damaged(dtls._recv_next)
             bound_sources(dtls, gate)
             accept_one_of_several(dtls)
@@ -43,7 +44,7 @@ def dropped(pc: RTCPeerConnection) -> Counter[str]:
     """What was dropped before it reached a connection, by reason."""
     total: Counter[str] = Counter()
     for gate in _gates(pc):
-        total += gate.dropped
+        total += gate.all_dropped()
     return total
 
 
@@ -60,7 +61,12 @@ def packets_heard(pc: RTCPeerConnection) -> int:
     return packets
 
 
-def _gates(pc: RTCPeerConnection) -> list[Gate]:
+def _gate(dtls: Any, may_check: MayCheck | None) -> Intake:
+    ice = dtls.transport._connection
+    return ice.intake if isinstance(ice, SharedConnection) else Gate(dtls, may_check)
+
+
+def _gates(pc: RTCPeerConnection) -> list[Intake]:
     """The gates that there are; while an offer is taken, a transport may have none yet."""
     return [gate_of(dtls) for dtls in dtls_transports(pc) if "_fastrtc_gate" in vars(dtls)]
 

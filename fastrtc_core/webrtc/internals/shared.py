@@ -1,0 +1,261 @@
+"""The shared UDP port where aiortc has an ICE agent of aioice."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import string
+from collections.abc import Callable
+from typing import Any
+
+from aioice import Candidate, ConnectionClosed
+from aioice.candidate import candidate_foundation
+from aioice.ice import get_host_addresses
+from aiortc import RTCPeerConnection
+from aiortc.rtcicetransport import RTCIceParameters
+
+from ..connectivity.agent import MAX_NAMED, Agent
+from ..connectivity.paths import Credentials, RemoteCandidate
+from ..port import Line, UdpPort, open_port
+from .gate import Intake, MayCheck
+
+PROBE_TIMEOUT = 0.5
+"""How long in s an answer to a probe may take."""
+
+MAX_CANDIDATES = 128
+"""Candidates of the other side that are kept until this side has its own."""
+
+_LETTERS = string.ascii_letters + string.digits
+
+
+def share_port(pc: RTCPeerConnection, number: int, may_check: MayCheck | None) -> None:
+    """Let a connection that has no transport yet use a port that others use too.
+
+    Args:
+        pc: The connection; it is to answer offers.
+        number: The UDP port; 0 for any.
+        may_check: Which candidates may be checked where the other side is a lite agent.
+    """
+    private: Any = pc
+    original = private._RTCPeerConnection__createDtlsTransport
+    credentials = Credentials(_random(8), _random(24))
+
+    def create() -> Any:
+        dtls = original()
+        transport, gatherer = dtls.transport, dtls.transport.iceGatherer
+        connection = SharedConnection(
+            number, credentials, Intake(dtls), may_check, lambda: pc.signalingState
+        )
+        transport._connection = gatherer._connection = connection
+        transport._recv, transport._send = connection.recv, connection.send
+        gatherer.getLocalParameters = connection.parameters
+        return dtls
+
+    private._RTCPeerConnection__createDtlsTransport = create
+
+
+class SharedConnection:
+    """What aiortc uses of an `aioice.Connection`, over an agent of ours on a shared port.
+
+    Args:
+        number: The UDP port; 0 for any.
+        credentials: Of this side, unless another transport on the port has them.
+        intake: Takes what comes in.
+        may_check: Which candidates may be checked, where any are.
+        signaling_state: That of the peer connection.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        credentials: Credentials,
+        intake: Intake,
+        may_check: MayCheck | None,
+        signaling_state: Callable[[], str],
+    ) -> None:
+        self.intake = intake
+        self.ice_controlling = False
+        """Set by aiortc: for an answer, whether the other side is a lite agent."""
+        self.remote_is_lite = False
+        self.remote_username: str | None = None
+        self.remote_password: str | None = None
+        self.remote_candidates: list[Candidate] = []
+        self.local_candidates: list[Candidate] = []
+        self._number = number
+        self._credentials = credentials
+        self._may_check = may_check
+        self._signaling_state = signaling_state
+        self._port: UdpPort | None = None
+        self._line: Line | None = None
+        self._changed = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    # What aiortc calls
+
+    @property
+    def local_username(self) -> str:
+        """The user name fragment of this side."""
+        return self._credentials.ufrag
+
+    @property
+    def local_password(self) -> str:
+        """The password of this side."""
+        return self._credentials.password
+
+    def parameters(self) -> RTCIceParameters:
+        """What stands in the description of this side."""
+        return RTCIceParameters(*self._credentials, iceLite=not self.ice_controlling)
+
+    async def gather_candidates(self) -> None:
+        """Open the port, or join those who have.
+
+        Raises:
+            OSError: If it cannot be opened.
+        """
+        if self._port is not None or self._closed.is_set():
+            return
+        addresses = get_host_addresses(use_ipv4=True, use_ipv6=True) or ["127.0.0.1"]
+        self._port = port = open_port(self._number, addresses)
+        self.local_candidates = [_candidate(*base) for base in port.bases]
+        if port.serves(self._credentials.ufrag):
+            if self._signaling_state() == "have-local-offer":
+                return  # a further section of a bundle; the answer puts it on the first transport
+            self._credentials = Credentials(_random(8), _random(24))
+        hosts = [host for (host, _), _ in port.bases]
+        may_check = self._may_check
+        agent = Agent(
+            self._credentials,
+            port.bases,
+            may_check=(
+                None if may_check is None else lambda host, port: may_check(host, port, hosts)
+            ),
+            claims=port.claims,
+        )
+        self._line = port.join(agent, self.intake.take, self._note)
+        self.intake.count(agent.dropped)
+
+    async def add_remote_candidate(self, candidate: Candidate | None) -> None:
+        """Keep a candidate; it matters only where the other side is a lite agent."""
+        if candidate is None or len(self.remote_candidates) >= MAX_CANDIDATES:
+            return
+        self.remote_candidates.append(candidate)
+        if self._line is not None and self._line.agent.controlling:
+            self._name(self._line, candidate)
+
+    async def connect(self) -> None:
+        """Wait until the other side has chosen a way.
+
+        Raises:
+            ConnectionError: If it was closed before, or there is nothing to connect with.
+        """
+        line = self._line
+        if line is None or self.remote_username is None or self.remote_password is None:
+            raise ConnectionError("there is no ICE agent, or nothing is known of the other side")
+        remote = Credentials(self.remote_username, self.remote_password)
+        line.agent.set_remote(remote, lite=self.remote_is_lite, now=self._now())
+        if line.agent.controlling:
+            for candidate in self.remote_candidates[:MAX_NAMED]:
+                self._name(line, candidate)
+        line.settle()
+        while line.way is None:
+            if self._closed.is_set():
+                raise ConnectionError("ICE has ended before there was a connection")
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def send(self, data: bytes) -> None:
+        """Send data to the other side."""
+        if self._line is None or not self._line.send(data):
+            raise ConnectionError("there is no way to the other side")
+
+    async def recv(self) -> bytes:
+        """The next data of the other side."""
+        item = None if self._closed.is_set() else await self.intake.get()
+        if item is None:
+            raise ConnectionError("the connection has ended")
+        return item
+
+    async def get_event(self) -> ConnectionClosed:
+        """Wait until it is closed."""
+        await self._closed.wait()
+        return ConnectionClosed()
+
+    async def close(self) -> None:
+        """Leave the port; idempotent."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._changed.set()
+        self.intake.end()
+        if self._port is not None and self._line is not None:
+            self._port.leave(self._line)
+        self.local_candidates = []
+        self._line = None
+
+    # What we ask it
+
+    @property
+    def reached(self) -> bool:
+        """Whether an authenticated check or answer has come."""
+        return self._line is not None and self._line.agent.heard > 0
+
+    async def probe(self) -> bool:
+        """Ask the other side for a sign of life; whether it answers."""
+        line = self._line
+        if line is None:
+            return False
+        agent = line.agent
+        answers = agent.answers
+        if not agent.probe(self._now()):
+            return False
+        line.settle()
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                while agent.answers == answers and not self._closed.is_set():
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            pass
+        return agent.answers > answers
+
+    def _name(self, line: Line, candidate: Candidate) -> None:
+        try:
+            ipaddress.ip_address(candidate.host)
+        except ValueError:
+            return
+        if candidate.transport.lower() == "udp":
+            named = RemoteCandidate((candidate.host, candidate.port), candidate.priority)
+            line.agent.add_candidate(named, self._now())
+            line.settle()
+
+    def _note(self, alive: bool) -> None:
+        """Something has come to the agent, or was due."""
+        self.intake.heard += alive
+        self._changed.set()
+        line = self._line
+        if line is not None and line.expired and not self._closed.is_set():
+            assert self._port is not None
+            self._port.leave(line)
+            self._closed.set()
+            self.intake.end()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _candidate(address: tuple[str, int], priority: int) -> Candidate:
+    host, port = address
+    return Candidate(
+        foundation=candidate_foundation("host", "udp", host),
+        component=1,
+        transport="udp",
+        priority=priority,
+        host=host,
+        port=port,
+        type="host",
+    )
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(length))
