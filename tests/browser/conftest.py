@@ -6,6 +6,7 @@ soak tests: it costs seconds to start, and shows little that Chromium does not.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ from playwright.sync_api import (
     Route,
     expect,
     sync_playwright,
+)
+from playwright.sync_api import (
+    Error as PlaywrightError,
 )
 
 from .firefox import Firefox, FirefoxPage, firefox_path, running_firefox
@@ -138,6 +142,10 @@ def _pages_of_chromium(browser: Browser) -> Iterator[OpenPage]:
 
     yield opened
     for context in contexts:
+        for page in context.pages:
+            # As if its user went on to another page: one that is just closed may say no goodbye.
+            with contextlib.suppress(PlaywrightError):
+                page.goto("about:blank")
         context.close()
     assert not errors
     assert not foreign, "the page asked other hosts"

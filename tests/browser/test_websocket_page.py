@@ -195,6 +195,7 @@ def test_a_server_that_is_not_there(open_page: OpenPage, screenshot: Screenshot)
     screenshot(page, "demo-websocket_client-error")
 
 
+@pytest.mark.soak
 def test_a_microphone_that_is_not_permitted(
     server: Server, playwright: Playwright, screenshot: Screenshot
 ) -> None:

@@ -46,6 +46,7 @@ def errors(client: Client) -> list[str]:
     return [str(m.data) for m in client.__dict__["told"] if m.type == "error"]
 
 
+@pytest.mark.soak
 async def test_a_flood_disturbs_nobody() -> None:
     """While one floods, two others talk and write to each other."""
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:

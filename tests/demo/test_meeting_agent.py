@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import numpy as np
+import pytest
 
 from fastrtc_core.client import Client
 
@@ -15,6 +16,7 @@ from .conftest import StartDemo, spoken
 RATE = 48000
 
 
+@pytest.mark.soak
 async def test_it_writes_down_and_answers_when_it_is_called(start_demo: StartDemo) -> None:
     """A sentence for others is only written down; one that begins with its name is answered."""
     server = start_demo("meeting_agent")

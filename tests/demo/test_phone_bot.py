@@ -37,6 +37,7 @@ def ear() -> PocketSphinxSTT:
     return PocketSphinxSTT(GRAMMAR)
 
 
+@pytest.mark.soak
 async def test_it_greets_understands_and_repeats(server: Server, ear: PocketSphinxSTT) -> None:
     """A sentence is answered as it should be; key 2 plays the sentence itself."""
     loop = asyncio.get_running_loop()

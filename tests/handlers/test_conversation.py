@@ -46,6 +46,7 @@ async def test_every_turn_of_a_conversation_is_answered_in_time(voices: Voices) 
     assert max(waits) <= 0.2
 
 
+@pytest.mark.soak
 @pytest.mark.virtual_clock
 async def test_a_bot_that_speaks_all_the_time_is_interrupted_by_speech_alone(
     voices: Voices,

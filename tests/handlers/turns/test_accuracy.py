@@ -23,6 +23,7 @@ def talks(voices: Voices) -> list[Conversation]:
     ]
 
 
+@pytest.mark.soak
 def test_turns(talks: list[Conversation]) -> None:
     """Answered once, after the silence, with all that was said; nothing else is."""
     result = measure_turns(talks, TurnOptions())
@@ -35,6 +36,7 @@ def test_turns(talks: list[Conversation]) -> None:
     assert max(result.cut) == 0
 
 
+@pytest.mark.soak
 def test_interruptions(talks: list[Conversation]) -> None:
     """The bot is silent at once; no cough, noise or "mhm" ends what it says."""
     result = measure_interruptions(talks, TurnOptions())
