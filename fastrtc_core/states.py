@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 State = TypeVar("State", bound=enum.Enum)
 
 
-class Progress(Generic[State]):
+class StateMachine(Generic[State]):
     """Where something is in its life.
 
     Args:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any
 
 from ..errors import ConfigurationError
-from ..states import Progress
+from ..states import StateMachine
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class EngineLife:
         leave: Callable[[], Awaitable[None]],
         close: Callable[[], Awaitable[None]],
     ) -> None:
-        self._progress = Progress("the engine", EngineState.NEW, MAY_FOLLOW)
+        self._progress = StateMachine("the engine", EngineState.NEW, MAY_FOLLOW)
         self._begin = begin
         self._leave = leave
         self._close = close

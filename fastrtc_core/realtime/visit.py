@@ -6,11 +6,11 @@ from ..errors import OfferError
 from ..handler import StreamHandlerBase
 from ..websocket.dialect import Dialect
 from ..websocket.socket import Socket
-from ..websocket.visit import Asked, Visit
+from ..websocket.visit import Asked, DialectVisit
 from .dialect import RealtimeDialect, refusal
 
 
-class RealtimeVisit(Visit):
+class RealtimeVisit(DialectVisit):
     """A client of the OpenAI Realtime API, which asks for nothing but a session."""
 
     transport = "realtime"

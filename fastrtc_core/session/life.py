@@ -7,7 +7,7 @@ import enum
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from ..states import Progress
+from ..states import StateMachine
 from .tasks import SessionTasks
 from .types import CloseReason
 
@@ -50,7 +50,7 @@ class Life:
         self.loop = asyncio.get_running_loop()
         self.reason: CloseReason | None = None
         self._session_id = session_id
-        self._progress = Progress(f"session {session_id}", SessionState.NEW, MAY_FOLLOW)
+        self._progress = StateMachine(f"session {session_id}", SessionState.NEW, MAY_FOLLOW)
         self._told_to_end = asyncio.Event()
         self._tasks: SessionTasks | None = None
 

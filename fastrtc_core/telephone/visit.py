@@ -6,11 +6,11 @@ from ..errors import MalformedOfferError
 from ..handler import StreamHandlerBase
 from ..websocket.dialect import Dialect
 from ..websocket.socket import Socket
-from ..websocket.visit import Asked, Visit
+from ..websocket.visit import Asked, DialectVisit
 from .dialect import CallDialect, parse_call
 
 
-class CallVisit(Visit):
+class CallVisit(DialectVisit):
     """A telephone service with a call."""
 
     transport = "telephone"

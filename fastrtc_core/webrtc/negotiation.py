@@ -16,7 +16,7 @@ from aiortc import (
 )
 
 from ..errors import ModalityError
-from ..states import Progress
+from ..states import StateMachine
 from ..tracks import (
     LocalAudioTrack,
     LocalVideoTrack,
@@ -57,7 +57,7 @@ class Negotiation:
     def __init__(
         self,
         pc: RTCPeerConnection,
-        progress: Progress[PeerState],
+        progress: StateMachine[PeerState],
         binding: Binding,
         sections: Sections,
         ports: range | None,

@@ -8,7 +8,7 @@ import logging
 from aiortc import RTCConfiguration, RTCDataChannel, RTCIceCandidate, RTCPeerConnection
 
 from ..session import CloseReason
-from ..states import Progress
+from ..states import StateMachine
 from ..tracks import LocalAudioTrack, LocalVideoTrack
 from . import internals
 from .addresses import allow_candidate
@@ -89,7 +89,7 @@ class Peer:
         if udp_port is not None:
             internals.share_port(pc, udp_port, may_check)
         self._connecting = internals.watch_connecting(pc, self._note_failure)
-        self._progress = Progress("the peer", PeerState.NEW, MAY_FOLLOW)
+        self._progress = StateMachine("the peer", PeerState.NEW, MAY_FOLLOW)
         self._pumps = pumps = Pumps()
         self._binding = binding = Binding(pc, endpoint, pumps, audio, video, report)
         self.sections = Sections(pc, prefer_codecs, pumps.run, audio, video, report)

@@ -36,7 +36,7 @@ class Piece(NamedTuple):
     data: bytes
 
 
-class Message(NamedTuple):
+class SctpMessage(NamedTuple):
     """A whole message."""
 
     stream: int
@@ -78,10 +78,10 @@ class Reassembly:
         self._by_last: dict[int, _Run] = {}
         self._expected: dict[int, int] = {}
         """The sequence number of the next message in order, by stream."""
-        self._early: dict[int, dict[int, tuple[int, Message]]] = {}
+        self._early: dict[int, dict[int, tuple[int, SctpMessage]]] = {}
         """Whole messages that wait for an earlier one, with their pieces; by stream."""
 
-    def push(self, piece: Piece) -> list[Message]:
+    def push(self, piece: Piece) -> list[SctpMessage]:
         """Take a piece that has not been taken before; returns the messages that are due.
 
         Raises:
@@ -107,7 +107,7 @@ class Reassembly:
             return []
         return self._complete(run, piece)
 
-    def forward(self, tsn: int, streams: Iterable[tuple[int, int]]) -> list[Message]:
+    def forward(self, tsn: int, streams: Iterable[tuple[int, int]]) -> list[SctpMessage]:
         """Wait no longer for pieces up to a number (RFC 3758 section 3.6).
 
         Args:
@@ -123,7 +123,7 @@ class Reassembly:
             self._remove(run)
             for number in range(run.first, run.last + 1):
                 self._release(1, len(self._data.pop(number).data))
-        due: list[Message] = []
+        due: list[SctpMessage] = []
         for stream, sequence_number in dict(streams).items():
             following = (sequence_number + 1) % _SEQUENCE
             if _later(following, self._expected.get(stream, 0)):
@@ -140,14 +140,14 @@ class Reassembly:
         for pieces, message in self._early.pop(stream, {}).values():
             self._release(pieces, len(message.data))
 
-    def _complete(self, run: _Run, piece: Piece) -> list[Message]:
+    def _complete(self, run: _Run, piece: Piece) -> list[SctpMessage]:
         pieces = [self._data.pop(number) for number in range(run.first, run.last + 1)]
-        message = Message(piece.stream, piece.protocol, b"".join(part.data for part in pieces))
+        message = SctpMessage(piece.stream, piece.protocol, b"".join(part.data for part in pieces))
         if not piece.flags & UNORDERED:
             expected = self._expected.get(piece.stream, 0)
             if _later(piece.sequence_number, expected):
                 early = self._early.setdefault(piece.stream, {})
-                count, other = early.pop(piece.sequence_number, (0, Message(0, 0, b"")))
+                count, other = early.pop(piece.sequence_number, (0, SctpMessage(0, 0, b"")))
                 self._release(count, len(other.data))
                 early[piece.sequence_number] = len(pieces), message
                 return []
@@ -158,9 +158,9 @@ class Reassembly:
         self._release(len(pieces), run.size)
         return [message]
 
-    def _continue(self, stream: int, expected: int) -> list[Message]:
+    def _continue(self, stream: int, expected: int) -> list[SctpMessage]:
         """Expect a certain message next; returns those that waited for this."""
-        due: list[Message] = []
+        due: list[SctpMessage] = []
         early = self._early.get(stream, {})
         while expected in early:
             due.append(self._take(early, expected))
@@ -170,7 +170,7 @@ class Reassembly:
             self._early.pop(stream, None)
         return due
 
-    def _take(self, early: dict[int, tuple[int, Message]], number: int) -> Message:
+    def _take(self, early: dict[int, tuple[int, SctpMessage]], number: int) -> SctpMessage:
         pieces, message = early.pop(number)
         self._release(pieces, len(message.data))
         return message

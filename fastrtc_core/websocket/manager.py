@@ -17,7 +17,7 @@ from ..session import Medium, Session, copy_handler
 from .connection import Connection
 from .options import SocketOptions
 from .socket import Close, DisconnectedError, Socket
-from .visit import Asked, SocketVisit, Visit
+from .visit import Asked, DialectVisit, SocketVisit
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class SocketManager:
         self._options = options
 
     async def serve(
-        self, socket: Socket, caller: Caller | None = None, visit: Visit | None = None
+        self, socket: Socket, caller: Caller | None = None, visit: DialectVisit | None = None
     ) -> None:
         """Serve one client, from its `start` to its end. What fails is told, and closes it.
 
@@ -72,7 +72,7 @@ class SocketManager:
             failed = UnavailableError("the server failed; see its log")
             await _refuse(socket, visit, failed)
 
-    async def _run(self, socket: Socket, visit: Visit, asked: Asked, caller: Caller) -> None:
+    async def _run(self, socket: Socket, visit: DialectVisit, asked: Asked, caller: Caller) -> None:
         mode = self._options.mode
         async with self._registry.slot(asked.id) as slot:
             context = Context(
@@ -101,7 +101,7 @@ class SocketManager:
             await connection.run()
 
 
-async def _refuse(socket: Socket, visit: Visit, error: OfferError) -> None:
+async def _refuse(socket: Socket, visit: DialectVisit, error: OfferError) -> None:
     """Say why, and close."""
     later = isinstance(error, (ConcurrencyLimitError, UnavailableError))
     try:

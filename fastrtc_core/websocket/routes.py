@@ -12,9 +12,9 @@ from ..door import Door, caller_of
 from .compression import warn_of_compression
 from .socket import Close, DisconnectedError, Socket
 from .vanishing import watch
-from .visit import SocketVisit, Visit
+from .visit import DialectVisit, SocketVisit
 
-Serve = Callable[[Socket, Caller, Visit], Awaitable[None]]
+Serve = Callable[[Socket, Caller, DialectVisit], Awaitable[None]]
 
 
 def add_offer_route(door: Door, serve: Serve) -> None:

@@ -20,7 +20,7 @@ class Asked(NamedTuple):
     args: list[Any] | None = None
 
 
-class Visit(ABC):
+class DialectVisit(ABC):
     """One client that has come, in the protocol of its route."""
 
     transport: str
@@ -42,7 +42,7 @@ class Visit(ABC):
         return json.dumps(error.body())
 
 
-class SocketVisit(Visit):
+class SocketVisit(DialectVisit):
     """A client of FastRTC's protocol."""
 
     transport = "websocket"

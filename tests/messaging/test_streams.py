@@ -23,7 +23,7 @@ from fastrtc_core.channel import (
 from fastrtc_core.messages import build_message
 from fastrtc_core.messaging.streams.answering import Answering
 from fastrtc_core.messaging.streams.incoming import Incoming
-from fastrtc_core.messaging.streams.outgoing import Outgoing
+from fastrtc_core.messaging.streams.outgoing import OutgoingStream
 from fastrtc_core.messaging.streams.packets import (
     MAX_BYTES,
     MAX_PACKET,
@@ -183,7 +183,7 @@ def test_bytes_are_cut(data: bytes) -> None:
 )
 def test_who_sends_and_who_receives_count_alike(sizes: list[int], reads: list[int]) -> None:
     """What the sender may send is never more than the receiver takes, and all of it arrives."""
-    outgoing = Outgoing([7], TIMEOUT)
+    outgoing = OutgoingStream([7], TIMEOUT)
     incoming = Incoming(ByteStreamInfo(stream_id="s", total_size=sum(sizes)), 0.0)
     now, sent, got = 0.0, 0, 0
 
@@ -225,7 +225,7 @@ def test_who_sends_and_who_receives_count_alike(sizes: list[int], reads: list[in
 )
 def test_whatever_receivers_say(steps: list[tuple[str, int, int]]) -> None:
     """A wrong answer changes nothing; nobody is at once dropped and not; progress goes on only."""
-    outgoing, now, chunks, before = Outgoing([1, 2, 3], 5.0), 0.0, 0, 0
+    outgoing, now, chunks, before = OutgoingStream([1, 2, 3], 5.0), 0.0, 0, 0
     for step, uid, number in steps:
         if step == "send" and outgoing.has_room(1000):
             outgoing.send(1000, now)

@@ -10,10 +10,10 @@ from fastrtc_core.webrtc.reassembly import (
     FIRST,
     LAST,
     UNORDERED,
-    Message,
     MessageTooLongError,
     Piece,
     Reassembly,
+    SctpMessage,
 )
 
 
@@ -86,7 +86,7 @@ def test_what_was_given_up_is_not_waited_for() -> None:
     assert reassembly.push(half[2]) == []
     assert reassembly.push(*pieces_of(b"B", 13, 1)) == []
     assert reassembly.push(*pieces_of(b"C", 14, 2)) == []
-    assert reassembly.forward(12, [(0, 0)]) == [Message(0, 51, b"B"), Message(0, 51, b"C")]
+    assert reassembly.forward(12, [(0, 0)]) == [SctpMessage(0, 51, b"B"), SctpMessage(0, 51, b"C")]
     assert reassembly.held == reassembly.pieces == 0
 
 
@@ -97,14 +97,14 @@ def test_a_message_that_goes_on_is_kept() -> None:
     reassembly.push(whole[0])
     reassembly.push(whole[1])
     assert reassembly.forward(11, []) == []
-    assert reassembly.push(whole[2]) == [Message(0, 51, b"abcdef")]
+    assert reassembly.push(whole[2]) == [SctpMessage(0, 51, b"abcdef")]
 
 
 def test_a_stream_that_is_reset_counts_from_zero() -> None:
     """What waited there is dropped."""
     reassembly = Reassembly(100)
-    assert reassembly.push(*pieces_of(b"A", 10, 0)) == [Message(0, 51, b"A")]
+    assert reassembly.push(*pieces_of(b"A", 10, 0)) == [SctpMessage(0, 51, b"A")]
     assert reassembly.push(*pieces_of(b"C", 12, 2)) == []
     reassembly.reset(0)
     assert reassembly.held == reassembly.pieces == 0
-    assert reassembly.push(*pieces_of(b"D", 13, 0)) == [Message(0, 51, b"D")]
+    assert reassembly.push(*pieces_of(b"D", 13, 0)) == [SctpMessage(0, 51, b"D")]

@@ -20,7 +20,7 @@ from fastrtc_core.testing import run_virtual
 from fastrtc_core.websocket.dialect import BACKLOG
 from fastrtc_core.websocket.intake import HASTE, Intake
 from fastrtc_core.websocket.socket import DisconnectedError
-from fastrtc_core.websocket.visit import SocketVisit, Visit
+from fastrtc_core.websocket.visit import DialectVisit, SocketVisit
 
 from ..inside import serve_socket
 
@@ -98,7 +98,7 @@ def of_realtime(audio: list[str]) -> list[dict[str, Any]]:
 
 
 async def told_and_heard(
-    messages: list[dict[str, Any]], visit: Visit, seconds: float
+    messages: list[dict[str, Any]], visit: DialectVisit, seconds: float
 ) -> tuple[list[str], NDArray[np.int16]]:
     Ear.heard, Ear.ready = [], asyncio.Event()
     line = Line(*messages)
@@ -117,7 +117,7 @@ async def told_and_heard(
 )
 async def test_what_is_sent_at_once_is_heard_whole(
     milliseconds: int,
-    visit: type[Visit],
+    visit: type[DialectVisit],
     dialect: Callable[[list[str]], list[dict[str, Any]]],
 ) -> None:
     """Five seconds, in pieces of any length."""

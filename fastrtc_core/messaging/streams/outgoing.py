@@ -1,4 +1,4 @@
-"""`Outgoing`: what a sender knows of those who receive its stream. No I/O, no clock."""
+"""`OutgoingStream`: what a sender knows of those who receive its stream. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Receiver:
     """When it last acknowledged something, or was first sent what it has not acknowledged."""
 
 
-class Outgoing:
+class OutgoingStream:
     """Flow control of one stream to one receiver or several: the slowest sets the pace.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, Generic, Self, cast
 
 from ...errors import ConfigurationError, StreamError
 from .info import ByteStreamInfo, StreamInfo, TextStreamInfo
-from .outgoing import Outgoing
+from .outgoing import OutgoingStream
 from .packets import Ack, Chunk, Header, Refusal, Trailer, cut, encode, size_of
 from .reader import Piece
 
@@ -39,7 +39,7 @@ class StreamWriter(Generic[Piece]):
         done: Callable[[], None],
     ) -> None:
         self._info = info
-        self._outgoing = Outgoing(receivers, timeout)
+        self._outgoing = OutgoingStream(receivers, timeout)
         self._into_the_blue = not self._outgoing.receivers
         self._send = send
         self._report = report

@@ -30,12 +30,12 @@ from .paths import (
     Credentials,
     Generation,
     MayCheck,
+    PairState,
     Path,
     RemoteCandidate,
-    State,
     check_priority,
 )
-from .stun import Address, Attribute, Class, Message
+from .stun import Address, Attribute, Class, StunMessage
 
 PACE = 0.05
 """Time in s between the first checks of two paths: Ta (RFC 8445 section 14.2)."""
@@ -294,7 +294,7 @@ class Agent:
             return self._drop("malformed messages")
         return self.receive(message, source, local, now)
 
-    def receive(self, message: Message, source: Address, local: Address, now: float) -> bool:
+    def receive(self, message: StunMessage, source: Address, local: Address, now: float) -> bool:
         """Take a message that was parsed already; see `receive_datagram`."""
         base = self._bases.get(local)
         if base is None or self._expired:
@@ -336,7 +336,7 @@ class Agent:
 
     # Requests
 
-    def _take_request(self, message: Message, source: Address, base: Base, now: float) -> bool:
+    def _take_request(self, message: StunMessage, source: Address, base: Base, now: float) -> bool:
         generation = self._addressed(message)
         if generation is None or not message.has_integrity(generation.local.password.encode()):
             return self._drop("checks of strangers")
@@ -362,7 +362,7 @@ class Agent:
         self._note_heard(generation, message, source, base, priority, now)
         return True
 
-    def _addressed(self, message: Message) -> Generation | None:
+    def _addressed(self, message: StunMessage) -> Generation | None:
         """The generation whose user names a request carries (RFC 8445 section 7.2.2)."""
         ours, _, theirs = (message.text(Attribute.USERNAME) or "").partition(":")
         for generation in self._generations():
@@ -372,7 +372,7 @@ class Agent:
                 return generation
         return None
 
-    def _conflicts(self, message: Message) -> bool:
+    def _conflicts(self, message: StunMessage) -> bool:
         """Detect and repair role conflicts; whether the other side must (RFC 8445 §7.3.1.1)."""
         attribute = Attribute.ICE_CONTROLLING if self.controlling else Attribute.ICE_CONTROLLED
         theirs = message.number(attribute, 8)
@@ -397,7 +397,7 @@ class Agent:
     def _note_heard(
         self,
         generation: Generation,
-        message: Message,
+        message: StunMessage,
         source: Address,
         base: Base,
         priority: int,
@@ -491,7 +491,7 @@ class Agent:
         if best is None or generation.first_answer is None:
             return None
         better = any(
-            path.state in (State.WAITING, State.CHECKING)
+            path.state in (PairState.WAITING, PairState.CHECKING)
             and path.priority(True) > best.priority(True)
             for path in generation.paths.values()
         )
@@ -505,7 +505,7 @@ class Agent:
 
     @staticmethod
     def _best(generation: Generation) -> Path | None:
-        answered = [path for path in generation.paths.values() if path.state is State.SUCCEEDED]
+        answered = [path for path in generation.paths.values() if path.state is PairState.SUCCEEDED]
         return max(answered, key=lambda path: path.priority(True), default=None)
 
     def _select(self, generation: Generation, path: Path, now: float) -> None:
@@ -541,13 +541,13 @@ class Agent:
             self._selected is not None and self._selected[0] is self._current
         ):
             return None
-        waiting = [path for path in self._current.paths.values() if path.state is State.WAITING]
+        waiting = [path for path in self._current.paths.values() if path.state is PairState.WAITING]
         return max(waiting, key=lambda path: path.priority(self.controlling), default=None)
 
     def _start(self, generation: Generation, path: Path, now: float) -> None:
-        path.state = State.CHECKING
+        path.state = PairState.CHECKING
         if not self._send_check(generation, path, now):
-            path.state = State.FAILED
+            path.state = PairState.FAILED
 
     def _send_check(
         self,
@@ -597,8 +597,8 @@ class Agent:
             self._transmit(check.request, path)
             return
         self._end(transaction)
-        if path.state is State.CHECKING or check.nominating:
-            path.state = State.FAILED
+        if path.state is PairState.CHECKING or check.nominating:
+            path.state = PairState.FAILED
 
     def _may_ask(self, generation: Generation, path: Path, size: int) -> bool:
         """Whether another check may go to an address; as often as need be where one came from."""
@@ -621,7 +621,7 @@ class Agent:
 
     # Answers
 
-    def _take_answer(self, message: Message, source: Address, base: Base, now: float) -> bool:
+    def _take_answer(self, message: StunMessage, source: Address, base: Base, now: float) -> bool:
         check = self._checks.get(message.transaction)
         if check is None:
             return self._drop("answers that nobody waits for")
@@ -634,8 +634,8 @@ class Agent:
         self._end(message.transaction)
         if (path.base.address, path.remote) != (base.address, source):
             # Not the way that it went (RFC 8445 section 7.2.5.2.1).
-            if path.state is State.CHECKING:
-                path.state = State.FAILED
+            if path.state is PairState.CHECKING:
+                path.state = PairState.FAILED
             return self._drop("answers from elsewhere")
         if message.message_class is Class.ERROR:
             self._take_error(message, check, now)
@@ -643,7 +643,7 @@ class Agent:
             self._take_success(check, now)
         return True
 
-    def _take_error(self, message: Message, check: Check, now: float) -> None:
+    def _take_error(self, message: StunMessage, check: Check, now: float) -> None:
         path = check.path
         if message.error_code() == _ROLE_CONFLICT and not self.lite:
             if check.controlling == self.controlling:
@@ -652,13 +652,13 @@ class Agent:
         elif message.error_code() == 403 and path is self.selected:
             self._expire()  # consent is withdrawn (RFC 7675 section 5.2)
         elif path.answered is None or check.nominating:
-            path.state = State.FAILED
+            path.state = PairState.FAILED
 
     def _take_success(self, check: Check, now: float) -> None:
         generation, path = check.generation, check.path
         self.answers += 1
         path.answered = now
-        path.state = State.SUCCEEDED
+        path.state = PairState.SUCCEEDED
         if generation.first_answer is None:
             generation.first_answer = now
         self._trust(path.remote, proven=True)
@@ -768,7 +768,7 @@ class Agent:
         self,
         message_class: Class,
         generation: Generation,
-        request: Message,
+        request: StunMessage,
         source: Address,
         base: Base,
         attributes: list[tuple[Attribute, bytes]],
@@ -780,7 +780,7 @@ class Agent:
     def _refuse(
         self,
         generation: Generation,
-        request: Message,
+        request: StunMessage,
         source: Address,
         base: Base,
         code: int,

@@ -37,7 +37,7 @@ class RemoteCandidate(NamedTuple):
     priority: int
 
 
-class State(Enum):
+class PairState(Enum):
     """Of a candidate pair (RFC 8445 section 6.1.2.6), but for frozen ones: there is one stream."""
 
     WAITING = "waiting"
@@ -67,7 +67,7 @@ class Path:
     base: Base
     remote: Address
     remote_priority: int
-    state: State = State.WAITING
+    state: PairState = PairState.WAITING
     heard: float | None = None
     answered: float | None = None
     wanted: bool = False

@@ -72,7 +72,7 @@ _IPV4, _IPV6 = 1, 2
 
 
 @dataclass(frozen=True)
-class Message:
+class StunMessage:
     """A message that was received.
 
     Attributes:
@@ -126,7 +126,7 @@ class Message:
         return None if value is None else unpack_address(value, self.transaction)
 
 
-def parse(data: bytes) -> Message:
+def parse(data: bytes) -> StunMessage:
     """Read a datagram.
 
     Raises:
@@ -157,7 +157,7 @@ def parse(data: bytes) -> Message:
             if type == Attribute.MESSAGE_INTEGRITY:
                 signed = data[:position]
         position = end
-    return Message(
+    return StunMessage(
         Class(kind & _CLASS_BITS), kind & ~_CLASS_BITS & 0x3FFF, transaction, attributes, signed
     )
 

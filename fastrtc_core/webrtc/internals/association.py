@@ -19,8 +19,8 @@ from aiortc.rtcsctptransport import (
     SackChunk,
 )
 
-from ..reassembly import Message, MessageTooLongError, Piece, Reassembly
-from .gate import Intake
+from ..reassembly import MessageTooLongError, Piece, Reassembly, SctpMessage
+from .gate import PacketIntake
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class AssociationError(Exception):
     """The other side breaks what was agreed, and there is no going on."""
 
 
-def bound_association(sctp: Any, gate: Callable[[], Intake]) -> None:
+def bound_association(sctp: Any, gate: Callable[[], PacketIntake]) -> None:
     """Enforce the bounds on an association that has not started.
 
     Args:
@@ -84,7 +84,7 @@ class _Streams(dict[int, Any]):
 
 
 class _Association:
-    def __init__(self, sctp: Any, gate: Callable[[], Intake]) -> None:
+    def __init__(self, sctp: Any, gate: Callable[[], PacketIntake]) -> None:
         self._sctp = sctp
         self._gate = gate
         self._handle = sctp._handle_data
@@ -209,7 +209,7 @@ class _Association:
             return
         await self._take_message(stream, protocol, data)
 
-    async def _deliver(self, messages: Iterable[Message]) -> None:
+    async def _deliver(self, messages: Iterable[SctpMessage]) -> None:
         self._sctp._advertised_rwnd = WINDOW - self.reassembly.held
         for message in messages:
             try:

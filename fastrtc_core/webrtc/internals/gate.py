@@ -53,7 +53,7 @@ MayCheck = Callable[[str, int, Sequence[str]], bool]
 """Whether checks may go to a candidate: its address and port, and the addresses of this side."""
 
 
-class Intake:
+class PacketIntake:
     """Takes what comes from an address of the other side, and has it wait for its reader.
 
     Args:
@@ -122,7 +122,7 @@ class Intake:
             self._inbox.put_nowait((data, 1))
 
 
-class Gate(Intake):
+class Gate(PacketIntake):
     """Stands between the sockets of one DTLS transport of aioice and those who read from them.
 
     Args:
@@ -278,9 +278,9 @@ class Gate(Intake):
         return True
 
 
-def gate_of(dtls: Any) -> Intake:
+def gate_of(dtls: Any) -> PacketIntake:
     """The gate before a DTLS transport of a connection that is guarded."""
-    gate: Intake = dtls._fastrtc_gate
+    gate: PacketIntake = dtls._fastrtc_gate
     return gate
 
 

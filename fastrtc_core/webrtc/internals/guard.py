@@ -12,7 +12,7 @@ from aiortc import RTCPeerConnection
 from .association import bound_association
 from .connection import dtls_transports
 from .fingerprints import accept_one_of_several
-from .gate import Gate, Intake, MayCheck, gate_of
+from .gate import Gate, MayCheck, PacketIntake, gate_of
 from .shared import SharedConnection
 from .sources import bound_sender, bound_sources
 
@@ -61,12 +61,12 @@ def packets_heard(pc: RTCPeerConnection) -> int:
     return packets
 
 
-def _gate(dtls: Any, may_check: MayCheck | None) -> Intake:
+def _gate(dtls: Any, may_check: MayCheck | None) -> PacketIntake:
     ice = dtls.transport._connection
     return ice.intake if isinstance(ice, SharedConnection) else Gate(dtls, may_check)
 
 
-def _gates(pc: RTCPeerConnection) -> list[Intake]:
+def _gates(pc: RTCPeerConnection) -> list[PacketIntake]:
     """The gates that there are; while an offer is taken, a transport may have none yet."""
     return [gate_of(dtls) for dtls in dtls_transports(pc) if "_fastrtc_gate" in vars(dtls)]
 

@@ -18,7 +18,7 @@ from aiortc.rtcicetransport import RTCIceParameters
 from ..connectivity.agent import MAX_NAMED, Agent
 from ..connectivity.paths import Credentials, RemoteCandidate
 from ..port import Line, UdpPort, open_port
-from .gate import Intake, MayCheck
+from .gate import MayCheck, PacketIntake
 
 PROBE_TIMEOUT = 0.5
 """How long in s an answer to a probe may take."""
@@ -45,7 +45,7 @@ def share_port(pc: RTCPeerConnection, number: int, may_check: MayCheck | None) -
         dtls = original()
         transport, gatherer = dtls.transport, dtls.transport.iceGatherer
         connection = SharedConnection(
-            number, credentials, Intake(dtls), may_check, lambda: pc.signalingState
+            number, credentials, PacketIntake(dtls), may_check, lambda: pc.signalingState
         )
         transport._connection = gatherer._connection = connection
         transport._recv, transport._send = connection.recv, connection.send
@@ -70,7 +70,7 @@ class SharedConnection:
         self,
         number: int,
         credentials: Credentials,
-        intake: Intake,
+        intake: PacketIntake,
         may_check: MayCheck | None,
         signaling_state: Callable[[], str],
     ) -> None:

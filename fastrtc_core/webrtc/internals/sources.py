@@ -20,7 +20,7 @@ from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtp import RTP_HISTORY_SIZE
 
 from ...media.video_frames import is_keyframe
-from .gate import Intake
+from .gate import PacketIntake
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ MAX_PICTURES = 8
 """Decoded pictures that wait to be read; the oldest are dropped."""
 
 
-def bound_sources(dtls: Any, gate: Intake) -> None:
+def bound_sources(dtls: Any, gate: PacketIntake) -> None:
     """Bound the sources that a DTLS transport hears."""
     sources = _Sources(dtls, gate)
     dtls._rtp_router.route_rtp = sources.route
@@ -56,7 +56,7 @@ def bound_sources(dtls: Any, gate: Intake) -> None:
 class _Sources:
     """The sources of one DTLS transport for which anything is kept."""
 
-    def __init__(self, dtls: Any, gate: Intake) -> None:
+    def __init__(self, dtls: Any, gate: PacketIntake) -> None:
         self._dtls = dtls
         self._gate = gate
         self._route = dtls._rtp_router.route_rtp
