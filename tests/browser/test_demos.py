@@ -63,7 +63,7 @@ def visiting(server: Server, open_page: OpenPage) -> Iterator[Page]:
     assert server.interrupt() == 0, server.log.read_text()
     # uvicorn closes the TCP connection right behind its close frame; what the page sends in between
     # resets it, and the browser may not see the frame (RFC 9112 section 9.6 has the same case).
-    told = "The server (closed|is shutting)|The connection was lost"
+    told = r"The server (closed|is shutting)|The connection was lost \(1006\)"
     expect(state).to_have_text(re.compile(told))
     assert "Traceback" not in server.log.read_text()
 

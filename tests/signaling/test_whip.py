@@ -14,6 +14,8 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import AudioStreamTrack
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fastrtc_core import Stream
 from fastrtc_core.errors import MalformedCandidateError
@@ -21,6 +23,7 @@ from fastrtc_core.signaling.fragments import parse_fragment
 from fastrtc_core.signaling.whip import ice_links
 from fastrtc_core.testing import tone
 
+from ..fuzz.strategies import examples
 from ..webrtc.support import Silent, app_of, connected, eventually, gone, raw_peer, serving
 
 SDP = {"content-type": "application/sdp"}
@@ -129,6 +132,8 @@ async def test_candidates_that_come_later() -> None:
         wrong = {"content-type": "text/plain", "if-match": etag}
         assert (await http.patch(url, content=fragment, headers=wrong)).status_code == 415
         await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        # What names no section of the offer is of no use, and no harm.
+        await patch(fragment.replace("a=mid:0", "a=mid:none"), 204, **{"if-match": etag})
         await patch(fragment, 204, **{"if-match": etag})
         await connected(pc)
     await gone(stream, within=10)
@@ -199,6 +204,24 @@ async def test_pages_of_other_origins() -> None:
     await gone(stream, within=10)
 
 
+@pytest.mark.parametrize("path", ["/whip", "/whep"])
+async def test_a_foreign_page_ends_nobodys_session(path: str) -> None:
+    """The origin rule holds on every route, whoever knows the URL; and sessions go as they end."""
+    stream = Stream(Silent())
+    foreign = {"origin": "https://evil.example"}
+    async with http_to(stream) as http, raw_peer() as pc:
+        for method, url in (("POST", path), ("PATCH", path + "/x"), ("DELETE", path + "/x")):
+            assert (await http.request(method, url, headers=foreign)).status_code == 403
+        url = (await posted(http, pc, path)).headers["location"]
+        await connected(pc)
+        assert (await http.delete(url, headers=foreign)).status_code == 403
+        assert (await http.patch(url, headers=foreign)).status_code == 403
+        assert stream.sessions == 1
+        await pc.close()
+        await gone(stream, within=10)
+        assert (await http.delete(url)).status_code == 404
+
+
 async def test_no_session_is_left_that_nobody_knows() -> None:
     """The function for ICE servers fails after the offer was answered."""
 
@@ -244,6 +267,21 @@ def test_a_fragment_is_read() -> None:
         ("1", 0, 56040),
         (None, 1, 56040),
     ]
+
+
+LINES = ["a=ice-ufrag:a", "m=audio 9 RTP/AVP 0", "a=mid:0", CANDIDATE, "a=end-of-candidates"]
+
+
+@given(st.lists(st.sampled_from(LINES) | st.text(max_size=40), max_size=12), st.data())
+@examples(200)
+def test_any_fragment_is_read_or_refused(lines: list[str], data: st.DataObject) -> None:
+    """Whatever it is made of, and wherever it is cut."""
+    text = "\r\n".join(lines)
+    try:
+        fragment = parse_fragment(text[data.draw(st.integers(0, len(text))) :])
+    except MalformedCandidateError:
+        return
+    assert all(one.sdpMLineIndex is not None for one in fragment.candidates)
 
 
 @pytest.mark.parametrize(
