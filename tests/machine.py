@@ -4,8 +4,7 @@ What runs in real time can fail because something else had the processor. Linux 
 anything on a machine has waited for one ("pressure stall information"). A test that fails while
 that was much of the time runs again at once, and the summary says so. If it fails again, and
 nothing failed for another reason, it is noted in a file (`--set-aside`), from which `scripts/test`
-runs it once more when all others have ended. Where nothing had to wait, or on virtual time, there
-is no second try.
+runs it once more when all others have ended. Where nothing had to wait, there is no second try.
 """
 
 from __future__ import annotations
@@ -40,9 +39,10 @@ def _waited() -> float:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test in real time, and again where the machine kept it from being in time."""
-    if item.get_closest_marker("virtual_clock"):
-        return None
+    """Run a test, and again where the machine kept it from being in time.
+
+    On virtual time too: what it hands to threads of its own takes real time.
+    """
     for left in reversed(range(TRIES)):
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         began, waited = time.monotonic(), _waited()

@@ -3,8 +3,8 @@
 Ten minutes of silence pass in milliseconds, and always in the same way. It is for code that waits
 on timers, on itself, and on sockets whose other end is in the same process. It waits for what was
 handed to an executor (`asyncio.to_thread`), which takes no virtual time. While other threads live,
-each jump first waits a little for what they may bring, and longer where they compute, so that short
-work on a thread is done before its time-out.
+each jump first waits a little for what they may bring, and for as long as they compute: work on a
+thread is done before its time-out, however slow the machine is.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ THREAD_WAIT = 0.001
 """How long in real s a jump waits for other threads at least, if there are any."""
 
 LONG_THREAD_WAIT = 0.25
-"""How long in real s it waits at most."""
+"""How much of a processor in s other threads may use before it is clear that they do not end."""
 
 THREAD_PACE = 50
 """How many times faster than real time virtual time passes between these, while threads live."""
 
 REAL_WAIT = 5.0
-"""How long in real s a loop with no timer waits for threads and sockets before it gives up."""
+"""How long in real s it waits for threads and sockets at most."""
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -55,9 +55,10 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         if threading.active_count() > 1:
             wait = min(max(THREAD_WAIT, timeout / THREAD_PACE), LONG_THREAD_WAIT)
-            until = time.monotonic() + LONG_THREAD_WAIT
+            others = _OtherThreads()
+            until = time.monotonic() + REAL_WAIT
             while not (events := super().select(wait)):
-                if not _others_run() or time.monotonic() > until:
+                if not others.worked() or time.monotonic() > until:
                     break
             else:
                 return events
@@ -65,15 +66,43 @@ class _JumpingSelector(selectors.DefaultSelector):
         return []
 
 
-def _others_run() -> bool:
-    """Whether another thread of this process runs, or is ready to; only Linux tells."""
+class _OtherThreads:
+    """Looks again and again whether other threads of this process compute."""
+
+    def __init__(self) -> None:
+        self._before = self._used = _used_by_others()
+
+    def worked(self) -> bool:
+        """Whether one has computed since the last look, or could do so now.
+
+        One that waits for the interpreter's lock sleeps like any other: only what it has used of
+        the processor shows that it is at work.
+        """
+        # In this order: what runs now may not be counted yet.
+        ready = _another_is_ready()
+        used = _used_by_others()
+        worked = ready or used - self._used > _NOTHING
+        self._used = used
+        return worked and used - self._before < LONG_THREAD_WAIT
+
+
+_NOTHING = 20e-6
+"""What a thread uses in s that only looks whether there is anything to do, and less."""
+
+
+def _used_by_others() -> float:
+    return time.process_time() - time.thread_time()
+
+
+def _another_is_ready() -> bool:
+    """Whether another thread runs, is ready to, or waits for a disk; only Linux tells."""
     own = str(threading.get_native_id())
     try:
         for thread in os.listdir("/proc/self/task"):
             if thread != own:
                 with open(f"/proc/self/task/{thread}/stat", "rb") as file:
                     # "number (name) state": a name may have anything in it.
-                    if file.read().rpartition(b") ")[2].startswith(b"R"):
+                    if file.read().rpartition(b") ")[2][:1] in b"RD":
                         return True
     except OSError:  # not Linux, or the thread has just ended
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
 
@@ -105,6 +106,53 @@ def test_a_thread_has_time_before_a_long_timeout() -> None:
         return loop.time()
 
     assert run_virtual(main()) == 0.0
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
+def test_a_thread_that_computes_has_time_before_a_short_timeout() -> None:
+    """Though it has to wait for the interpreter's lock, as every loop in Python does."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        done = asyncio.Event()
+
+        def compute(seconds: float) -> None:
+            while time.thread_time() < seconds:
+                pass
+            loop.call_soon_threadsafe(done.set)
+
+        times = []
+        for seconds in (0.002, 0.01, 0.05, 0.1):
+            done.clear()
+            thread = threading.Thread(target=compute, args=(seconds,))
+            thread.start()
+            async with asyncio.timeout(0.02):
+                await done.wait()
+            thread.join()
+            times.append(loop.time())
+        return times
+
+    assert run_virtual(main()) == [0.0] * 4
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells")
+def test_a_thread_that_never_ends_does_not_stop_the_clock() -> None:
+    """After it has used a quarter of a second of a processor, time goes on."""
+    stopped = False
+
+    def compute() -> None:
+        while not stopped:
+            pass
+
+    thread = threading.Thread(target=compute)
+    thread.start()
+    started = time.process_time()
+    try:
+        run_virtual(asyncio.sleep(3))
+    finally:
+        stopped = True
+        thread.join()
+    assert time.process_time() - started < 2
 
 
 def test_a_socket_to_oneself_takes_no_time() -> None:
