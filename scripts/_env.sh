@@ -11,6 +11,8 @@
 # only when something changed. PYTHON names the interpreter to build the environment with.
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# What is started again and again is compiled once.
+unset PYTHONDONTWRITEBYTECODE
 venv_dir=.venv
 venv_python=$venv_dir/bin/python
 

@@ -27,10 +27,16 @@ from fastrtc_core.signaling.acceptor import Acceptor
 from fastrtc_core.testing import VirtualClockLoop
 
 from . import machine, schedule, timeouts
+from .startup import sitecustomize
 from .timeouts import until_time_is_over
 
 GRACE = 10.0
 """How long in s threads and sockets may take to go after a test, on the slowest machine."""
+
+# Every Python that a test starts imports it as well.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    (str(Path(sitecustomize.__file__).parent), *os.environ.get("PYTHONPATH", "").split(os.pathsep))
+).rstrip(os.pathsep)
 
 _connections: weakref.WeakSet[RTCPeerConnection] = weakref.WeakSet()
 _original_init = RTCPeerConnection.__init__

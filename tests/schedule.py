@@ -7,6 +7,8 @@ only computes stays in one process, so that a core is left for those who must be
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
 from typing import Any
 
@@ -81,6 +83,30 @@ def _rank(item: pytest.Item) -> int:
     if group in GROUPS:
         return list(GROUPS).index(group)
     return len(GROUPS) + item.nodeid.startswith(ON_VIRTUAL_TIME)
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Import the tests, each process from another place on.
+
+    To have pytest rewrite the assertions of a file takes longer than all else until the first test
+    runs. So each does that for a part, and finds what the others have written for the rest.
+    """
+    processes = getattr(session.config, "workerinput", None)
+    if processes is None or session.config.args != session.config.getini("testpaths"):
+        return
+    root = session.config.rootpath
+    left_out = [root / path for path in session.config.getoption("ignore") or ()]
+    files = [
+        file
+        for path in session.config.args
+        for file in sorted((root / path).rglob("test_*.py"))
+        if not any(map(file.is_relative_to, left_out))
+    ]
+    start = len(files) * int(processes["workerid"].removeprefix("gw")) // processes["workercount"]
+    for file in files[start:] + files[:start]:
+        # Why one cannot be imported yet is what its collection says.
+        with contextlib.suppress(Exception, pytest.skip.Exception, pytest.fail.Exception):
+            importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
