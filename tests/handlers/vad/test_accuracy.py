@@ -12,6 +12,9 @@ from .accuracy import Figures, measure
 
 SEEDS = range(4)
 
+STEADY: tuple[Noise, ...] = ("white", "pink", "hum")
+EASIER = [pytest.param(noise, 20.0, marks=pytest.mark.soak) for noise in STEADY]
+
 
 def figures_for(vad: VAD, voices: Voices, noise: Noise, snr: float) -> Figures:
     figures = measure(vad, (conversation(seed, voices, noise=noise, snr=snr) for seed in SEEDS))
@@ -32,8 +35,10 @@ def figures_for(vad: VAD, voices: Voices, noise: Noise, snr: float) -> Figures:
     return figures
 
 
-@pytest.mark.parametrize("noise", ["none", "white", "pink", "hum"])
-@pytest.mark.parametrize("snr", [20.0, 10.0])
+@pytest.mark.parametrize(
+    ("noise", "snr"),
+    [("none", 10.0), *((noise, 10.0) for noise in STEADY), *EASIER],
+)
 def test_silero_finds_speech(voices: Voices, noise: Noise, snr: float) -> None:
     """97 % and more, onsets within 150 ms, decided soon, ends in time, coughs and doors not."""
     figures = figures_for(SileroVAD(), voices, noise, snr)
@@ -52,8 +57,7 @@ def test_silero_finds_speech_in_a_crowd(voices: Voices) -> None:
     assert figures.false_starts.total() <= 3
 
 
-@pytest.mark.parametrize("noise", ["white", "pink", "hum"])
-@pytest.mark.parametrize("snr", [20.0, 15.0])
+@pytest.mark.parametrize(("noise", "snr"), [*((noise, 15.0) for noise in STEADY), *EASIER])
 def test_energy_finds_speech_over_steady_noise(voices: Voices, noise: Noise, snr: float) -> None:
     """The same at 15 dB and more; only what is loud, coughs and doors, is taken for speech too."""
     figures = figures_for(EnergyVAD(), voices, noise, snr)
