@@ -31,6 +31,7 @@ from .turns import (
     Action,
     AlgoOptions,
     Bot,
+    Observation,
     SilenceTurnDetector,
     TurnDetector,
     TurnOptions,
@@ -50,6 +51,9 @@ _LATE = 2.0
 _LOSSLESS = frozenset({"telephone", "websocket", "realtime"})
 """Transports over TCP, whose clients send silence as well."""
 
+_OBSERVED = 0.1
+"""Audio in s from one observation that is sent to the next, while no turn ends."""
+
 _OF_OPTIONS = ("silence", "pre_roll")
 """The turn options that a client can set."""
 
@@ -67,8 +71,9 @@ class ReplyOnPause(StreamHandlerBase):
 
     Messages of the client that are a `dict` with a `command` steer it: `text` (with `text`: what
     was typed, and `respond`, false if more follows), `push_to_talk` and `mute` (each with `on`:
-    whether from now on), `respond` (answer what was said so far), `forget` (what was said so far)
-    and `interrupt`. The client is told of each turn in a `log`: `started_talking`,
+    whether from now on), `respond` (answer what was said so far), `forget` (what was said so far),
+    `interrupt` and `observe` (with `on`: whether it is told what is heard, see `observe`). The
+    client is told of each turn in a `log`: `started_talking`,
     `pause_detected`, then `response_starting` and `response_done`.
 
     Args:
@@ -176,6 +181,8 @@ class ReplyOnPause(StreamHandlerBase):
         self._tuning: dict[str, Any] = {}
         """How the client sets turn detection, of `silence`, `pre_roll` and `threshold`."""
         self._tuned = True
+        self._observed: tuple[float, int] | None = None
+        """If the client is told what is heard: as of how much audio in s, and how many turns."""
 
     def copy(self) -> Self:
         """Another one with the same arguments; a subclass need not override it."""
@@ -257,6 +264,9 @@ class ReplyOnPause(StreamHandlerBase):
             self.forget()
         elif command == "interrupt":
             self.interrupt()
+        elif command == "observe":
+            with self._lock:
+                self._observed = (-_OBSERVED, self.turns.ended) if message.get("on") else None
 
     def shutdown(self) -> None:
         """End what works for this session alone."""
@@ -312,6 +322,16 @@ class ReplyOnPause(StreamHandlerBase):
         with self._lock:
             self._text = self._answered_text = ""
             self._do(self.turns.forget())
+
+    def observe(self) -> Observation:
+        """What is known of what is heard now; from any thread.
+
+        That is how loud it is, which gates are closed, how long a pause must last, and why the
+        latest turn ended. It is worked out when it is asked for. A client asks with the command
+        `observe`, and is then told ten times in a second of audio, and at the end of each turn.
+        """
+        with self._lock:
+            return self.turns.observe()
 
     def mute(self, on: bool) -> None:
         """Stop listening, and forget what was said so far; or listen again."""
@@ -369,6 +389,15 @@ class ReplyOnPause(StreamHandlerBase):
                 began = max(0.0, self._heard - self.turns.began)
                 self._log("started_talking", audio_seconds=round(began, 3))
             self._talking = self.turns.has_floor
+            if self._observed is not None:
+                self._tell_observation(*self._observed)
+
+    def _tell_observation(self, told: float, turns: int) -> None:
+        if self._heard - told < _OBSERVED and self.turns.ended == turns:
+            return
+        self._observed = self._heard, self.turns.ended
+        observation = self.turns.observe().as_message()
+        self.post_message({"event": "observed", "at": round(self._heard, 3), **observation})
 
     def _tune(self) -> None:
         """Take up how the client sets turn detection."""

@@ -27,7 +27,13 @@ SENTENCE = (
     "The quick brown fox jumps over the lazy dog. She sells sea shells by the sea shore. "
     "Every word that you hear has been to the server and back."
 )
-VOICE_DEMOS = {"hello_computer", "live_transcript", "llm_voice_chat", "voice_agent"}
+VOICE_DEMOS = {
+    "hello_computer",
+    "live_transcript",
+    "llm_voice_chat",
+    "turn_monitor",
+    "voice_agent",
+}
 NO_PAGE_DEMOS = {"meeting_agent", "phone_bot", "transcribe_file"}
 SEVERAL_PAGES_DEMOS = {"meeting"}
 START_TIMEOUT = 40.0  # s; gradio takes a while to import on a busy machine

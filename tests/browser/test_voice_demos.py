@@ -37,6 +37,7 @@ SPOKEN: dict[str, list[str | float]] = {
     "hello_computer": [4.0, "what time is it", 2.0, "hello computer, turn off the radio", 9.0],
     "live_transcript": [4.0, "monday tuesday wednesday sunday", 1.5, "friday", 9.0],
     "llm_voice_chat": [4.0, "what is the meaning of all this", 20.0],
+    "turn_monitor": [4.0, "turn on the light in the kitchen", 6.0, "and turn it off again", 9.0],
 }
 """What is said to each: sentences, and pauses in s between them."""
 
@@ -115,6 +116,35 @@ def test_llm_voice_chat(service: list[Any], demo: Page) -> None:
     assert chat["stream"] is True
     spoken = [body["input"] for path, body in service if path == "speech"]
     assert spoken == ["Forty-two.", "I am quite sure."]
+
+
+@pytest.mark.soak
+def test_turn_monitor(demo: Page) -> None:
+    """It shows how loud somebody is, and why each turn ended."""
+    ends = demo.get_by_role("region", name="Why turns ended").get_by_role("row")
+    expect(ends.nth(2), "two turns and the head").to_be_visible(timeout=30_000)
+    cells = ends.nth(1).get_by_role("cell").all_inner_texts()
+    speech, silence = (float(text.removesuffix(" s")) for text in cells[2:4])
+    assert 0.5 < speech < 3.5
+    parts = [float(part.split()[0]) for part in cells[4].split(" + ")]
+    assert sum(parts) - 0.02 < silence < sum(parts) + 0.1
+    for name in ("level", "voice", "floor"):
+        expect(demo.locator(f"#{name}")).to_have_text(re.compile(r"^-\d+ dB$"))
+    drawn = demo.locator("#chart").evaluate(COLOURS_OF)
+    assert drawn > 5, "the curves and bars are there"
+
+
+# How many colours cover more than 50 pixels of a canvas.
+COLOURS_OF = """(canvas) => {
+  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const counts = new Map();
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] < 255) continue;
+    const colour = (data[at] << 16) | (data[at + 1] << 8) | data[at + 2];
+    counts.set(colour, (counts.get(colour) ?? 0) + 1);
+  }
+  return [...counts.values()].filter((count) => count > 50).length;
+}"""
 
 
 def test_there_is_a_test_for_each() -> None:

@@ -20,6 +20,14 @@ _FARTHEST = 19
 """Between these it may wander: the canceller follows by itself. Beyond, the reference is moved."""
 
 
+_DITHER = np.random.default_rng(1).integers(-1, 2, HOP).astype(np.int16)
+"""What the canceller gets for digital silence: samples of at most 1 in 32768.
+
+Its filters would fade towards 0 through numbers so small that a processor takes ten times as long
+for each of them: 2.4 ms for a hop, 0.2 otherwise.
+"""
+
+
 def _package() -> Any:
     return import_extra("pywebrtc_audio", extra="ear", used_by="an Ear that cancels echoes")
 
@@ -56,8 +64,12 @@ class EchoCanceller:
             self._shift = max(0, delay - _COMES)
         if not audible:
             return near  # what it has learned stays as it is
-        cleaned = self._canceller.process(near, self._played[self._shift].copy())
-        return np.asarray(cleaned, np.int16)
+        played = self._played[self._shift]
+        silent = not near.any()
+        cleaned = self._canceller.process(
+            _DITHER if silent else near, played.copy() if played.any() else _DITHER
+        )
+        return near if silent else np.asarray(cleaned, np.int16)
 
 
 class NoiseSuppressor:

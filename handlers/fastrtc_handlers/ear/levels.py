@@ -31,14 +31,19 @@ class BandLevels:
 
     def __init__(self) -> None:
         self._tail = np.zeros(_WINDOW - HOP, np.float32)
+        self._silent = True
+        """Whether the tail is digital silence."""
 
     def push(self, samples: NDArray[np.int16]) -> Levels:
-        """Add `HOP` samples; returns levels in dB of shape `(BANDS,)`."""
+        """Add `HOP` samples; returns levels in dB of shape `(BANDS,)`, to be read alone."""
+        was_silent, self._silent = self._silent, not samples.any()
+        if was_silent and self._silent:  # whoever listens plays nothing, half of the time
+            return _SILENT
         joined = np.concatenate((self._tail, samples), dtype=np.float32)
         self._tail = joined[HOP:]
         spectrum = np.fft.rfft(joined * _SHAPE)
         power = spectrum.real**2 + spectrum.imag**2
-        levels: Levels = 10 * np.log10(_MATRIX @ power.astype(np.float32) + _FLOOR)
+        levels: Levels = 10 * np.log10(_MATRIX @ power + _FLOOR)
         return levels
 
 
@@ -58,3 +63,5 @@ def _matrix() -> NDArray[np.float32]:
 _SHAPE = (np.hanning(_WINDOW) / (32768 * np.hanning(_WINDOW).sum() / 2)).astype(np.float32)
 _MATRIX = _matrix()
 _FLOOR = np.float32(10 ** (SILENCE / 10))
+_SILENT = np.full(BANDS, SILENCE, np.float32)
+_SILENT.flags.writeable = False

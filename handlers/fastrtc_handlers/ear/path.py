@@ -91,8 +91,8 @@ class EchoPath:
 
     def push(self, near: Levels, far: Levels) -> None:
         """Add the levels of one hop of the microphone, and of what was played meanwhile."""
-        near_shape = np.clip(near - self._near_mean, -_CLIP, _CLIP)
-        far_shape = np.clip(far - self._far_mean, -_CLIP, _CLIP)
+        near_shape = _clipped(near - self._near_mean)
+        far_shape = _clipped(far - self._far_mean)
         self._near_mean += _MEAN * (near - self._near_mean)
         self._far_mean += _MEAN * (far - self._far_mean)
         _shift(self._levels, far)
@@ -135,6 +135,12 @@ class EchoPath:
         elif self._unlike >= LAGS:
             self.delay = None
         self.decided |= self.delay is not None or bool(self._filled[_SOON] > _ENOUGH)
+
+
+def _clipped(levels: Levels) -> Levels:
+    # `np.clip` takes three times as long for so few.
+    clipped: Levels = np.minimum(np.maximum(levels, -_CLIP), _CLIP)
+    return clipped
 
 
 def _shift(history: NDArray[np.float32], latest: Any) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from fastrtc_core import AudioFrame
 from fastrtc_core.toolkit import Converter
 
-from ..vad import VAD, VADEvent, WindowedVAD
+from ..vad import VAD, AttentiveVAD, Loudness, MeasuringVAD, VADEvent, WindowedVAD
 from .ear import Ear, Heard
 from .levels import RATE
 
@@ -28,6 +28,7 @@ class EarVAD:
     def __init__(self, vad: VAD, ear: Ear) -> None:
         self.vad = vad
         self.ear = ear
+        self._attentive = vad if isinstance(vad, AttentiveVAD) else None
         self._heard: tuple[AudioFrame, list[Heard]] | None = None
         self._converter: Converter | None = None
 
@@ -45,6 +46,21 @@ class EarVAD:
     def speaking(self) -> bool:
         """See `VAD.speaking`."""
         return self.vad.speaking
+
+    @property
+    def traces(self) -> bool:
+        """See `AttentiveVAD`; `False` where the detector does not say."""
+        return self._attentive is not None and self._attentive.traces
+
+    @property
+    def extra_silence(self) -> float:
+        """See `AttentiveVAD`; 0 where the detector does not say."""
+        return 0.0 if self._attentive is None else self._attentive.extra_silence
+
+    @property
+    def loudness(self) -> Loudness:
+        """See `MeasuringVAD`; nothing is known where the detector does not say."""
+        return self.vad.loudness if isinstance(self.vad, MeasuringVAD) else Loudness()
 
     def hear(self, frame: AudioFrame) -> AudioFrame:
         """Listen to a frame, whether it is pushed afterwards or not.

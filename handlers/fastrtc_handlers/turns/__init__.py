@@ -1,11 +1,13 @@
 """Turn-taking: when somebody has begun to speak, is done, or interrupts."""
 
 from .detector import (
+    JudgingTurnDetector,
     ListeningTurnDetector,
     ModelTurnDetector,
     SilenceTurnDetector,
     TurnDetector,
 )
+from .observation import EndReason, Observation, TurnEnd
 from .options import AlgoOptions, TurnOptions
 from .smart_turn import SmartTurn, SmartTurnDetector
 from .taking import Action, Bot, TurnTaking
@@ -15,13 +17,17 @@ __all__ = [
     "Action",
     "AlgoOptions",
     "Bot",
+    "EndReason",
+    "JudgingTurnDetector",
     "ListeningTurnDetector",
     "ModelTurnDetector",
+    "Observation",
     "SilenceTurnDetector",
     "SmartTurn",
     "SmartTurnDetector",
     "TextTurnDetector",
     "TurnDetector",
+    "TurnEnd",
     "TurnOptions",
     "TurnTaking",
 ]

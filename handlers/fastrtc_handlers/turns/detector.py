@@ -60,6 +60,16 @@ class ListeningTurnDetector(TurnDetector, Protocol):
         ...
 
 
+@runtime_checkable
+class JudgingTurnDetector(TurnDetector, Protocol):
+    """One that says how likely a turn is complete; for those who watch it."""
+
+    @property
+    def complete(self) -> float | None:
+        """How likely the turn is complete as of the latest pause, 0 to 1; `None` if unknown."""
+        ...
+
+
 class SilenceTurnDetector:
     """Waits for a silence, and longer for a speaker who went on after it.
 
@@ -103,6 +113,9 @@ class ModelTurnDetector:
         threshold: From which probability a turn is taken to be complete.
         silence: How long in s to wait when it is.
         longest: How long in s to wait when it is not.
+
+    Attributes:
+        complete: What the model said last; `None` before it was asked.
     """
 
     def __init__(
@@ -117,14 +130,19 @@ class ModelTurnDetector:
         self.threshold = threshold
         self.silence = silence
         self.longest = longest
+        self.complete: float | None = None
 
     def patience(self, turn: AudioFrame) -> float:
         """How long in s to wait, by what the model says of the turn."""
-        return self.silence if self.model(turn) >= self.threshold else self.longest
+        self.complete = None  # in case that it fails
+        self.complete = likely = self.model(turn)
+        return self.silence if likely >= self.threshold else self.longest
 
     def note_pause(self, seconds: float) -> None:
         """The model knows better."""
 
     def copy(self) -> Self:
         """A detector with the same model."""
-        return copy.copy(self)
+        copied = copy.copy(self)
+        copied.complete = None
+        return copied

@@ -25,7 +25,13 @@ from fastrtc_core import AudioFrame
 
 from ..tape import Tape
 from ..vad import VAD, AttentiveVAD
-from .detector import ListeningTurnDetector, SilenceTurnDetector, TurnDetector
+from .detector import (
+    JudgingTurnDetector,
+    ListeningTurnDetector,
+    SilenceTurnDetector,
+    TurnDetector,
+)
+from .observation import EndReason, Observation, TurnEnd, loudness_of
 from .options import TurnOptions
 
 _SPEECH = 0.5
@@ -93,6 +99,8 @@ class TurnTaking:
     Attributes:
         vad: As above.
         listening: Whether frames are listened to; set by `mute`.
+        ended: How many turns have ended.
+        latest_end: Why the latest of these did.
     """
 
     def __init__(
@@ -106,6 +114,8 @@ class TurnTaking:
         recognises: bool = False,
     ) -> None:
         self.listening = True
+        self.ended = 0
+        self.latest_end: TurnEnd | None = None
         self._recognises = recognises
         self.vad = vad
         self._attentive = vad if isinstance(vad, AttentiveVAD) else None
@@ -123,7 +133,7 @@ class TurnTaking:
         """Sample at which the present pause began."""
         self._trace = 0
         """Latest sample of it that may be speech."""
-        self._ended: int | None = None
+        self._spoken_until: int | None = None
         """End of the speech in the turn before this one."""
         self._patience = 0.0
         self._voiced = 0
@@ -192,6 +202,21 @@ class TurnTaking:
         self._forget()
         return actions
 
+    def observe(self) -> Observation:
+        """What is known now. It changes nothing, and is worked out for those who ask alone."""
+        return Observation(
+            probability=self.vad.probability,
+            speaking=self.vad.speaking,
+            loudness=loudness_of(self.vad),
+            in_turn=self.in_turn,
+            has_floor=self.has_floor,
+            pause=self._pause(),
+            wanted=self._patience + self._extra() + self._doubt() / self._rate,
+            complete=self._complete(),
+            turns=self.ended,
+            ended=self.latest_end,
+        )
+
     def confirm(self, meant: bool) -> list[Action]:
         """Answer a `confirm`: whether the words that were said are meant to interrupt."""
         if not self._asked or self._start is None or self._has_floor:
@@ -228,7 +253,7 @@ class TurnTaking:
         if self._start is None:
             self._answered = None  # what is answered next, if anything, was not said
             return None
-        return self._end_turn().audio
+        return self._end_turn("command").audio
 
     def forget(self) -> list[Action]:
         """Forget what was said; a turn that is held begins again here."""
@@ -282,8 +307,8 @@ class TurnTaking:
             self._start = position
             self._voiced = 0
             self._has_floor = not bot.busy
-            if self._ended is not None:
-                pause = (position - self._ended) / self._rate
+            if self._spoken_until is not None:
+                pause = (position - self._spoken_until) / self._rate
                 resumed = bot.busy and pause < self._patience + _RESUMED
                 if self._answered is not None or resumed:
                     self._detector.note_pause(pause)
@@ -316,7 +341,7 @@ class TurnTaking:
     def _decide_while_held(self) -> list[Action]:
         assert self._start is not None
         too_long = self._tape.end - self._start >= self._options.max_turn * self._rate
-        return [self._end_turn()] if too_long else []
+        return [self._end_turn("length")] if too_long else []
 
     def _decide_to_reply(self) -> list[Action]:
         assert self._start is not None
@@ -326,11 +351,11 @@ class TurnTaking:
                 self._patience = self._listener.revise((now - self._silence) / self._rate)
         if self._speech is None and self._is_over(now):
             if self._voiced >= options.min_speech * self._rate:
-                return [self._end_turn()]
+                return [self._end_turn("silence")]
             self._start = None
         elif now - self._start >= options.max_turn * self._rate:
             speaking = self._speech is not None
-            action = self._end_turn()
+            action = self._end_turn("length")
             if speaking:  # the speaker goes on: another turn
                 self._start = self._speech = now
                 self._voiced = 0
@@ -340,14 +365,16 @@ class TurnTaking:
 
     def _is_over(self, now: int) -> bool:
         """Whether the present pause is long enough to end the turn."""
-        patience, since = self._patience, self._silence
+        patience = self._patience
         if self._attentive is not None:
             patience += self._attentive.extra_silence
             if self._attentive.traces:
                 self._trace = now - round(_TRACE_DELAY * self._rate)
-            doubt = round(_DOUBT * self._rate)
-            since = min(max(since, self._trace), since + doubt)
-        return now - since >= patience * self._rate
+        return now - self._silence - self._doubt() >= patience * self._rate
+
+    def _doubt(self) -> int:
+        """By how many samples the pause counts from later: something in it may be speech."""
+        return min(max(0, self._trace - self._silence), round(_DOUBT * self._rate))
 
     def _decide_beside_answer(self, speech: int) -> list[Action]:
         """Speech, since a sample, beside the answer to a turn that was ended for its length."""
@@ -409,17 +436,47 @@ class TurnTaking:
         if self._answered is not None:
             self._start, self._answered = self._answered[0], None
 
-    def _end_turn(self) -> Action:
+    def _end_turn(self, reason: EndReason) -> Action:
         assert self._start is not None
+        self.ended += 1
+        self.latest_end = self._end(reason)
         audio = self._since(self._start)
         cut = self._held or self._speech is not None
-        self._ended = self._tape.end if cut else self._silence
-        self._answered = (self._start, self._ended)
+        self._spoken_until = self._tape.end if cut else self._silence
+        self._answered = (self._start, self._spoken_until)
         if self._held:
             self.drop()
         self._start = self._speech = None
         self._paused = self._asked = self._runs_on = False
         return Action("reply", audio)
+
+    def _end(self, reason: EndReason) -> TurnEnd:
+        """What made a turn end here."""
+        paused, speech = self._speech is None and not self._held, self._voiced
+        if self._speech is not None:
+            speech += self._tape.end - self._speech
+        return TurnEnd(
+            reason,
+            speech=speech / self._rate,
+            silence=self._pause(),
+            patience=self._patience if paused else 0.0,
+            extra=self._extra() if paused else 0.0,
+            doubt=self._doubt() / self._rate if paused else 0.0,
+            complete=self._complete() if paused else None,
+            loudness=loudness_of(self.vad),
+        )
+
+    def _pause(self) -> float:
+        """How long in s the present pause of the turn has lasted."""
+        paused = self._start is not None and self._speech is None and not self._held
+        return (self._tape.end - self._silence) / self._rate if paused else 0.0
+
+    def _extra(self) -> float:
+        return 0.0 if self._attentive is None else self._attentive.extra_silence
+
+    def _complete(self) -> float | None:
+        detector = self._detector
+        return detector.complete if isinstance(detector, JudgingTurnDetector) else None
 
     def _since(self, start: int) -> AudioFrame:
         return self._tape.since(start - round(self._options.pre_roll * self._rate))

@@ -34,6 +34,10 @@ class TextTurnDetector:
         unsure: How long in s to wait when neither is likely, or the last words are not known yet.
         longest: How long in s to wait when it goes on.
 
+    Attributes:
+        complete: How likely the words of the latest pause are complete; `None` as long as they are
+            not known.
+
     Raises:
         ConfigurationError: If `stt` knows whole utterances only, or `threshold` is not 0.5 to 1.
     """
@@ -61,6 +65,7 @@ class TextTurnDetector:
         self.silence = silence
         self.unsure = unsure
         self.longest = longest
+        self.complete: float | None = None
         self._stream: STTStream | None = None
         self._heard = 0.0
         """Audio in s that the recogniser was given; its transcripts count from there."""
@@ -88,6 +93,7 @@ class TextTurnDetector:
     def patience(self, turn: AudioFrame) -> float:
         """As long as may be, at first; what is known already is heard by `revise` at once."""
         self._began = self._heard - turn.duration
+        self.complete = None
         return self.longest
 
     def revise(self, pause: float) -> float:
@@ -98,7 +104,7 @@ class TextTurnDetector:
         text = self.text
         if text != self._judged[0]:
             self._judged = text, self.completeness(text)
-        likely = self._judged[1]
+        self.complete = likely = self._judged[1]
         if likely >= self.threshold:
             return self.silence
         return self.longest if likely <= 1 - self.threshold else self.unsure

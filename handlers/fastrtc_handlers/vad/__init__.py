@@ -10,13 +10,16 @@ from .energy import EnergyVAD
 from .legacy import LegacyVAD
 from .segmenter import VADOptions
 from .silero import SileroVAD
-from .types import VAD, AttentiveVAD, VADError, VADEvent
+from .types import VAD, AttentiveVAD, Gate, Loudness, MeasuringVAD, VADError, VADEvent
 
 __all__ = [
     "VAD",
     "AttentiveVAD",
     "EnergyVAD",
+    "Gate",
     "LegacyVAD",
+    "Loudness",
+    "MeasuringVAD",
     "SileroVAD",
     "VADError",
     "VADEvent",

@@ -14,7 +14,7 @@ from fastrtc_core import AudioFrame
 from .foreground import Foreground
 from .levels import level_of
 from .segmenter import Segmenter, VADOptions
-from .types import VADEvent
+from .types import Loudness, VADEvent
 from .windows import Windows
 
 SAMPLE_RATE = 16000
@@ -57,7 +57,16 @@ class WindowedVAD(ABC):
     @property
     def traces(self) -> bool:
         """See `AttentiveVAD`."""
-        return self._foreground is not None and self._foreground.traces
+        # What is ignored is not pushed: what was known before says nothing of it.
+        return not self.ignoring and self._foreground is not None and self._foreground.traces
+
+    @property
+    def loudness(self) -> Loudness:
+        """See `MeasuringVAD`; known where there is a foreground."""
+        found = Loudness() if self._foreground is None else self._foreground.loudness
+        if self.ignoring:
+            return found._replace(level=None, gates=(*found.gates, "own voice"))
+        return found
 
     @property
     def probability(self) -> float:

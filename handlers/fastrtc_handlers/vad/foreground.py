@@ -22,6 +22,7 @@ Only differences of levels count, so that the gain of a microphone changes nothi
 from __future__ import annotations
 
 from .levels import Levels
+from .types import Gate, Loudness
 
 _VOICE = 0.5
 """Probability from which a window has a voice in it."""
@@ -117,6 +118,17 @@ class Foreground:
         if self.crowd or self.other:
             return _EXTRA_SILENCE
         return _EXTRA_IN_NOISE if self.noisy else 0.0
+
+    @property
+    def loudness(self) -> Loudness:
+        """See `MeasuringVAD`."""
+        gates: list[tuple[Gate, bool]] = [
+            ("crowd", self.crowd),
+            ("other voice", self.other),
+            ("noise", self.noisy),
+        ]
+        closed = tuple(name for name, is_closed in gates if is_closed)
+        return Loudness(self.levels.held, self.levels.floor, self.voice, closed)
 
     def push(self, level: float | None, probability: float) -> bool:
         """Add a window; returns whether what is heard in it may be the speaker.

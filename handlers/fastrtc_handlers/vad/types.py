@@ -28,6 +28,28 @@ class VADEvent(NamedTuple):
     decided: int
 
 
+Gate = Literal["crowd", "other voice", "noise", "own voice"]
+"""Why a detector is more careful than usual: several people seem to talk all the time, a voice was
+heard that is quieter than the speaker's, the quietest moments are nearly as loud as the speaker, or
+there is nothing but the agent's own voice."""
+
+
+class Loudness(NamedTuple):
+    """How loud it is; levels in dB relative to full scale, `None` where they are not known.
+
+    Attributes:
+        level: What is heard now; it rises at once and falls by 40 dB/s at most.
+        floor: A level that most windows of the last 4 s exceed.
+        voice: The speaker.
+        gates: Which are closed.
+    """
+
+    level: float | None = None
+    floor: float | None = None
+    voice: float | None = None
+    gates: tuple[Gate, ...] = ()
+
+
 @runtime_checkable
 class VAD(Protocol):
     """Listens to one stream of audio and tells where speech begins and ends.
@@ -89,4 +111,14 @@ class AttentiveVAD(VAD, Protocol):
     @property
     def extra_silence(self) -> float:
         """How much longer in s than usual a pause should be waited for."""
+        ...
+
+
+@runtime_checkable
+class MeasuringVAD(VAD, Protocol):
+    """A `VAD` that also says how loud it is; for those who watch it."""
+
+    @property
+    def loudness(self) -> Loudness:
+        """Of the latest window."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +14,7 @@ from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_core.frames import to_int16
 from fastrtc_core.tracks.monitor import MonitoredFrame
 from fastrtc_handlers.ear import Ear, EarVAD
+from fastrtc_handlers.ear.canceller import EchoCanceller
 from fastrtc_handlers.vad import EnergyVAD
 
 from ..conversations import Speaker, Voices
@@ -146,3 +148,23 @@ def test_settings_are_checked_and_copied() -> None:
         Ear(suppress_noise=4)
     with pytest.raises(ConfigurationError, match="clean_turns"):
         Ear(clean_turns=True)
+
+
+def test_silence_costs_the_canceller_no_more_than_sound(far: Samples) -> None:
+    """Numbers too small for the processor would take it ten times as long; CPU of the median hop.
+
+    Where the microphone is off, nothing is heard all the same.
+    """
+    played = np.concatenate((far[: 6 * RATE], np.zeros(RATE)))
+    near = echo_of(played, level=-10.0, delay=0.1)
+    near[-RATE // 2 :] = 0
+    canceller, spent = EchoCanceller(), []
+    for frame in frames(near, played):
+        assert frame.played is not None
+        begun = time.thread_time()
+        cleaned = canceller.push(frame.data[0], frame.played[0], 5, True)
+        spent.append(time.thread_time() - begun)
+    assert not cleaned.any()
+    sounding, silent, off = spent[50:300], spent[310:325], spent[-15:]
+    assert np.median(silent) < 3 * np.median(sounding)
+    assert np.median(off) < 3 * np.median(sounding)
