@@ -14,7 +14,9 @@ FastRTCError
 │   ├── UnavailableError            the stream is draining or its ICE servers cannot be had
 │   ├── OriginError                 the page of a request, or the name it asks for, is not admitted
 │   ├── TokenError                  the token of a participant of a channel does not hold
-│   └── MalformedCandidateError     a trickled candidate cannot be read
+│   ├── MalformedCandidateError     a trickled candidate cannot be read
+│   ├── NoIceRestartError           the ICE credentials of a connection cannot change
+│   └── SessionGoneError            it is for a session that has ended
 ├── ConnectionFailedError       a client reached no server, or no media path to it
 ├── MessageError                a message that is malformed, unknown or too large (ValueError)
 ├── UnknownSessionError         no such session (LookupError)
@@ -139,6 +141,20 @@ class MalformedCandidateError(OfferError):
     """A trickled ICE candidate cannot be read."""
 
     code = "malformed_candidate"
+
+
+class NoIceRestartError(OfferError):
+    """An offer has new ICE credentials for a connection that cannot take them."""
+
+    code = "no_ice_restart"
+    http_status = 422
+
+
+class SessionGoneError(OfferError):
+    """A later offer of a client whose session has ended."""
+
+    code = "unknown_session"
+    http_status = 404
 
 
 class ConnectionFailedError(FastRTCError):

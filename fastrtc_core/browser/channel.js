@@ -34,7 +34,7 @@
  * @property {number} [timeout]  how long, in s, a receiver may read nothing
  *
  * @typedef {object} Own  what the `detail` of each event is; see also `Details`
- * @property {{state: State | "reconnecting", reason: string}} connection_state_changed  see `state`
+ * @property {{state: State, reason: string}} connection_state_changed  see `state`
  * @property {{uid: number, channel: string, users: object[], chat: ChatMessage[]}} joined  this page is in the channel
  * @property {{uid: number, user: User}} user_joined
  * @property {{uid: number, user: User | undefined, reason: string}} user_left
@@ -120,9 +120,9 @@ export class Channel extends Emitter {
   }
 
   /**
-   * That of the `Connection`; or "reconnecting" while only those on the same server are reached.
+   * That of the `Connection`; "reconnecting" also while only those on the same server are reached.
    *
-   * @returns {State | "reconnecting"}
+   * @returns {State}
    */
   get state() {
     const { state } = this.connection;
@@ -135,7 +135,7 @@ export class Channel extends Emitter {
    * @returns {Promise<boolean>} true once it is in, false if that failed: see the `error` event
    */
   connect() {
-    if (["connecting", "connected"].includes(this.connection.state)) return this.#joining;
+    if (this.connection.running) return this.#joining;
     /** @type {Promise<boolean>} */
     const entered = new Promise((resolve) => {
       this.#entered = resolve;

@@ -13,12 +13,14 @@
  *
  * @import { DeviceKind, Medium } from "./devices.js"
  * @import { Levels } from "./meters.js"
- * @import { Described, TrackSource } from "./publishing.js"
+ * @import { Described, Offered, TrackSource } from "./publishing.js"
  *
  * @typedef {"audio" | "video" | "audio-video" | "text"} Modality
  * @typedef {"send-receive" | "send" | "receive"} Mode  as this client sees it
- * @typedef {"idle" | "connecting" | "connected" | "closed" | "failed"} State
- * @typedef {{sdp: string, type: "offer", args?: any[], params?: object}} OfferBody
+ * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed" | "failed"} State
+ *     `reconnecting`: nothing comes through for now; what can be done for it is done
+ * @typedef {{sdp: string, type: "offer", args?: any[], params?: object} & Partial<Again>} OfferBody
+ * @typedef {{webrtc_id: string, secret: string} & Offered} Again  of a session that stands: restart ICE
  * @typedef {(body: OfferBody, signal: AbortSignal) => Promise<any>} AskServer
  *
  * @typedef {object} Options
@@ -73,6 +75,7 @@ import { ConnectionError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Meters } from "./meters.js";
 import { Publisher } from "./publishing.js";
+import { reconnect } from "./reconnecting.js";
 import { fetchJson, refusal, serverUrl } from "./requests.js";
 import { withStereo } from "./sdp.js";
 import { utf8Size } from "./text.js";
@@ -81,7 +84,6 @@ import { within } from "./waiting.js";
 const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
 const ANSWER_TIMEOUT = 10_000; // ms
 const CONNECT_TIMEOUT = 10_000; // ms
-const LOST_AFTER = 5_000; // ms; a browser calls a peer disconnected after some seconds of silence
 const TAIL = 400; // ms that the browser needs to play what is still in its buffer
 const MAX_SENT = 65_536; // bytes of the largest message that the server takes
 const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up at 16 MiB
@@ -91,6 +93,9 @@ const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
   "end_stream", "closing", "send_input", "transcript",
 ]);
+
+/** @type {Set<State>} */
+const RUNNING = new Set(["connecting", "connected", "reconnecting"]);
 
 /** Messages of the server that are about tracks which come and go. */
 const NEGOTIATION = new Set(["negotiate", "answer", "unpublished"]);
@@ -127,6 +132,8 @@ export class Connection extends Emitter {
   #devices = { audio: "", video: "", speaker: "" };
   #meters = new Meters((detail) => this.#emit("level", detail));
   #farewell = "";
+  /** With it, the server takes further offers for this session; empty if it takes none. */
+  #secret = "";
   #onPageHide = () => this.close();
 
   /** @param {Options} [options] */
@@ -150,6 +157,11 @@ export class Connection extends Emitter {
     return this.#state;
   }
 
+  /** Whether it is wanted: it connects, is connected, or tries to be so again. */
+  get running() {
+    return RUNNING.has(this.#state);
+  }
+
   /** What is muted now: `{audio, video}` are not sent, `speaker` is not heard. */
   get muted() {
     return { ...this.#muted };
@@ -167,7 +179,7 @@ export class Connection extends Emitter {
    *     was closed meanwhile. A second call while connecting or connected changes nothing.
    */
   connect() {
-    if (this.#state === "connecting" || this.#state === "connected") return this.#connecting;
+    if (this.running) return this.#connecting;
     this.#attempt = new AbortController();
     const { signal } = this.#attempt;
     this.#farewell = "The server closed the connection.";
@@ -184,7 +196,7 @@ export class Connection extends Emitter {
 
   /** End the session and release microphone, camera and speaker. @param {string} [reason] */
   close(reason = "") {
-    if (this.#state !== "connecting" && this.#state !== "connected") return;
+    if (!this.running) return;
     this.#release();
     this.#setState("closed", reason);
   }
@@ -248,7 +260,7 @@ export class Connection extends Emitter {
     const { signal } = this.#attempt;
     const sender = this.#pc?.getSenders().find(({ track }) => track?.kind === kind);
     const old = sender?.track;
-    if (this.#state !== "connected" || !sender || !old) return undefined;
+    if (!this.running || !sender || !old) return undefined;
     try {
       if (kind === "video") old.stop(); // phones open only one camera at a time
       const stream = await this.#capture([kind], signal);
@@ -318,6 +330,8 @@ export class Connection extends Emitter {
     await gathered(pc, signal);
     const answer = await this.#ask(pc.localDescription?.sdp ?? "", signal);
     this.id = answer.webrtc_id ?? null;
+    // Only a server on a shared port, which is a lite agent, can restart ICE.
+    this.#secret = /^a=ice-lite/m.test(answer.sdp) ? (answer.secret ?? "") : "";
     const connected = this.#whenConnected(pc, channel, signal);
     connected.catch(() => {}); // awaited below
     try {
@@ -371,12 +385,12 @@ export class Connection extends Emitter {
   /**
    * Send the offer, take the answer; a refusal becomes an error with the server's words.
    *
-   * @param {string} sdp  @param {AbortSignal} signal
+   * @param {string} sdp  @param {AbortSignal} signal  @param {Partial<Again>} [again]
    */
-  async #ask(sdp, signal) {
+  async #ask(sdp, signal, again = {}) {
     const { offer = serverUrl("offer"), params } = this.options;
     /** @type {OfferBody} */
-    const body = { sdp, type: "offer", args: this.args, params };
+    const body = { ...again, sdp, type: "offer", args: this.args, params };
     const timeout = new ConnectionError(
       "server-silent",
       `The server did not answer within ${ANSWER_TIMEOUT / 1000} seconds.`,
@@ -428,20 +442,36 @@ export class Connection extends Emitter {
    * @param {RTCPeerConnection} pc  @param {RTCDataChannel} channel  @param {AbortSignal} signal
    */
   #watch(pc, channel, signal) {
-    /** @type {number | undefined} */ let timer;
-    const lost = () => {
+    const restart = this.#secret ? this.#restarting(signal) : null;
+    const again = async () => {
+      if (this.#state !== "connected") return;
+      this.#setState("reconnecting");
+      const stands = await reconnect(pc, restart, signal);
+      if (signal.aborted) return;
       const text = "The connection to the server was lost.";
-      if (!signal.aborted) this.#fail(new ConnectionError("connection-lost", text));
+      if (stands) this.#setState("connected");
+      else this.#fail(new ConnectionError("connection-lost", text));
     };
     pc.onconnectionstatechange = () => {
-      clearTimeout(timer);
-      if (pc.connectionState === "failed") lost();
-      if (pc.connectionState !== "disconnected") return;
-      this.#emit("warning", "The server does not answer. Waiting for it to come back…");
-      timer = setTimeout(lost, LOST_AFTER);
+      if (["disconnected", "failed"].includes(pc.connectionState)) again();
     };
+    // Another network, of which the browser's ICE agent knows nothing yet.
+    if (restart) addEventListener("online", again, { signal });
     channel.onclose = () => this.#closeLater(signal, this.#farewell);
-    signal.addEventListener("abort", () => clearTimeout(timer));
+  }
+
+  /**
+   * How ICE is restarted.
+   *
+   * @param {AbortSignal} session
+   * @returns {(signal: AbortSignal) => Promise<unknown>}
+   */
+  #restarting(session) {
+    const again = { webrtc_id: this.id ?? "", secret: this.#secret };
+    return async (signal) => {
+      await this.#publisher?.restart((offered) => this.#ask(offered.sdp, signal, { ...offered, ...again }));
+      session.throwIfAborted();
+    };
   }
 
   /**

@@ -8,6 +8,9 @@
  * @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio"} TrackSource
  * @typedef {{sid: string, kind: "audio" | "video", source: TrackSource, name: string}} Described
  * @typedef {Object<string, RTCRtpTransceiver>} Receives  through what the server shall send, by `sid`
+ * @typedef {{sdp: string, tracks: Object<string, {source: TrackSource, name: string}>,
+ *     receives: Object<string, string>}} Offered  the data of an `offer`
+ * @typedef {(offered: Offered) => Promise<{sdp?: string, error?: string}>} Carry  takes it to the server
  */
 
 import { ConnectionError } from "./errors.js";
@@ -91,6 +94,17 @@ export class Publisher {
     return this.#inlets.has(transceiver);
   }
 
+  /**
+   * Restart ICE, by an offer that goes another way than the data channel.
+   *
+   * @param {Carry} carry  @returns {Promise<void>} rejects if the server does not take it
+   */
+  restart(carry) {
+    // Whoever waits for an answer there would wait in vain, and this in its turn.
+    this.#answer?.({ error: "the connection is interrupted" });
+    return this.#negotiate(async () => ({}), undefined, carry);
+  }
+
   /** Take a message of the server. @param {string} type  @param {any} data */
   take(type, data) {
     if (type === "answer") this.#answer?.(data ?? {});
@@ -148,12 +162,13 @@ export class Publisher {
   /**
    * @param {() => Promise<Receives>} change  returns those to receive through, by `sid`
    * @param {() => unknown} [undo]  called if it fails
+   * @param {Carry} [carry]  for a restart of ICE; else the offer goes over the data channel
    */
-  #negotiate(change, undo = () => {}) {
+  #negotiate(change, undo = () => {}, carry = undefined) {
     const turn = this.#turn.then(async () => {
       const receives = await change();
       try {
-        await this.#exchange(receives);
+        await this.#exchange(receives, carry);
       } catch (error) {
         await this.#pc.setLocalDescription({ type: "rollback" }).catch(() => {});
         await undo();
@@ -164,11 +179,24 @@ export class Publisher {
     return turn;
   }
 
-  /** @param {Receives} receives */
-  async #exchange(receives) {
-    const offer = await this.#pc.createOffer();
+  /** @param {Receives} receives  @param {Carry} [carry] */
+  async #exchange(receives, carry) {
+    // Not by `restartIce()`: that would stay, also for the next offer over the data channel.
+    const offer = await this.#pc.createOffer({ iceRestart: Boolean(carry) });
     offer.sdp = withStereo(offer.sdp ?? "", false);
     await this.#pc.setLocalDescription(offer);
+    const offered = {
+      sdp: this.#pc.localDescription?.sdp ?? "",
+      tracks: Object.fromEntries([...this.#published].map(([{ mid }, said]) => [mid, said])),
+      receives: Object.fromEntries(Object.entries(receives).map(([sid, { mid }]) => [mid, sid])),
+    };
+    const { sdp, error } = await (carry ?? ((one) => this.#carry(one)))(offered);
+    if (!sdp) throw new ConnectionError("refused", `The server refused the track: ${error}`);
+    await this.#pc.setRemoteDescription({ type: "answer", sdp });
+  }
+
+  /** Over the data channel. @type {Carry} */
+  async #carry(offered) {
     /** @type {number | undefined} */ let timer;
     /** @type {Promise<{sdp?: string, error?: string}>} */
     const answered = new Promise((resolve, reject) => {
@@ -177,14 +205,8 @@ export class Publisher {
       this.#answer = resolve;
     });
     try {
-      this.#post("offer", {
-        sdp: this.#pc.localDescription?.sdp,
-        tracks: Object.fromEntries([...this.#published].map(([{ mid }, said]) => [mid, said])),
-        receives: Object.fromEntries(Object.entries(receives).map(([sid, { mid }]) => [mid, sid])),
-      });
-      const { sdp, error } = await answered;
-      if (!sdp) throw new ConnectionError("refused", `The server refused the track: ${error}`);
-      await this.#pc.setRemoteDescription({ type: "answer", sdp });
+      this.#post("offer", offered);
+      return await answered;
     } finally {
       clearTimeout(timer);
       this.#answer = null;

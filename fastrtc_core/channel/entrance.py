@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..context import Caller, Context, current_context
-from ..errors import ConcurrencyLimitError, DuplicateSessionError, MalformedOfferError
+from ..errors import (
+    ConcurrencyLimitError,
+    DuplicateSessionError,
+    MalformedOfferError,
+    SessionGoneError,
+)
 from ..messaging.naming import MAX_NAME, is_unicode
 from ..room.browser_member import BrowserMember
 from ..room.grants import Grant
@@ -23,6 +28,7 @@ from ..signaling.bodies import Envelope
 from ..webrtc.flows import Flows, negotiate
 from ..webrtc.options import AudioOptions
 from ..webrtc.peer import Peer
+from ..webrtc.publishing import answer_unchanged
 from ..webrtc.sdp.offers import Offer
 from .admission import Admission
 
@@ -156,6 +162,7 @@ class MemberVisit:
             caller.state,
         )
         self._member: BrowserMember
+        self._peer: Peer | None = None
         self._door = ExitStack()
 
     @property
@@ -192,12 +199,19 @@ class MemberVisit:
         """Be in the room."""
         if self._entrance.admission.is_revoked(self._grant):
             return
+        self._peer = peer
         async with asyncio.TaskGroup() as tasks:
             media = tasks.create_task(peer.run())
             try:
                 await self._be_there(peer.max_message_size)
             finally:
                 media.cancel()
+
+    async def answer_again(self, offer: dict[str, Any]) -> str:
+        """Restart ICE; a member publishes nothing further."""
+        if self._peer is None:
+            raise SessionGoneError("the member is not in the channel yet")
+        return await answer_unchanged(self._peer, offer["sdp"])
 
     async def _be_there(self, max_message_size: float) -> None:
         hooks, member, grant = self._entrance.options.hooks, self._member, self._grant

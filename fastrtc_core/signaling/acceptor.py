@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from aiortc.exceptions import OperationError
 
@@ -22,11 +22,11 @@ from ..webrtc.flows import Flows
 from ..webrtc.internals import MayCheck
 from ..webrtc.options import AudioOptions, OptionsSource, VideoOptions, resolve
 from ..webrtc.peer import Peer
-from ..webrtc.sdp.candidates import advertise_address
 from ..webrtc.sdp.description import Description
 from ..webrtc.sdp.offers import Offer, read_offer
 from ..webrtc.sdp.opus import force_stereo
 from .bodies import Envelope
+from .standing import StandingClients, new_secret
 from .trickling import Trickling
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class Party:
 class Visit(Protocol):
     """One client from its offer to its end: what differs between a stream and a channel.
 
-    Each method is called once at most, in this order; `abandon` in place of `run`.
+    Each method is called once at most, in this order; `abandon` in place of `run`, and
+    `answer_again` as often as the client offers while `run` goes on.
     """
 
     @property
@@ -84,6 +85,9 @@ class Visit(Protocol):
     async def run(self, peer: Peer) -> None:
         """The connection stands: be there until it ends."""
 
+    async def answer_again(self, offer: dict[str, Any]) -> str:
+        """Answer a further offer, which may restart ICE; raises `OfferError`."""
+
 
 @dataclass(frozen=True)
 class ConnectionOptions:
@@ -99,10 +103,17 @@ class ConnectionOptions:
 
 
 class Answer(NamedTuple):
-    """What a client is answered: what it is called, and the SDP of this side."""
+    """What a client is answered.
+
+    Attributes:
+        id: What it is called.
+        sdp: The description of this side.
+        secret: With it, further offers are the client's own; for its eyes alone.
+    """
 
     id: str
     sdp: str
+    secret: str
 
 
 class Acceptor:
@@ -130,6 +141,7 @@ class Acceptor:
         # The root tasks of all who are here. One that takes its connection apart is left alone.
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._standing = StandingClients[Visit]()
 
     @property
     def serving(self) -> int:
@@ -139,9 +151,14 @@ class Acceptor:
     async def accept(self, envelope: Envelope, caller: Caller) -> Answer:
         """Take an offer; what it is for runs on when it was answered.
 
+        One with the secret of a client that is here is a further offer of that client: it may
+        restart ICE, where the data channel does not get through.
+
         Raises:
             OfferError: If it is refused.
         """
+        if envelope.secret is not None:
+            return await self._accept_again(envelope, envelope.secret)
         visit = self._admit(envelope, caller)  # a full server reads no SDP
         offer = read_offer(envelope.sdp)
         flows = visit.negotiate(offer)
@@ -158,6 +175,16 @@ class Acceptor:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _accept_again(self, envelope: Envelope, secret: str) -> Answer:
+        id = envelope.webrtc_id or ""
+        visit = self._standing.find(id, secret)
+        data = {"sdp": envelope.sdp, "tracks": envelope.tracks, "receives": envelope.receives}
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return Answer(id, await visit.answer_again(data), secret)
+        except TimeoutError:
+            raise UnavailableError("the server took too long to answer the offer") from None
 
     async def _serve(
         self,
@@ -194,6 +221,7 @@ class Acceptor:
         answer: asyncio.Future[Answer],
     ) -> None:
         peer: Peer | None = None
+        secret = new_secret()
         try:
             with self._entering.count(caller.address):
                 async with asyncio.timeout(ANSWER_TIMEOUT):
@@ -203,12 +231,16 @@ class Acceptor:
                 if answer.cancelled():  # whoever asked is gone
                     visit.abandon()
                     return
-                answer.set_result(Answer(visit.id, sdp))
+                answer.set_result(Answer(visit.id, sdp, secret))
                 if not await _connected(peer, party.endpoint):
                     logger.info("%s was not connected", visit.id)
                     visit.abandon()
                     return
-            await visit.run(peer)
+            standing = self._standing.add(visit.id, secret, visit)
+            try:
+                await visit.run(peer)
+            finally:
+                self._standing.remove(standing)
         except TimeoutError:
             raise UnavailableError("the server took too long to answer the offer") from None
         finally:
@@ -230,6 +262,7 @@ class Acceptor:
             may_check=options.may_check,
             # What STUN and TURN servers are for is not done on the shared port.
             udp_port=None if configuration.iceServers else options.udp_port,
+            advertised_address=options.advertised_address,
         )
 
     async def _answer(self, peer: Peer, visit: Visit, offer: Offer, party: Party) -> str:
@@ -250,8 +283,6 @@ class Acceptor:
             await self._trickling.begin(visit.id, peer, offer.ufrags)
         if party.stereo:
             force_stereo(answer)
-        if self._options.advertised_address is not None:
-            advertise_address(answer, self._options.advertised_address)
         return str(answer)
 
     async def _take_apart(self, peer: Peer) -> None:

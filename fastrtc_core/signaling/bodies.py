@@ -24,12 +24,18 @@ class Envelope:
         webrtc_id: The session id that the client wants, or `None`.
         args: Additional inputs, or `None` where none were sent.
         params: Free parameters for the application.
+        secret: What a client was told with its answer, where this is a further offer of it.
+        tracks: Of such an offer, what the client publishes besides microphone and camera.
+        receives: Of such an offer, the sections for tracks of the server.
     """
 
     sdp: str
     webrtc_id: str | None
     args: list[Any] | None
     params: Mapping[str, Any]
+    secret: str | None = None
+    tracks: Any = None
+    receives: Any = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,13 @@ def parse_envelope(body: Any) -> Envelope | TrickledCandidate:
     webrtc_id = body.get("webrtc_id")
     if webrtc_id is not None and not isinstance(webrtc_id, str):
         raise MalformedOfferError("the 'webrtc_id' of an offer must be a text")
-    return Envelope(sdp, webrtc_id or None, args, params or {})
+    secret = body.get("secret")
+    if secret is None:
+        return Envelope(sdp, webrtc_id or None, args, params or {})
+    if not isinstance(secret, str) or not webrtc_id:
+        raise MalformedOfferError("a 'secret' must be a text, and stand beside a 'webrtc_id'")
+    further = body.get("tracks"), body.get("receives")
+    return Envelope(sdp, webrtc_id, args, params or {}, secret, *further)
 
 
 def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:

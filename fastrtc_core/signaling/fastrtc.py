@@ -27,4 +27,9 @@ async def handle(
 
 def body_of(answer: Answer) -> dict[str, Any]:
     """An answer as JSON."""
-    return {"sdp": answer.sdp, "type": "answer", "webrtc_id": answer.id}
+    return {
+        "sdp": answer.sdp,
+        "type": "answer",
+        "webrtc_id": answer.id,
+        "secret": answer.secret,
+    }

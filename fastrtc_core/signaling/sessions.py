@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..context import Caller, Context, current_context
+from ..errors import SessionGoneError
 from ..handler import StreamHandlerBase
 from ..handler.functions import Modality, Mode
 from ..registry import Registry, Slot
@@ -70,6 +72,7 @@ class SessionVisit:
         self._caller = caller
         self._slot: Slot
         self._session: Session
+        self._publisher: PeerPublisher | None = None
 
     @property
     def id(self) -> str:
@@ -117,10 +120,16 @@ class SessionVisit:
         """Run the session, and beside it what its client publishes later."""
         async with asyncio.TaskGroup() as tasks:
             may_flow = all_flows(self._options.modality, self._options.mode)
-            publisher = PeerPublisher(peer, self._session, may_flow)
+            self._publisher = publisher = PeerPublisher(peer, self._session, may_flow)
             pumps = [tasks.create_task(peer.run()), tasks.create_task(publisher.run())]
             try:
                 await self._session.run()
             finally:
                 for pump in pumps:
                     pump.cancel()
+
+    async def answer_again(self, offer: dict[str, Any]) -> str:
+        """Answer it in turn with those that come over the data channel."""
+        if self._publisher is None:
+            raise SessionGoneError("the session has not begun yet")
+        return await self._publisher.answer(offer)

@@ -27,7 +27,7 @@ class Trickling:
     def ufrags(self, id: str) -> Set[str]:
         """The ICE user names of the offer of a session; none where it has not been answered."""
         answered = self._answered.get(id)
-        return frozenset() if answered is None else answered.ufrags
+        return frozenset() if answered is None else answered.current()
 
     async def take(self, trickled: TrickledCandidate) -> None:
         """Hand a candidate on, or keep it for its offer.
@@ -66,12 +66,20 @@ class _Answered:
 
     def __init__(self, peer: Peer, ufrags: Set[str]) -> None:
         self.peer = peer
-        self.ufrags = ufrags
+        self._ufrags = ufrags
+        self._counted: Set[str] = frozenset()
         self._count = 0
 
+    def current(self) -> Set[str]:
+        """The ICE user names that candidates may carry: of the offer, and of the latest restart."""
+        return self._ufrags | self.peer.remote_ufrags
+
     async def add(self, trickled: TrickledCandidate) -> None:
-        if trickled.ufrag is not None and trickled.ufrag not in self.ufrags:
+        current = self.current()
+        if trickled.ufrag is not None and trickled.ufrag not in current:
             raise MalformedCandidateError("the candidate belongs to another offer")
+        if current != self._counted:  # ICE was restarted
+            self._counted, self._count = current, 0
         self._count += 1
         if self._count > MAX_CANDIDATES:
             raise MalformedCandidateError(f"more than {MAX_CANDIDATES} candidates were sent")

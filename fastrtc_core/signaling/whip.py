@@ -1,9 +1,9 @@
 """WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): plain SDP over HTTP, and a URL for each session.
 
 A client posts an offer as `application/sdp`, and is told the URL of its session. There it sends the
-candidates that it finds later, and there it ends the session. Both routes take any offer that the
-modality and mode of the stream allow: to one, clients of WHIP send; from the other, those of WHEP
-receive.
+candidates that it finds later, restarts ICE, and ends the session. Both routes take any offer that
+the modality and mode of the stream allow: to one, clients of WHIP send; from the other, those of
+WHEP receive.
 """
 
 from __future__ import annotations
@@ -18,9 +18,16 @@ from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
 from ..door import Door, caller_of
-from ..errors import MalformedOfferError, OfferError, UnknownSessionError
+from ..errors import (
+    MalformedCandidateError,
+    MalformedOfferError,
+    NoIceRestartError,
+    OfferError,
+    UnknownSessionError,
+)
 from ..registry import Registry
 from ..session import CloseReason
+from ..webrtc.connectivity.paths import Credentials
 from . import fragments
 from .acceptor import Acceptor
 from .bodies import Envelope, TrickledCandidate
@@ -45,29 +52,32 @@ class _OutdatedError(OfferError):
     http_status = 412
 
 
-class _NoRestartError(OfferError):
-    code = "no_ice_restart"
-    http_status = 422
-
-
 class _NoMatchError(OfferError):
     code = "if_match_missing"
     http_status = 428
 
 
-@dataclass(frozen=True)
+RESTARTS = ("*", '"*"')
+"""`If-Match` of a request that restarts ICE; RFC 9725 section 4.3.3 writes it in both ways."""
+
+
+def _new_etag() -> str:
+    return f'"{secrets.token_hex(8)}"'
+
+
+@dataclass
 class Resource:
     """A session that has a URL of its own.
 
     Attributes:
         id: Of the session.
         key: The end of its URL. Whoever knows it may end the session.
-        etag: Of its ICE session.
+        etag: Of its ICE session; a restart begins another one.
     """
 
     id: str
     key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    etag: str = field(default_factory=lambda: f'"{secrets.token_hex(8)}"')
+    etag: str = field(default_factory=_new_etag)
 
 
 class Resources:
@@ -154,7 +164,7 @@ def _add_sessions(door: Door, path: str, trickling: Trickling, resources: Resour
 
     @door.guarded.patch(path, status_code=204)
     async def trickle(key: str, request: Request) -> Response:
-        """Take candidates."""
+        """Take candidates, and new ICE credentials."""
         try:
             resource = resources.get(key)
             text = await _read_text(request, fragments.MEDIA_TYPE)
@@ -162,16 +172,20 @@ def _add_sessions(door: Door, path: str, trickling: Trickling, resources: Resour
             match = request.headers.get("if-match")
             if match is None:
                 raise _NoMatchError("the request must say If-Match, with the ETag of the answer")
-            if match == "*" or fragment.ufrag not in trickling.ufrags(resource.id):
-                raise _NoRestartError("ICE cannot be restarted here: post a new offer")
-            if match != resource.etag:
+            if match in RESTARTS:
+                response = await _restart(resource, fragment, trickling)
+            elif match != resource.etag:
                 raise _OutdatedError("If-Match is not the ETag of this session")
+            elif fragment.ufrag not in trickling.ufrags(resource.id):
+                raise NoIceRestartError('to restart ICE, the request must say "If-Match: *"')
+            else:
+                response = Response(status_code=204)
             for candidate in fragment.candidates:
                 found = TrickledCandidate(resource.id, candidate, fragment.ufrag)
                 await trickling.take(found)
         except OfferError as error:
             return _problem(error)
-        return Response(status_code=204)
+        return response
 
     @door.guarded.delete(path)
     async def end(key: str) -> Response:
@@ -181,6 +195,21 @@ def _add_sessions(door: Door, path: str, trickling: Trickling, resources: Resour
         except OfferError as error:
             return _problem(error)
         return Response(status_code=200)
+
+
+async def _restart(
+    resource: Resource, fragment: fragments.Fragment, trickling: Trickling
+) -> Response:
+    """Restart ICE with the credentials of the client (RFC 9725 section 4.3.3)."""
+    peer = trickling.peers.get(resource.id)
+    if peer is None:
+        raise _GoneError("the session has ended")
+    if len(fragment.password) < fragments.MIN_PASSWORD:
+        raise MalformedCandidateError("a restart needs an 'a=ice-ufrag' and an 'a=ice-pwd'")
+    text = await peer.restart_ice(Credentials(fragment.ufrag, fragment.password))
+    resource.etag = _new_etag()
+    headers = {"etag": resource.etag, **EXPOSED}
+    return Response(text, 200, headers, fragments.MEDIA_TYPE)
 
 
 def ice_links(configuration: Mapping[str, Any]) -> Iterator[str]:

@@ -22,6 +22,7 @@ const WORDS = {
   idle: "Ready",
   connecting: "Connecting…",
   connected: "Connected",
+  reconnecting: "Reconnecting…",
   closed: "Ended",
   failed: "Failed",
 };
@@ -69,7 +70,8 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   const offer = (body) =>
     new Promise((resolve) => {
       waiting.set(++requests, resolve);
-      trigger("offer", { request: requests, sdp: body.sdp, type: body.type });
+      // The inputs go another way.
+      trigger("offer", { request: requests, ...body, args: undefined, params: undefined });
     });
   watch("value", () => {
     const { request, answer, notice } = JSON.parse(props.value || "{}");
@@ -85,16 +87,18 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
 
   /** @type {number | undefined} */
   let clock;
+  let since = 0;
   /** @param {Details["state"]} detail */
   const setState = ({ state, reason }) => {
     root.dataset.state = state;
     part("status").textContent = reason || WORDS[state];
-    const runs = state === "connecting" || state === "connected";
+    const runs = connection.running;
     part("toggle-text").textContent = runs ? "Stop" : "Start";
     clearInterval(clock);
     part("clock").textContent = "";
+    if (state === "connecting") since = 0;
     if (state === "connected") {
-      const since = Date.now();
+      since ||= Date.now();
       const tick = () => {
         if (!root.isConnected) connection.close(); // the page has dropped the widget
         const seconds = Math.floor((Date.now() - since) / 1000);
@@ -172,8 +176,7 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   // --- wiring ---------------------------------------------------------------------------------
 
   part("toggle").onclick = () => {
-    const runs = connection.state === "connecting" || connection.state === "connected";
-    if (runs) connection.close();
+    if (connection.running) connection.close();
     else connection.connect();
   };
   /** @type {NodeListOf<HTMLButtonElement>} */

@@ -38,6 +38,10 @@ _HOW: dict[str, Any] = {
 }
 
 
+_AGAIN = ("webrtc_id", "secret", "tracks", "receives")
+"""What further offers of a page have; see docs/protocol.md."""
+
+
 def wire_offers(
     widget: Widget, stream: Stream, sessions: UISessions, inputs: Sequence[Any]
 ) -> None:
@@ -45,13 +49,16 @@ def wire_offers(
 
     async def offer(event: gr.EventData, request: gr.Request, *values: Any) -> str:
         body = {"sdp": event.sdp, "type": event.type, "args": list(values)}
+        further = {name: getattr(event, name, None) for name in _AGAIN}
+        if further["secret"] is not None:  # a session that stands
+            body |= further
         headers = dict(request.headers)
         try:
             _RULE.check(headers)
             answer = await stream.offer(body, headers)
         except OriginError as error:
             answer = error.body()
-        if "webrtc_id" in answer:
+        if "webrtc_id" in answer and further["secret"] is None:
             sessions.follow(answer["webrtc_id"])
         return json.dumps({"request": event.request, "answer": answer})
 

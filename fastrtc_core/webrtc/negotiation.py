@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from ..errors import ModalityError
+from ..errors import ModalityError, NoIceRestartError
 from ..states import StateMachine
 from ..tracks import (
     LocalAudioTrack,
@@ -28,8 +29,10 @@ from ..tracks import (
 from . import internals
 from .binding import Binding
 from .codecs import prefer_codecs
+from .connectivity.paths import Credentials
 from .peer_state import PeerState
-from .sdp.description import Description
+from .sdp.candidates import advertise_address
+from .sdp.description import Description, Section
 from .sdp.media import choose, read_media
 from .sdp.opus import describe_opus
 from .sdp.reduction import Reduction
@@ -52,6 +55,7 @@ class Negotiation:
         ports: UDP ports to use, or `None` for any.
         may_check: Which candidates of the other side this side sends checks to; `None` for all.
         take_channel: Called with data channels that the other side never opens.
+        advertised_address: The IP address to put into host candidates.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Negotiation:
         ports: range | None,
         may_check: internals.MayCheck | None,
         take_channel: Callable[[RTCDataChannel], None],
+        advertised_address: str | None = None,
     ) -> None:
         self._pc = pc
         self._progress = progress
@@ -71,6 +76,9 @@ class Negotiation:
         self._ports = ports
         self._may_check = may_check
         self._take_channel = take_channel
+        self._advertised_address = advertised_address
+        self._turn = asyncio.Lock()
+        """Later offers come over the data channel, and from elsewhere."""
         self._mids: list[str] = []
         """Of all sections of the latest offer of the other side."""
         self._main: dict[str, TrackKind] = {}
@@ -195,12 +203,24 @@ class Negotiation:
 
         Raises:
             RuntimeError: If there is no connection.
+            NoIceRestartError: If it would restart ICE, and that cannot be.
             Exception: Whatever aiortc raises on an offer that it cannot serve.
         """
+        async with self._turn:
+            return await self._answer_again(sdp, sends, receives, unwanted)
+
+    async def _answer_again(
+        self,
+        sdp: str,
+        sends: Mapping[str, LocalAudioTrack | LocalVideoTrack],
+        receives: Mapping[str, RemoteAudioTrack | RemoteVideoTrack],
+        unwanted: Collection[str],
+    ) -> tuple[str, dict[str, Track[Any]]]:
         self._require_connection()
+        offer = Description.parse(sdp)
+        restart = internals.IceRestart(self._pc, offer.ice_credentials())
         before = internals.before_offer(self._pc)
         try:
-            offer = Description.parse(sdp)
             media = read_media(offer)
             known = {transceiver.mid: transceiver for transceiver in before.places}
             data = [section.mid for section in media if section.kind == "application"][:1]
@@ -221,13 +241,48 @@ class Negotiation:
             for mid, taking in (*receives.items(), *sends.items()):
                 if taking in (self._binding.remote(taking.kind), self._binding.local(taking.kind)):
                     self._main[mid] = taking.kind
+            restart.commit()
             return answer, arrived
-        except Exception:
+        except BaseException:
+            restart.abandon()
             for track in sends.values():
                 self._sections.stop_sending(track)
             await self._sections.undo(before)
             self._taken &= set(self._pc.getTransceivers())
             raise
+
+    async def restart_ice(self, theirs: Credentials) -> Description:
+        """Take new ICE credentials of the other side that come without an offer.
+
+        Returns:
+            What there is to say of this side: one section with its new credentials, all its
+            candidates, and the mid of the first section.
+
+        Raises:
+            RuntimeError: If there is no connection.
+            NoIceRestartError: If that cannot be.
+        """
+        async with self._turn:
+            self._require_connection()
+            known = Description.parse(self._pc.localDescription.sdp)
+            if len(internals.dtls_transports(self._pc)) != 1:
+                raise NoIceRestartError("ICE cannot be restarted: the sections are no BUNDLE")
+            first = next(section for section in known.sections if section.live)
+            restart = internals.IceRestart(self._pc, {first.mid: theirs})
+            if not restart:
+                raise NoIceRestartError("these are the ICE credentials of before")
+            ours = internals.local_credentials(self._pc)
+            restart.commit()
+            lines = [
+                first.lines[0],
+                f"a=mid:{first.mid}",
+                f"a=ice-ufrag:{ours.ufrag}",
+                f"a=ice-pwd:{ours.password}",
+                *(f"a=candidate:{candidate}" for candidate in first.values("candidate")),
+                "a=end-of-candidates",
+            ]
+            session = [line for line in known.session if line == "a=ice-lite"]
+            return self._advertise(Description(session, [Section(lines)]))
 
     async def retire(self, sdp: str) -> set[TrackKind]:
         """End the sections that a later offer has ended: the other side never takes them up again.
@@ -345,6 +400,11 @@ class Negotiation:
         internals.guard(self._pc, self._may_check)
         description = Description.parse(self._pc.localDescription.sdp)
         describe_opus(description, dtx=self._binding.takes_pauses)
+        return self._advertise(description)
+
+    def _advertise(self, description: Description) -> Description:
+        if self._advertised_address is not None:
+            advertise_address(description, self._advertised_address)
         return description
 
 

@@ -7,6 +7,7 @@ import logging
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCIceCandidate, RTCPeerConnection
 
+from ..errors import SessionGoneError
 from ..session import CloseReason
 from ..states import StateMachine
 from ..tracks import LocalAudioTrack, LocalVideoTrack
@@ -14,6 +15,7 @@ from . import internals
 from .addresses import allow_candidate
 from .binding import Binding
 from .codecs import prefer_codecs
+from .connectivity.paths import Credentials
 from .datachannel import LABEL, DataChannel
 from .endpoint import Endpoint
 from .failures import Report, log_failure
@@ -64,6 +66,7 @@ class Peer:
         may_check: Which candidates of the other side this side sends checks to; `None` for all.
         udp_port: The one UDP port that it shares with others, 0 for any, for a side that answers;
             by default each peer has ports of its own.
+        advertised_address: The IP address to put into host candidates.
 
     Attributes:
         negotiation: Its offers and answers.
@@ -80,6 +83,7 @@ class Peer:
         report: Report = log_failure,
         may_check: internals.MayCheck | None = allow_candidate,
         udp_port: int | None = None,
+        advertised_address: str | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._audio_options = audio = audio_options or AudioOptions()
@@ -94,7 +98,14 @@ class Peer:
         self._binding = binding = Binding(pc, endpoint, pumps, audio, video, report)
         self.sections = Sections(pc, prefer_codecs, pumps.run, audio, video, report)
         self.negotiation = Negotiation(
-            pc, self._progress, binding, self.sections, ports, may_check, self._take_channel
+            pc,
+            self._progress,
+            binding,
+            self.sections,
+            ports,
+            may_check,
+            self._take_channel,
+            advertised_address,
         )
         self._channel: DataChannel | None = None
         self._settled = asyncio.Event()
@@ -127,6 +138,21 @@ class Peer:
         """Take a candidate of the other side, or the end of its candidates."""
         if self.state is not PeerState.CLOSED:
             await self.negotiation.add_candidate(candidate)
+
+    async def restart_ice(self, theirs: Credentials) -> str:
+        """Take new ICE credentials; see `Negotiation.restart_ice`. Returns a fragment of SDP.
+
+        Raises:
+            OfferError: If that cannot be.
+        """
+        if self.state not in (PeerState.CONNECTING, PeerState.CONNECTED):
+            raise SessionGoneError("the connection has ended: make a new one")
+        return str(await self.negotiation.restart_ice(theirs))
+
+    @property
+    def remote_ufrags(self) -> frozenset[str]:
+        """The ICE user names that the other side has now, once ICE has begun."""
+        return internals.remote_ufrags(self._pc)
 
     async def stop_sending(self, track: LocalAudioTrack | LocalVideoTrack) -> bool:
         """Send a track no longer; returns whether it was sent."""

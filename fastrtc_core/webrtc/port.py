@@ -155,9 +155,14 @@ class UdpPort:
         """
         line = Line(self, agent, take, changed)
         self._by_agent[agent] = line
-        for ufrag in agent.ufrags:
-            self._by_ufrag[ufrag] = line
+        self.rename(line)
         return line
+
+    def rename(self, line: Line) -> None:
+        """Take the user names that an agent has by now for its own, and no others."""
+        for ufrag in [ufrag for ufrag, other in self._by_ufrag.items() if other is line]:
+            del self._by_ufrag[ufrag]
+        self._by_ufrag.update(dict.fromkeys(line.agent.ufrags, line))
 
     def leave(self, line: Line) -> None:
         """Let an agent go; the last one closes the port. Idempotent."""
@@ -293,6 +298,7 @@ class Line:
                 port.release(self, event.address)
             elif isinstance(event, Selected):
                 self.way = event.local, event.remote
+                port.rename(self)  # after a restart, the old names are void
             elif isinstance(event, Expired):
                 self.way, self.expired = None, True
         while (transmit := agent.poll_transmit()) is not None:

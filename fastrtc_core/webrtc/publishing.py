@@ -7,6 +7,9 @@ to publish, it asks for an offer that has room for it:
     client  ─ offer {sdp, tracks: {mid: {source, name}}, receives: {mid: sid}} ─►  server
     server  ─ answer {sdp}, or {error} ─►  client
 
+Where the data channel does not get through any more, an offer that restarts ICE comes another way;
+see `PeerPublisher.answer`.
+
 `tracks` says what the client publishes besides its microphone and camera; what was there and is not
 any more has ended.
 
@@ -21,7 +24,13 @@ import asyncio
 import logging
 from typing import Any, NamedTuple, get_args
 
-from ..errors import ConfigurationError, ConnectionFailedError, MalformedOfferError
+from ..errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    MalformedOfferError,
+    OfferError,
+    SessionGoneError,
+)
 from ..session import SOURCES, Medium, Session
 from ..tracks import Track, TrackKind, TrackSource
 from .flows import Flows
@@ -64,6 +73,13 @@ class _Wanted(NamedTuple):
     track: LocalTrack
     described: dict[str, Any]
     done: asyncio.Future[None]
+
+
+class _Waiting(NamedTuple):
+    """An offer, and where its answer is awaited."""
+
+    data: Any
+    answered: asyncio.Future[str]
 
 
 class Reoffer(NamedTuple):
@@ -132,7 +148,8 @@ class PeerPublisher:
         self._session = session
         self._may_flow = may_flow
         self._wanted: dict[str, _Wanted] = {}
-        self._offers: asyncio.Queue[Any] = asyncio.Queue(MAX_OFFERS)
+        self._offers: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_OFFERS)
+        self._ended = False
         self._published: dict[str, TrackSource] = {}
         """What the client publishes besides microphone and camera, by mid."""
         session.tracks.publisher = self
@@ -161,27 +178,57 @@ class PeerPublisher:
             self._session.reporter.tell("unpublished", {"sid": track.sid})
 
     def take_offer(self, data: Any) -> None:
-        """Take the data of an `offer`."""
-        try:
-            self._offers.put_nowait(data)
-        except asyncio.QueueFull:
-            self._answer({"error": "too many offers wait for their answer"})
+        """Take the data of an `offer` that has come over the data channel, and answer there."""
+        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        answered.add_done_callback(self._tell)
+        self._queue(data, answered)
+
+    async def answer(self, data: Any) -> str:
+        """Answer the data of an `offer` that has come another way; returns the SDP.
+
+        Raises:
+            OfferError: If it is refused, or the session has ended.
+        """
+        answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._queue(data, answered)
+        return await answered
 
     async def run(self) -> None:
         """Answer offers until cancelled."""
-        while True:
-            data = await self._offers.get()
-            try:
-                sdp, granted, own = await self._serve(parse_reoffer(data))
-            except MalformedOfferError as error:
-                self._answer({"error": str(error)})
-            except Exception as error:
-                # aiortc says in many ways that it cannot serve an offer; see `Acceptor`.
-                logger.info("session %s: an offer was refused", self._session.id, exc_info=error)
-                self._answer({"error": f"the offer cannot be answered: {error}"})
-            else:
-                self._answer({"sdp": sdp})
-                await self._begin(granted, own)
+        try:
+            while True:
+                await self._take(await self._offers.get())
+        finally:
+            self._ended = True
+            while not self._offers.empty():
+                _refuse(self._offers.get_nowait().answered, _gone())
+
+    def _queue(self, data: Any, answered: asyncio.Future[str]) -> None:
+        if self._ended:
+            _refuse(answered, _gone())
+            return
+        try:
+            self._offers.put_nowait(_Waiting(data, answered))
+        except asyncio.QueueFull:
+            _refuse(answered, MalformedOfferError("too many offers wait for their answer"))
+
+    async def _take(self, waiting: _Waiting) -> None:
+        answered = waiting.answered
+        try:
+            sdp, granted, own = await self._serve(parse_reoffer(waiting.data))
+        except OfferError as error:
+            _refuse(answered, error)
+        except Exception as error:
+            # aiortc says in many ways that it cannot serve an offer; see `Acceptor`.
+            logger.info("session %s: an offer was refused", self._session.id, exc_info=error)
+            _refuse(answered, MalformedOfferError(f"the offer cannot be answered: {error}"))
+        except asyncio.CancelledError:
+            _refuse(answered, _gone())
+            raise
+        else:
+            if not answered.done():
+                answered.set_result(sdp)
+            await self._begin(granted, own)
 
     async def _begin(self, granted: list[_Wanted], own: list[LocalTrack]) -> None:
         """Send tracks whose answer is on its way."""
@@ -291,9 +338,41 @@ class PeerPublisher:
                 self._session.add_track(source, track)
                 self._published[mid] = source
 
-    def _answer(self, data: dict[str, Any]) -> None:
-        self._session.reporter.tell("answer", data)
+    def _tell(self, answered: asyncio.Future[str]) -> None:
+        error = answered.exception()
+        if isinstance(error, SessionGoneError):
+            return
+        said = {"sdp": answered.result()} if error is None else {"error": str(error)}
+        self._session.reporter.tell("answer", said)
+
+
+def _refuse(answered: asyncio.Future[str], error: OfferError) -> None:
+    if not answered.done():  # else nobody waits any longer
+        answered.set_exception(error)
+
+
+def _gone() -> SessionGoneError:
+    return SessionGoneError("the session has ended: make a new connection")
 
 
 def _medium(section: MediaSection) -> Medium:
     return "audio" if section.kind == "audio" else "video"
+
+
+async def answer_unchanged(peer: Peer, sdp: str) -> str:
+    """Answer a later offer of a client that publishes nothing further; it may restart ICE.
+
+    Raises:
+        OfferError: If it is refused.
+    """
+    offer = read_offer(sdp)
+    known = peer.negotiation.knows
+    try:
+        unwanted = {section.mid for section in offer.media if not known(section.mid)}
+        answer, _ = await peer.negotiation.answer_again(offer.sdp, {}, {}, unwanted)
+    except OfferError:
+        raise
+    except Exception as error:
+        logger.info("an offer was refused", exc_info=error)
+        raise MalformedOfferError(f"the offer cannot be answered: {error}") from None
+    return answer

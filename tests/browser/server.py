@@ -252,6 +252,7 @@ def serve_ui(port: int) -> None:
         additional_outputs_handler=show,
         concurrency_limit=1,
         ui_args={"title": "Browser test", "subtitle": "Everything at once."},
+        udp_port=0,
     )
     stream.ui.launch(server_name="127.0.0.1", server_port=port)
 

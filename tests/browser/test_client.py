@@ -562,5 +562,6 @@ def test_server_gone(abandoned: Page) -> None:
     """A server that vanishes is noticed and named as the reason; all is released."""
     abandoned.wait_for_function("connection.state === 'failed'", timeout=25_000)
     assert seen(abandoned, "error")[-1]["message"] == "The connection to the server was lost."
-    assert seen(abandoned, "warning"), "some seconds before, the page was told of the silence"
+    states = [detail["state"] for detail in seen(abandoned, "state")]
+    assert states[-2:] == ["reconnecting", "failed"], "some seconds before, the page was told"
     abandoned.wait_for_function(NOTHING_RUNS)

@@ -134,6 +134,36 @@ def test_messages_of_the_server_become_toasts(ui_server: Server, open_page: Open
     stop(page)
 
 
+RECONNECT = f"""async () => {{
+  const shown = [];
+  const status = document.querySelector("[role=status]");
+  const observer = new MutationObserver(() => shown.push(status.textContent));
+  observer.observe(status, {{ childList: true, characterData: true, subtree: true }});
+  const connection = {CONNECTION};
+  const id = connection.id;
+  const connected = new Promise((next) => {{
+    connection.addEventListener("state", ({{ detail }}) => detail.state === "connected" && next());
+  }});
+  dispatchEvent(new Event("online"));
+  await connected;
+  await new Promise((next) => setTimeout(next));
+  observer.disconnect();
+  return [shown, connection.id === id];
+}}"""
+
+
+def test_another_network_is_a_restart_of_ice(ui_server: Server, open_page: OpenPage) -> None:
+    """The UI says that it reconnects; its offer goes the way of all its offers."""
+    page = open_page(ui_server.url)
+    start(page)
+    assert page.evaluate(RECONNECT) == [["Reconnecting…", "Connected"], True]
+    amount = page.get_by_role("spinbutton").nth(0)
+    amount.fill("7")
+    amount.press("Tab")
+    expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 7 and 1"))
+    stop(page)
+
+
 def test_an_error_on_every_frame_is_one_toast(ui_server: Server, open_page: OpenPage) -> None:
     """It says how often it came, and what follows takes its place."""
     page = open_page(ui_server.url)

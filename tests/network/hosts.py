@@ -103,10 +103,25 @@ class Hosts:
 
     async def run(self, host: int, *command: str) -> asyncio.subprocess.Process:
         """Start a command on one of them; its standard output is a pipe."""
-        inside = ("ip", "netns", "exec", self._names[host], *command)
         return await asyncio.create_subprocess_exec(
-            *inside, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+            *self.inside(host),
+            *command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
         )
+
+    def inside(self, host: int) -> tuple[str, ...]:
+        """What comes before a command, for it to run on one of them."""
+        return ("ip", "netns", "exec", self._names[host])
+
+    def unplug(self, host: int) -> None:
+        """Take its address from a host."""
+        _ip("-n", self._names[host], "address", "flush", "dev", _device(host), "scope", "global")
+
+    def move(self, host: int, address: str) -> None:
+        """Give a host another address, in place of its own."""
+        self.unplug(host)
+        _ip("-n", self._names[host], "address", "add", f"{address}/24", "dev", _device(host))
 
 
 @contextmanager
@@ -125,7 +140,7 @@ def two_hosts(weather: Weather | None = None) -> Iterator[Hosts]:
             except subprocess.CalledProcessError as error:
                 pytest.skip(f"this machine makes no network namespaces: {error.stderr}")
             stack.callback(_ip, "netns", "del", name)
-            device = f"frtc{os.getpid() % 100000}{number}"
+            device = _device(number)
             devices.append(_tun(device))
             stack.callback(os.close, devices[-1])
             _ip("link", "set", device, "netns", name)
@@ -134,6 +149,10 @@ def two_hosts(weather: Weather | None = None) -> Iterator[Hosts]:
             _ip("-n", name, "link", "set", "lo", "up")
         stack.enter_context(network.carrying(*devices))
         yield Hosts(addresses, network, names)
+
+
+def _device(host: int) -> str:
+    return f"frtc{os.getpid() % 100000}{host}"
 
 
 def _tun(name: str) -> int:

@@ -1,5 +1,7 @@
 """A server in a process of its own: an echo, and what became of its sessions.
 
+On `/shared` all sessions share one UDP port; `/` is a page for browsers.
+
 Usage: python server.py ADDRESS PORT
 """
 
@@ -11,19 +13,33 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.responses import HTMLResponse
 
 from fastrtc_core import CloseReason, Stream
 from fastrtc_handlers import Echo
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="icon" href="data:,">
+<script type="module">
+  import { Connection } from "/shared/webrtc/client.js";
+  window.Connection = Connection;
+</script>"""
 
 ended: list[CloseReason] = []
 app = FastAPI()
 stream = Stream(Echo(), on_disconnect=ended.append)
 stream.mount(app)
+shared = Stream(Echo(), on_disconnect=ended.append, udp_port=0)
+shared.mount(app, "/shared")
+
+
+@app.get("/", response_class=HTMLResponse)
+def page() -> str:
+    return PAGE
 
 
 @app.get("/sessions")
 def sessions() -> dict[str, Any]:
-    return {"running": stream.sessions, "ended": ended}
+    return {"running": stream.sessions + shared.sessions, "ended": ended}
 
 
 @app.get("/network/{webrtc_id}")

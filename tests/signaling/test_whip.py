@@ -22,8 +22,10 @@ from fastrtc_core.errors import MalformedCandidateError
 from fastrtc_core.signaling.fragments import parse_fragment
 from fastrtc_core.signaling.whip import ice_links
 from fastrtc_core.testing import tone
+from fastrtc_core.webrtc.sdp.description import Description
 
 from ..fuzz.strategies import examples
+from ..webrtc.restarts import mover, moves_over
 from ..webrtc.support import Silent, app_of, connected, eventually, gone, raw_peer, serving
 
 SDP = {"content-type": "application/sdp"}
@@ -137,6 +139,56 @@ async def test_candidates_that_come_later() -> None:
         await patch(fragment, 204, **{"if-match": etag})
         await connected(pc)
     await gone(stream, within=10)
+
+
+async def test_ice_is_restarted() -> None:
+    """A PATCH with `If-Match: *` (RFC 9725 section 4.3.3): media go on over the client's new agent.
+
+    The new ETag alone holds from then on.
+    """
+    handler = Silent()
+    stream = Stream(handler, udp_port=0)
+    async with http_to(stream) as http:
+        responses: list[httpx.Response] = []
+
+        async def offer(body: dict[str, Any]) -> dict[str, Any]:
+            responses.append(await http.post("/whip", content=body["sdp"], headers=SDP))
+            return {"sdp": responses[0].text, "type": "answer"}
+
+        async with mover(offer) as client:
+            url, etag = responses[0].headers["location"], responses[0].headers["etag"]
+
+            async def patch(text: str, match: str) -> httpx.Response:
+                headers = {**FRAGMENT, "if-match": match}
+                return await http.patch(url, content=text, headers=headers)
+
+            old = fragment_of(client.pc.localDescription.sdp)
+            assert (await patch(old, "*")).status_code == 422, "nothing is new"
+            for match in ("*", '"*"'):
+                fragment = fragment_of(await client.offer())
+                for pwd in ("a=x:", "a=ice-pwd:short\r\na=x:", "a=ice-pwd:1\r\na=ice-pwd:"):
+                    bad = fragment.replace("a=ice-pwd:", pwd)
+                    assert (await patch(bad, match)).status_code == 400
+                assert (await patch(fragment, etag)).status_code == 422, "that is no candidate"
+                restarted = await patch(fragment, match)
+                assert restarted.status_code == 200, restarted.text
+                assert restarted.headers["content-type"] == FRAGMENT["content-type"]
+                assert "a=ice-lite" in restarted.text
+                assert (await patch(fragment, etag)).status_code == 412
+                etag = restarted.headers["etag"]
+                assert (await patch(fragment, etag)).status_code == 204
+                await moves_over(stream, handler, client, restarted.text)
+            assert (await http.delete(url)).status_code == 200
+            await gone(stream)
+            assert (await patch(fragment, "*")).status_code == 404
+
+
+def fragment_of(sdp: str) -> str:
+    """The credentials and candidates of an offer."""
+    section = Description.parse(sdp).sections[0]
+    starts = ("a=ice-ufrag:", "a=ice-pwd:", "a=mid:", "a=candidate:")
+    lines = [line for line in section.lines if line.startswith(starts)]
+    return "\r\n".join([section.lines[0], *lines, ""])
 
 
 async def test_what_is_no_offer() -> None:

@@ -69,7 +69,7 @@ async def test_settings_reach_the_widget() -> None:
     """Constraints, stereo and ICE servers are told to the browser; the servers only on demand."""
     handler = Everything(expected_layout="stereo")
     ice: list[Mapping[str, Any]] = [
-        {"urls": "turn:example.test", "username": "u", "credential": "secret"}
+        {"urls": "turn:example.test", "username": "u", "credential": "hush-hush"}
     ]
     constraints = {"audio": {"echoCancellation": False}}
     stream = Stream(handler, rtc_configuration=ice, track_constraints=constraints)
@@ -77,7 +77,7 @@ async def test_settings_reach_the_widget() -> None:
     assert settings["stereo"] is True
     assert settings["trackConstraints"] == constraints
     assert settings["hasIceServers"] is True
-    assert "secret" not in json.dumps(stream.ui.get_config_file(), default=str)
+    assert "hush-hush" not in json.dumps(stream.ui.get_config_file(), default=str)
 
 
 async def test_texts_are_escaped() -> None:

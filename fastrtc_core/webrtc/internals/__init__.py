@@ -8,6 +8,7 @@ from .connection import (
     BeforeOffer,
     before_offer,
     close,
+    dtls_transports,
     probe,
     retire,
     undo_offer,
@@ -30,6 +31,7 @@ from .numbering import number_sections, take_parameters
 from .payload_types import take_low_payload_types
 from .ports import restrict_ports
 from .receiving import receive_directly
+from .restarting import IceRestart, local_credentials, remote_ufrags
 from .sending import EncodedFrame, reported_loss, send_directly
 from .shared import share_port
 from .single_nal import SingleNalEncoder
@@ -39,6 +41,7 @@ from .vp8_threads import count_usable_cores
 __all__ = [
     "BeforeOffer",
     "EncodedFrame",
+    "IceRestart",
     "MayCheck",
     "PictureEncoding",
     "SingleNalEncoder",
@@ -51,13 +54,16 @@ __all__ = [
     "close",
     "count_usable_cores",
     "dropped",
+    "dtls_transports",
     "guard",
+    "local_credentials",
     "negotiated_codecs",
     "number_sections",
     "open_channel",
     "packets_heard",
     "probe",
     "receive_directly",
+    "remote_ufrags",
     "reported_loss",
     "restrict_ports",
     "retire",

@@ -84,6 +84,9 @@ class SharedConnection:
         self.local_candidates: list[Candidate] = []
         self._number = number
         self._credentials = credentials
+        self._next: tuple[Credentials, Credentials] | None = None
+        """Those of both sides that are to follow: a restart of which the other side is not told."""
+        self._candidates_before: list[Candidate] = []
         self._may_check = may_check
         self._signaling_state = signaling_state
         self._port: UdpPort | None = None
@@ -105,7 +108,8 @@ class SharedConnection:
 
     def parameters(self) -> RTCIceParameters:
         """What stands in the description of this side."""
-        return RTCIceParameters(*self._credentials, iceLite=not self.ice_controlling)
+        credentials = self._credentials if self._next is None else self._next[0]
+        return RTCIceParameters(*credentials, iceLite=not self.ice_controlling)
 
     async def gather_candidates(self) -> None:
         """Open the port, or join those who have.
@@ -140,7 +144,7 @@ class SharedConnection:
         if candidate is None or len(self.remote_candidates) >= MAX_CANDIDATES:
             return
         self.remote_candidates.append(candidate)
-        if self._line is not None and self._line.agent.controlling:
+        if self._line is not None and self._line.agent.controlling and self._next is None:
             self._name(self._line, candidate)
 
     async def connect(self) -> None:
@@ -153,16 +157,19 @@ class SharedConnection:
         if line is None or self.remote_username is None or self.remote_password is None:
             raise ConnectionError("there is no ICE agent, or nothing is known of the other side")
         remote = Credentials(self.remote_username, self.remote_password)
-        line.agent.set_remote(remote, lite=self.remote_is_lite, now=self._now())
-        if line.agent.controlling:
-            for candidate in self.remote_candidates[:MAX_NAMED]:
-                self._name(line, candidate)
-        line.settle()
+        self._meet(line, remote)
         while line.way is None:
             if self._closed.is_set():
                 raise ConnectionError("ICE has ended before there was a connection")
             self._changed.clear()
             await self._changed.wait()
+
+    def _meet(self, line: Line, remote: Credentials) -> None:
+        line.agent.set_remote(remote, lite=self.remote_is_lite, now=self._now())
+        if line.agent.controlling:
+            for candidate in self.remote_candidates[:MAX_NAMED]:
+                self._name(line, candidate)
+        line.settle()
 
     async def send(self, data: bytes) -> None:
         """Send data to the other side."""
@@ -192,6 +199,33 @@ class SharedConnection:
             self._port.leave(self._line)
         self.local_candidates = []
         self._line = None
+
+    # Restarting (RFC 8445 section 9)
+
+    def prepare_restart(self, remote: Credentials) -> None:
+        """Describe this side with new credentials; all else stays as it is until `restart`.
+
+        Args:
+            remote: The new ones of the other side, whose new candidates are to follow.
+        """
+        self._next = Credentials(_random(8), _random(24)), remote
+        self._candidates_before, self.remote_candidates = self.remote_candidates, []
+
+    def restart(self) -> None:
+        """Begin anew, as was prepared; data goes the old way until there is a new one."""
+        assert self._next is not None
+        self._credentials, remote = self._next
+        self.remote_username, self.remote_password = remote
+        self._next, self._candidates_before = None, []
+        if self._line is None or self._port is None:
+            return  # it has ended meanwhile
+        self._line.agent.restart(self._credentials)
+        self._port.rename(self._line)
+        self._meet(self._line, remote)
+
+    def abandon_restart(self) -> None:
+        """Go on as before `prepare_restart`; the other side was told of nothing."""
+        self._next, self.remote_candidates = None, self._candidates_before
 
     # What we ask it
 

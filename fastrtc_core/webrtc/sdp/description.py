@@ -141,6 +141,23 @@ class Description:
         groups = (line.split()[1:] for line in self.session if line.startswith("a=group:BUNDLE"))
         return next(groups, [])
 
+    def ice_credentials(self) -> dict[str, tuple[str, str]]:
+        """User name fragment and password of each live section by its mid (RFC 8839 section 5.4).
+
+        Those of the first section of the BUNDLE group come first: for the whole of it, they count.
+        """
+        session = Section(self.session)
+        names = "ice-ufrag", "ice-pwd"
+        group = self.bundle
+        found: dict[str, tuple[str, str]] = {}
+        for section in sorted(self.sections, key=lambda section: section.mid not in group[:1]):
+            if not section.live:
+                continue
+            ufrag, password = (section.value(name) or session.value(name) for name in names)
+            if ufrag and password:
+                found[section.mid] = ufrag, password
+        return found
+
     def only(self, sections: list[Section]) -> Description:
         """A description of these sections alone, and a group of those of them that were in it."""
         mids = [section.mid for section in sections]

@@ -632,6 +632,64 @@ def test_a_restart_that_is_restarted() -> None:
     assert server.way == (HOME, AWAY)
 
 
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    lite=st.booleans(),
+    seed=st.integers(0, 1 << 32),
+    loss=st.floats(0, 0.2),
+    answering=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=4),
+    moves=st.booleans(),
+)
+def test_restarts_over_a_bad_network(
+    lite: bool, seed: int, loss: float, answering: list[float], moves: bool
+) -> None:
+    """The server restarts with the offer, the client when it has the answer, which takes its time.
+
+    There is a way at all times; in the end it is one of the latest credentials, and where the
+    first address of the client is gone, from another one.
+    """
+    dice = random.Random(seed)
+    gone: set[Address] = set()
+
+    def treat(transmit: Transmit) -> list[float]:
+        if {transmit.local, transmit.destination} & gone or dice.random() < loss:
+            return []
+        return [0.01 + dice.random() * 0.05]
+
+    server, client = make_pair(lite=lite, seed=seed)
+    network = Network([server, client])
+    network.run(3.0)
+    network.treat = treat
+    if moves:
+        gone.add(AWAY)
+    for number, delay in enumerate(answering):
+        ours = Credentials(f"srv{number}", f"password-of-the-server-{number}")
+        theirs = Credentials(f"clt{number}", f"password-of-the-client-{number}")
+        server.agent.restart(ours)
+        server.agent.set_remote(theirs, lite=False, now=network.now)
+        for base in CLIENT_BASES:
+            server.agent.add_candidate(RemoteCandidate(*base), network.now)
+        assert len(server.agent.ufrags) == 2
+        network.run(network.now + delay)
+        assert server.way is not None
+        client.agent.restart(theirs)
+        client.agent.set_remote(ours, lite=False, now=network.now)
+        for base in SERVER_BASES:
+            client.agent.add_candidate(RemoteCandidate(*base), network.now)
+        network.run(network.now + delay)
+        assert server.way is not None
+    network.treat = lambda transmit: (
+        [0.02] if not {transmit.local, transmit.destination} & gone else []
+    )
+    network.run(network.now + 10.0)
+    assert server.way is not None
+    assert server.agent.ufrags == [ours.ufrag], "the old credentials are void"
+    assert client.way == server.way[::-1]
+    assert (server.way[1] == AWAY) is not moves or loss > 0
+    assert not gone & {server.way[1]}
+    assert not gone & set(server.agent.trusted)
+
+
 # Consent
 
 

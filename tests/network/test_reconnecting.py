@@ -1,0 +1,133 @@
+"""A browser on another host, whose network fails for a moment, or is replaced by another one."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from ..browser.support import FLAGS, chromium_path
+from .hosts import Hosts, Weather, two_hosts
+from .test_two_hosts import asked, serving
+
+CONNECT = """async () => {
+  // A page that is not on https:// gets no microphone; a tone takes its place.
+  const getUserMedia = async () => {
+    const context = new AudioContext();
+    const tone = new OscillatorNode(context);
+    const end = context.createMediaStreamDestination();
+    tone.connect(end);
+    tone.start();
+    return end.stream;
+  };
+  const devices = { getUserMedia, enumerateDevices: async () => [], addEventListener() {} };
+  Object.defineProperty(navigator, "mediaDevices", { value: devices });
+  window.states = [];
+  window.connection = new Connection({ modality: "audio" });
+  connection.addEventListener("state", ({ detail }) => states.push(detail.state));
+  let failure = "";
+  connection.addEventListener("error", ({ detail }) => (failure = detail.message));
+  const made = window.peers = [];
+  const Original = window.RTCPeerConnection;
+  window.RTCPeerConnection = class extends Original {
+    constructor(...args) { super(...args); made.push(this); }
+  };
+  if (!(await connection.connect())) throw new Error(failure);
+  return connection.id;
+}"""
+RECEIVED = """async () => {
+  for (const report of (await peers[0].getStats()).values())
+    if (report.type === "inbound-rtp") return report.packetsReceived;
+  return 0;
+}"""
+DELAY = """async () => {
+  const read = async () => {
+    for (const report of (await peers[0].getStats()).values())
+      if (report.type === "inbound-rtp") return report;
+  };
+  const one = await read();
+  await new Promise((next) => setTimeout(next, 1000));
+  const other = await read();
+  return (other.jitterBufferDelay - one.jitterBufferDelay)
+    / (other.jitterBufferEmittedCount - one.jitterBufferEmittedCount);
+}"""
+
+
+@asynccontextmanager
+async def browsing(hosts: Hosts, url: str, folder: Path) -> AsyncIterator[Page]:
+    """A page of the server in a Chromium on the second host."""
+    script = folder / "chromium"
+    script.write_text(f'#!/bin/sh\nexec {shlex.join(hosts.inside(1))} {chromium_path()} "$@"\n')
+    script.chmod(0o755)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=script, args=FLAGS)
+        page = await browser.new_page()
+        await page.goto(url)
+        await page.wait_for_function("Boolean(window.Connection)")
+        yield page
+        await browser.close()
+
+
+async def sound_again(page: Page, within: float) -> float:
+    """How long in s it takes until packets come again."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    last: int = await page.evaluate(RECEIVED)
+    while loop.time() - began < within:
+        await asyncio.sleep(0.05)
+        count: int = await page.evaluate(RECEIVED)
+        if count > last + 5:
+            return loop.time() - began
+    raise AssertionError(f"no sound within {within} s; the states were {await states(page)}")
+
+
+async def states(page: Page) -> Any:
+    return await page.evaluate("states")
+
+
+Trouble = Callable[[Hosts], Awaitable[None]]
+
+
+async def outage(hosts: Hosts) -> None:
+    """Nothing comes through for three seconds."""
+    hosts.network.weather = Weather(down=True)
+    await asyncio.sleep(3)
+    hosts.network.weather = Weather(delay=0.02)
+
+
+async def move(hosts: Hosts) -> None:
+    """Another network in place of the one before."""
+    hosts.move(1, "10.213.7.77")
+
+
+async def away_and_back(hosts: Hosts) -> None:
+    """No network at all for two seconds, and then another one."""
+    hosts.unplug(1)
+    await asyncio.sleep(2)
+    hosts.move(1, "10.213.7.78")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("trouble", [outage, move, away_and_back])
+async def test_the_session_goes_on(trouble: Trouble, tmp_path: Path) -> None:
+    """The same session, sound again, and no later than before."""
+    with two_hosts(Weather(delay=0.02)) as hosts:
+        async with serving(hosts) as url, browsing(hosts, url, tmp_path) as page:
+            await page.evaluate(CONNECT)
+            await asyncio.sleep(3)
+            before = await page.evaluate(DELAY)
+            await trouble(hosts)
+            took = await sound_again(page, 10.0)
+            print(f"sound after {took:.2f} s; states {await states(page)}")
+            async with asyncio.timeout(15):  # a burst that came late is played a little faster
+                while (after := await page.evaluate(DELAY)) > before + 0.1:
+                    pass
+            print(f"jitter buffer {before:.3f} s before, {after:.3f} s after")
+            assert await asked(hosts, 0, url) == {"running": 1, "ended": []}
+            assert (await states(page))[-1] == "connected"
