@@ -9,7 +9,7 @@ VIDEO_CLOCK_RATE = 90_000
 """RTP clock rate of video in Hz (RFC 7741 section 4.1, RFC 6184 section 5.1)."""
 
 PATIENCE = 0.5
-"""How long in s a lost packet is waited for; it is sent again within a round trip, if at all."""
+"""How long in s a lost packet is asked for, and waited for."""
 
 MAX_PACKETS = 1024
 """Packets that may wait for one that is lost; a keyframe in high resolution has some 200."""
@@ -85,6 +85,11 @@ class _Packet(NamedTuple):
     data: bytes
 
 
+def unwrap(sequence_number: int, reference: int) -> int:
+    """The number, counted on beyond 16 bits, that is nearest to another one so counted."""
+    return reference + (sequence_number - reference + (1 << 15)) % (1 << 16) - (1 << 15)
+
+
 class FrameAssembler:
     """Puts pictures together, in order, each as soon as its last packet is there.
 
@@ -103,13 +108,26 @@ class FrameAssembler:
         self._partial = False
         """Whether the beginning of the current picture was lost."""
         self._missing_since: float | None = None
+        self._beginnings: list[int] = []
+        """Packets that wait, with which a decoder can begin."""
+
+    @property
+    def due(self) -> int | None:
+        """The packet that is waited for, by its number, counted on beyond 16 bits."""
+        return self._next
 
     def __len__(self) -> int:
         """How many packets it holds."""
         return len(self._packets)
 
     def push(
-        self, sequence_number: int, timestamp: int, marker: bool, data: bytes, now: float
+        self,
+        sequence_number: int,
+        timestamp: int,
+        marker: bool,
+        data: bytes,
+        now: float,
+        beginning: bool = False,
     ) -> list[WholeFrame]:
         """Take a packet.
 
@@ -119,22 +137,28 @@ class FrameAssembler:
             marker: Whether it says that it is the last one of its picture.
             data: Its payload, without the header of the codec.
             now: When it came, in s.
+            beginning: Whether it is the first one of a keyframe. As soon as that is whole, what was
+                lost before it is not waited for any longer.
 
         Returns:
             The pictures that are whole now.
         """
         if self._next is None:
             self._next = sequence_number
-        # The number that is nearest to the one that is due.
-        number = self._next + (sequence_number - self._next + (1 << 15)) % (1 << 16) - (1 << 15)
+        number = unwrap(sequence_number, self._next)
         if self._next - MAX_PACKETS <= number < self._next:
             return []  # late, or a copy
         if abs(number - self._next) >= MAX_PACKETS:  # another beginning
             self.lost += 1
             self._packets.clear()
+            self._beginnings.clear()
             self._begin(number)
         self._packets[number] = _Packet(timestamp, marker, data)
+        if beginning and number > self._next:
+            self._beginnings.append(number)
         frames = self._take()
+        if self._beginnings:
+            frames += self._skip_to_keyframe()
         if not self._packets:
             self._missing_since = None
         elif self._missing_since is None:
@@ -152,6 +176,23 @@ class FrameAssembler:
         self._next = number
         self._parts.clear()
         self._gap = self._partial = True
+
+    def _skip_to_keyframe(self) -> list[WholeFrame]:
+        """Go on with the latest keyframe that is whole, if there is one."""
+        assert self._next is not None
+        self._beginnings = [first for first in self._beginnings if first > self._next]
+        for first in reversed(self._beginnings):
+            number = first
+            while (packet := self._packets.get(number)) is not None and not packet.marker:
+                number += 1
+            if packet is not None:
+                self.lost += sum(other not in self._packets for other in range(self._next, first))
+                for other in [other for other in self._packets if other < first]:
+                    del self._packets[other]
+                self._begin(first)
+                self._partial = False
+                return self._take()
+        return []
 
     def _take(self) -> list[WholeFrame]:
         frames: list[WholeFrame] = []

@@ -10,7 +10,7 @@ from ..frames import AudioFrame
 from ..media.jitter import JitterStatistics
 from ..media.rtp import RtpPacket
 from .stats import TrackKind
-from .track import Track
+from .track import Reader, Track
 
 
 class RemoteAudioTrack(Track[AudioFrame]):
@@ -51,10 +51,21 @@ class RemoteAudioTrack(Track[AudioFrame]):
 
 
 class RemoteVideoTrack(Track[av.VideoFrame]):
-    """Video from a peer, as decoded `av.VideoFrame`s."""
+    """Video from a peer, as `av.VideoFrame`s, which are decoded only while somebody reads."""
 
     kind: TrackKind = "video"
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
+        self._first_reader: Callable[[], None] | None = None
+        """Called when somebody reads, and nobody has before."""
 
     def push(self, frame: av.VideoFrame) -> None:
         """Hand a frame to every stream; called by the transport, on the event loop."""
         self._deliver(frame)
+
+    def _attach(self, reader: Reader[av.VideoFrame]) -> None:
+        first = not self._readers
+        super()._attach(reader)
+        if first and self._readers and self._first_reader is not None:
+            self._first_reader()

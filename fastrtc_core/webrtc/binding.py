@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import av
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver
-from aiortc.mediastreams import MediaStreamError
 
 from ..tracks import (
     LocalAudioTrack,
@@ -105,11 +103,12 @@ class Binding:
             remote._statistics = statistics.of_incoming_audio(incoming)
             internals.receive_directly(receiver, incoming.take)
             return
-        if isinstance(remote, EncodedRemoteVideo):
-            self._incoming[mid] = IncomingVideo(remote, receiver, self._pumps.run)
+        if transceiver.kind == "audio":
+            internals.receive_directly(receiver, lambda packet: None)
+            return
+        self._incoming[mid] = IncomingVideo(remote, receiver, self._pumps.run)
         if remote is not None:
             remote._statistics = statistics.of_receiver(receiver)
-        self._pumps.run(_pump(media, remote))
 
     async def stop_sending(self, sid: str) -> bool:
         """Send a track no longer; returns whether it was sent."""
@@ -149,15 +148,3 @@ class Binding:
             self._encoders[sender] = outgoing.encoder
         self._senders[track.sid] = sender
         track._statistics = statistics.of_sender(sender)
-
-
-async def _pump(media: MediaStreamTrack, remote: RemoteVideoTrack | None) -> None:
-    """Move frames to a track; where nobody wants them, they are dropped."""
-    try:
-        while True:
-            frame = await media.recv()
-            if remote is not None and isinstance(frame, av.VideoFrame):
-                remote.push(frame)
-    except MediaStreamError:
-        if remote is not None:
-            remote.end()

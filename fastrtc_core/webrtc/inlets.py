@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import av
-from aiortc import MediaStreamTrack, RTCRtpReceiver
-from aiortc.mediastreams import MediaStreamError
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from aiortc import RTCRtpReceiver
 
 from ..media.rtp import RtpPacket
 from ..tracks import RemoteAudioTrack, RemoteVideoTrack
 from . import internals, statistics
 from .incoming import IncomingAudio
+from .incoming_video import IncomingVideo
 
 RemoteTrack = RemoteAudioTrack | RemoteVideoTrack
 
@@ -20,15 +22,24 @@ class Inlet:
     Args:
         kind: Of the section.
         receiver: Of the section; one that has not been started.
+        run: Runs a coroutine while the connection stands.
     """
 
-    def __init__(self, kind: str, receiver: RTCRtpReceiver) -> None:
+    def __init__(
+        self,
+        kind: str,
+        receiver: RTCRtpReceiver,
+        run: Callable[[Coroutine[Any, Any, None]], None],
+    ) -> None:
         self.track: RemoteTrack | None = None
         self._kind = kind
         self._receiver = receiver
         self._incoming: IncomingAudio | None = None
+        self._video: IncomingVideo | None = None
         if kind == "audio":
             internals.receive_directly(receiver, self._take)
+        else:
+            self._video = IncomingVideo(None, receiver, run)
 
     def renew(self, track: RemoteTrack | None = None) -> RemoteTrack:
         """Another track begins: this one, or one that is made here."""
@@ -38,7 +49,8 @@ class Inlet:
         if isinstance(track, RemoteAudioTrack):
             self._incoming = IncomingAudio(track)
             track._statistics = statistics.of_incoming_audio(self._incoming)
-        else:
+        elif self._video is not None:
+            self._video.carry(track)
             track._statistics = statistics.of_receiver(self._receiver)
         self.track = track
         return track
@@ -49,17 +61,14 @@ class Inlet:
         if self._incoming is not None:
             self._incoming.close()
             self._incoming = None
+        if self._video is not None:
+            self._video.carry(None)
 
-    async def pump(self, track: MediaStreamTrack) -> None:
-        """Move pictures; what aiortc has decoded is read whether anybody wants it or not."""
-        try:
-            while True:
-                frame = await track.recv()
-                if isinstance(self.track, RemoteVideoTrack) and isinstance(frame, av.VideoFrame):
-                    self.track.push(frame)
-        except MediaStreamError:
-            if self.track is not None:
-                self.track.end()
+    def close(self) -> None:
+        """The section is over; idempotent."""
+        self.release()
+        if self._video is not None:
+            self._video.close()
 
     def _take(self, packet: RtpPacket) -> None:
         if self._incoming is not None:

@@ -142,11 +142,9 @@ class Sections:
         track: RemoteTrack | None = None,
     ) -> Track[Any]:
         """Something comes in through a section for the first time, as this track if given."""
-        inlet = self._inlets[transceiver] = Inlet(transceiver.kind, transceiver.receiver)
-        track = inlet.renew(track)
-        if transceiver.kind == "video":
-            self._run(inlet.pump(media))
-        return track
+        inlet = Inlet(transceiver.kind, transceiver.receiver, self._run)
+        self._inlets[transceiver] = inlet
+        return inlet.renew(track)
 
     def renew(self, mid: str) -> Track[Any] | None:
         """Another track comes in through a section that is free; `None` if there is none."""
@@ -173,13 +171,13 @@ class Sections:
         """Receive nothing more; idempotent."""
         for inlet in self._inlets.values():
             if inlet is not None:
-                inlet.release()
+                inlet.close()
 
     def _forget(self, transceiver: RTCRtpTransceiver) -> None:
         if (outlet := self._outlets.pop(transceiver, None)) is not None:
             outlet.carry(None)
         if (inlet := self._inlets.pop(transceiver, None)) is not None:
-            inlet.release()
+            inlet.close()
 
     def _inlet(self, mid: str) -> Inlet | None:
         return next((inlet for one, inlet in self._inlets.items() if one.mid == mid), None)

@@ -53,6 +53,22 @@ def receive(arrivals: list[Sent], step: float = 0.001) -> tuple[list[WholeFrame]
     return frames, assembler
 
 
+def test_a_keyframe_that_is_whole_ends_the_wait_for_what_was_lost_before_it() -> None:
+    """Pictures before it, and parts of them, are of no use; one that is not whole ends nothing."""
+    sent = packets([2, 3, 2, 2, 1, 1])
+    assembler = FrameAssembler()
+    frames: list[WholeFrame] = []
+    for index in (0, 1, 2, 4, 5, 7, 8, 6, 9, 10):  # 3 is lost; 5 begins a keyframe, whole with 6
+        frames += assembler.push(*sent[index], index * 0.001, beginning=index == 5)
+    assert [frame.data for frame in frames] == [
+        data for number, data in enumerate(pictures([2, 3, 2, 2, 1, 1])) if number != 1
+    ]
+    assert [frame.after_gap for frame in frames] == [True, True, False, False, False]
+    assert assembler.lost == 1
+    assert len(assembler) == 0
+    assert assembler.push(*sent[3], 1.0) == [], "too late"
+
+
 def test_a_picture_is_there_with_its_last_packet() -> None:
     """The marker tells; the next picture is not waited for."""
     frames, assembler = receive(packets([3, 1, 2]))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpSender
-from aiortc.codecs.vpx import Vp8Decoder, Vp8Encoder
+from aiortc.codecs.vpx import Vp8Encoder
 
 from fastrtc_core import MalformedOfferError
 from fastrtc_core.channel import RtcEngine, RtcOptions, build_token
@@ -21,6 +21,8 @@ from fastrtc_core.client import Client
 from fastrtc_core.media.video_frames import EncodedVideoFrame
 from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
+from fastrtc_core.webrtc.picture_decoder import PictureDecoder
+from fastrtc_core.webrtc.video_encoders import VideoEncoder
 
 from ..inside import client_peer, connection_of
 from ..webrtc.impairment import impaired_video
@@ -45,11 +47,14 @@ def codecs_counted() -> Iterator[Counter[str]]:
     """Counts what encoders and decoders do, and notes nothing else."""
     calls: Counter[str] = Counter()
     with pytest.MonkeyPatch.context() as patch:
-        for kind, method in ((Vp8Encoder, "encode"), (Vp8Decoder, "decode")):
+        for kind, method, name in (
+            (VideoEncoder, "encode_picture", "encode"),
+            (PictureDecoder, "_decode", "decode"),
+        ):
             original = getattr(kind, method)
 
             def counting(
-                self: Any, *args: Any, _original: Any = original, _name: str = method, **kwargs: Any
+                self: Any, *args: Any, _original: Any = original, _name: str = name, **kwargs: Any
             ) -> Any:
                 calls[_name] += 1
                 return _original(self, *args, **kwargs)
@@ -127,7 +132,7 @@ async def test_what_is_seen_is_what_was_sent() -> None:
                 return packed(kind, buffer, picture_id)
 
             received: list[bytes] = []
-            decode = Vp8Decoder.decode
+            decode = PictureDecoder.push
 
             def note(self: Any, frame: Any) -> Any:
                 received.append(frame.data)
@@ -135,7 +140,7 @@ async def test_what_is_seen_is_what_was_sent() -> None:
 
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(Vp8Encoder, "_packetize", classmethod(packetize))
-                patch.setattr(Vp8Decoder, "decode", note)
+                patch.setattr(PictureDecoder, "push", note)
                 ada = await join(stack, engine.accept, 1, camera=False)
                 other = await join(stack, engine.accept, 3, camera=False)
                 await join(stack, engine.accept, 2)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import queue
-import threading
 from collections import Counter
 from types import SimpleNamespace
 from typing import Any
@@ -163,54 +161,6 @@ async def test_a_sender_is_bounded_before_it_starts() -> None:
             private: Any = sender
             assert isinstance(private._retransmit, sources._Retransmissions)
     await gone(stream)
-
-
-def test_a_gap_in_the_numbers_costs_what_can_be_asked_for() -> None:
-    """Not each of 32,767 packets that never were."""
-    nacks = sources._Nacks()
-    assert not nacks.add(SimpleNamespace(sequence_number=10))
-    assert nacks.add(SimpleNamespace(sequence_number=13))
-    assert nacks.missing == {11, 12}
-    assert nacks.add(SimpleNamespace(sequence_number=32000))
-    assert len(nacks.missing) <= 128
-    assert 31999 in nacks.missing
-    assert not nacks.add(SimpleNamespace(sequence_number=31999))
-
-
-def test_pictures_that_wait_for_their_decoder() -> None:
-    """Beyond some, all are dropped until a keyframe comes that has room; the end goes first."""
-    asked = threading.Event()
-    waiting = sources._Undecoded(asked)
-    codec = SimpleNamespace(mimeType="video/VP8")
-    keyframe = codec, SimpleNamespace(data=b"\x10\0\0\x9d\x01\x2a\0\0\0\0")
-    delta = codec, SimpleNamespace(data=b"\x11\0\0\0\0\0\0\0\0\0")
-    for _ in range(sources.MAX_UNDECODED + 5):
-        waiting.put(delta)
-    assert waiting.qsize() == sources.MAX_UNDECODED
-    waiting.put(keyframe)
-    assert waiting.qsize() == sources.MAX_UNDECODED
-    assert not asked.is_set()
-    while waiting.qsize() > 5:
-        waiting.get()
-    waiting.put(delta)
-    assert waiting.qsize() == 5
-    assert asked.is_set()
-    waiting.put(keyframe)
-    waiting.put(delta)
-    assert waiting.qsize() == 7
-    waiting.put(None)
-    assert waiting.get() is None
-    with pytest.raises(queue.Empty):
-        waiting.get_nowait()
-
-
-async def test_decoded_pictures_that_nobody_reads() -> None:
-    """The latest are kept."""
-    pictures = sources._Pictures()
-    for number in range(30):
-        await pictures.put(number)
-    assert pictures.qsize() == sources.MAX_PICTURES
-    assert pictures.get_nowait() == 30 - sources.MAX_PICTURES
 
 
 async def test_a_report_that_cannot_be_made_is_not_the_last() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import importlib.metadata
 import inspect
 import os
-import queue
 import threading
 from typing import Any
 
@@ -145,21 +144,24 @@ async def test_names_of_the_path_of_encoded_video() -> None:
         transceiver = pc.addTransceiver("video")
         receiver: Any = transceiver.receiver
         sender: Any = transceiver.sender
-        assert isinstance(receiver._RTCRtpReceiver__decoder_queue, queue.Queue)
-        assert receiver._RTCRtpReceiver__decoder_thread is None
+        assert inspect.signature(receiver._RTCRtpReceiver__stop_decoder).parameters == {}
+        for method in ("stop", "_handle_disconnect", "_handle_rtcp_packet"):
+            assert "self.__stop_decoder()" in inspect.getsource(getattr(RTCRtpReceiver, method))
         assert receiver._RTCRtpReceiver__remote_bitrate_estimator.ssrcs == {}
         assert isinstance(receiver._RTCRtpReceiver__nack_generator, NackGenerator)
         assert receiver._RTCRtpReceiver__codecs == {}
-        mapper = receiver._RTCRtpReceiver__timestamp_mapper
-        assert [mapper.map(time) for time in (5, 8, 2)] == [0, 3, 2**32 - 3]
         assert inspect.iscoroutinefunction(receiver._send_rtcp_pli)
         assert list(inspect.signature(receiver._send_rtcp_pli).parameters) == ["media_ssrc"]
+        assert inspect.iscoroutinefunction(receiver._send_rtcp_nack)
+        nack = inspect.signature(receiver._send_rtcp_nack).parameters
+        assert list(nack) == ["media_ssrc", "lost"]
         assert transceiver._codecs == []
         assert sender._RTCRtpSender__rtp_history == {}
         assert sender._RTCRtpSender__rtx_payload_type is None
         assert inspect.signature(sender._send_keyframe).parameters == {}
         source = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
         assert "pli_flag, encoded_frame = self.__jitter_buffer.add(packet)" in source
+        assert "if self.__nack_generator is not None and" in source
         assert "packet._data = depayload(codec, packet.payload)" in source
         assert "self._send_keyframe()" in inspect.getsource(RTCRtpSender._handle_rtcp_packet)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import queue
 from collections.abc import Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from aiortc.codecs import CODECS
-from aiortc.rtcrtpreceiver import TimestampMapper
 
 from fastrtc_core.media.video_frames import PATIENCE, EncodedVideoFrame
-from fastrtc_core.tracks import VideoStream
+from fastrtc_core.tracks import RemoteVideoTrack, VideoStream
 from fastrtc_core.webrtc.incoming_video import MAX_WAITING, EncodedRemoteVideo, IncomingVideo
 
 pytestmark = pytest.mark.virtual_clock
@@ -30,27 +28,49 @@ class Camera:
     """Sends packets, one for each picture, to a receiver of which only the parts in use exist."""
 
     def __init__(self) -> None:
-        self.decoded: queue.Queue[Any] = queue.Queue()
         self.indications: list[int] = []
+        self.nacks: list[list[int]] = []
         self.receiver = SimpleNamespace(
             _RTCRtpReceiver__codecs={97: VP8},
-            _RTCRtpReceiver__decoder_queue=self.decoded,
-            _RTCRtpReceiver__decoder_thread=object(),
-            _RTCRtpReceiver__timestamp_mapper=TimestampMapper(),
+            _RTCRtpReceiver__stop_decoder=lambda: None,
             _send_rtcp_pli=self._indicate,
+            _send_rtcp_nack=self._ask_again,
         )
         self.track = EncodedRemoteVideo()
         self.tapped: list[EncodedVideoFrame] = []
         self.track.tap = self.tapped.append
         self.incoming = IncomingVideo(self.track, self.receiver, self._run)  # type: ignore[arg-type]
+        self.decoded: list[EncodedVideoFrame] = []
+        self.waiting = 0
+        """Of those, how many the decoder has not done."""
+        self.incoming._decoder = self  # type: ignore[assignment]
         self.keyframes = False
         """Whether it does what it is asked for."""
         self._numbers: Iterator[int] = iter(range(10_000))
         self._asked = True
+        self._packets: list[Any] = []
 
     async def _indicate(self, ssrc: int) -> None:
         self.indications.append(ssrc)
         self._asked = self.keyframes
+
+    async def _ask_again(self, ssrc: int, numbers: list[int]) -> None:
+        assert ssrc == 5
+        self.nacks.append(numbers)
+
+    # The decoder, which is as slow as a test wants it
+
+    slow = False
+
+    def __len__(self) -> int:
+        return self.waiting
+
+    def push(self, frame: EncodedVideoFrame) -> None:
+        self.decoded.append(frame)
+        self.waiting += self.slow
+
+    def close(self) -> None:
+        self.waiting = 0
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         with pytest.raises(StopIteration):
@@ -69,11 +89,15 @@ class Camera:
                 ssrc=5,
                 _data=payload(number, keyframe=keyframe),
             )
+            self._packets.append(packet)
             if not lost:
-                buffer: Any = self.receiver._RTCRtpReceiver__jitter_buffer
-                assert buffer.add(packet) == (False, None)
+                await self.repeat(number)
             keyframe = False
             await asyncio.sleep(1 / 30)
+
+    async def repeat(self, number: int) -> None:
+        buffer: Any = self.receiver._RTCRtpReceiver__jitter_buffer
+        assert buffer.add(self._packets[number]) == (False, None)
 
 
 async def test_each_picture_is_tapped_and_none_decoded() -> None:
@@ -84,7 +108,8 @@ async def test_each_picture_is_tapped_and_none_decoded() -> None:
     assert camera.tapped[3] == EncodedVideoFrame(
         "video/vp8", payload(3, keyframe=False), 9000, False
     )
-    assert camera.decoded.empty()
+    assert camera.decoded == []
+    assert camera.track.frames == 10, "it counts what comes, whether or not anybody looks"
     assert camera.indications == []
 
 
@@ -120,16 +145,14 @@ async def test_who_reads_begins_with_a_keyframe() -> None:
     camera.keyframes = True
     stream = VideoStream(camera.track)
     await camera.send(5)
-    codec, first = camera.decoded.get_nowait()
-    assert (codec, first.timestamp) == (VP8, 0)
-    assert first.data[3:6] == b"\x9d\x01\x2a"
-    assert camera.decoded.qsize() == 4
+    assert camera.decoded[0].keyframe
+    assert len(camera.decoded) == 5
     await stream.aclose()
     await camera.send(5)
-    assert camera.decoded.qsize() == 4
+    assert len(camera.decoded) == 5
     async with VideoStream(camera.track), VideoStream(camera.track):
         await camera.send(30)
-        assert camera.decoded.qsize() > 20
+        assert len(camera.decoded) > 25
         assert len(camera.indications) == 2, "one for each beginning"
     assert len(camera.tapped) == 45
 
@@ -138,15 +161,14 @@ async def test_a_decoder_that_is_too_slow_is_not_given_more() -> None:
     """It goes on with a keyframe once it has done what it has."""
     camera = Camera()
     camera.keyframes = True
+    camera.slow = True
     async with VideoStream(camera.track):
         await camera.send(100)
-        assert camera.decoded.qsize() == MAX_WAITING
+        assert len(camera.decoded) == MAX_WAITING
         assert camera.incoming.undecoded > 60
-        while not camera.decoded.empty():
-            camera.decoded.get_nowait()
+        camera.waiting = 0
         await camera.send(30)
-        _, first = camera.decoded.get_nowait()
-        assert first.data[3:6] == b"\x9d\x01\x2a"
+        assert camera.decoded[MAX_WAITING].keyframe
     assert len(camera.tapped) == 130, "who sees it encoded misses nothing"
 
 
@@ -167,3 +189,54 @@ async def test_a_keyframe_that_comes_serves_all_who_asked() -> None:
     camera.track.request_keyframe()
     await camera.send(60)
     assert camera.indications == [5]
+
+
+async def test_a_lost_packet_is_asked_for_until_it_comes() -> None:
+    """And nothing is lost with it; a keyframe is not asked for."""
+    camera = Camera()
+    await camera.send(5)
+    await camera.send(lost=True)
+    await camera.send()
+    assert camera.nacks == [[5]]
+    assert len(camera.tapped) == 5
+    await camera.repeat(5)
+    assert len(camera.tapped) == 7
+    assert camera.indications == []
+    await camera.send(30)
+    assert camera.nacks == [[5]]
+
+
+async def test_what_does_not_come_is_asked_for_again_and_then_a_keyframe() -> None:
+    """Which is shown as soon as it is there."""
+    camera = Camera()
+    camera.keyframes = True
+    await camera.send(5)
+    await camera.send(lost=True)
+    await camera.send(8)
+    assert len(camera.nacks) > 1
+    assert camera.nacks == [[5]] * len(camera.nacks)
+    await camera.send(round(PATIENCE * 30))
+    assert camera.indications == [5]
+    assert camera.tapped[5].keyframe
+    assert camera.tapped[5].timestamp < 3000 * (6 + PATIENCE * 30), "sooner than patience ends"
+    assert camera.incoming.incomplete == 0
+    asked = len(camera.nacks)
+    await camera.send(30)
+    assert len(camera.nacks) == asked
+
+
+async def test_another_track_goes_on_with_a_keyframe() -> None:
+    """What came while there was none was not looked at."""
+    camera = Camera()
+    await camera.send(5)
+    camera.incoming.carry(None)
+    await camera.send(5)
+    camera.keyframes = True
+    track = RemoteVideoTrack()
+    async with VideoStream(track):
+        camera.incoming.carry(track)
+        await camera.send(10)
+    assert camera.indications == [5]
+    assert camera.decoded[0].keyframe
+    assert len(camera.decoded) > 7
+    assert camera.nacks == []

@@ -36,7 +36,7 @@ from .sending import EncodedFrame, reported_loss, send_directly
 from .shared import share_port
 from .single_nal import SingleNalEncoder
 from .sources import bound_receiver
-from .vp8_threads import count_usable_cores
+from .vp8_threads import count_usable_cores, usable_cores
 
 __all__ = [
     "BeforeOffer",
@@ -75,6 +75,7 @@ __all__ = [
     "take_negotiated",
     "take_parameters",
     "undo_offer",
+    "usable_cores",
     "was_reached",
     "watch_connecting",
 ]

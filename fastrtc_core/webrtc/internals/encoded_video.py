@@ -13,7 +13,6 @@ import av
 from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
 from aiortc.codecs import get_encoder, is_rtx
 from aiortc.codecs.base import Encoder
-from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
 from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket
 
@@ -46,25 +45,37 @@ class VideoPacket(NamedTuple):
 
 
 class VideoTap:
-    """Stands where a receiver has its jitter buffer, and never yields a picture by itself.
+    """Stands where a receiver has its jitter buffer, and never yields a picture to its decoder.
 
     Args:
         receiver: One of video, that has not been started.
         take: Gets the packets.
+        ended: Called when nothing more will come: the source says goodbye, or the connection ends.
     """
 
-    def __init__(self, receiver: RTCRtpReceiver, take: Callable[[VideoPacket], None]) -> None:
+    def __init__(
+        self,
+        receiver: RTCRtpReceiver,
+        take: Callable[[VideoPacket], None],
+        ended: Callable[[], None],
+    ) -> None:
         private: Any = receiver
         self._receiver = private
         self._take = take
+        self._ended = ended
         self._ssrc: int | None = None
-        self._codec: Any = None
+        self._stop_decoder = private._RTCRtpReceiver__stop_decoder
         private._RTCRtpReceiver__jitter_buffer = self
+        private._RTCRtpReceiver__stop_decoder = self._end
+        # aiortc's asks once for what is lost, and again whenever something else is.
+        private._RTCRtpReceiver__nack_generator = None
 
     def add(self, packet: Any) -> tuple[bool, None]:
         """Take a packet of aiortc."""
+        if self._ssrc is None:
+            self._stop_decoder()  # its thread runs by now, and is not needed
         self._ssrc = packet.ssrc
-        self._codec = codec = self._receiver._RTCRtpReceiver__codecs[packet.payload_type]
+        codec = self._receiver._RTCRtpReceiver__codecs[packet.payload_type]
         self._take(
             VideoPacket(
                 codec.mimeType.lower(),
@@ -76,24 +87,19 @@ class VideoTap:
         )
         return False, None
 
-    def decode(self, frame: EncodedVideoFrame) -> None:
-        """Decode a picture of the latest packet's codec; it comes out of the receiver's track."""
-        private = self._receiver
-        if private._RTCRtpReceiver__decoder_thread is not None:
-            timestamp = private._RTCRtpReceiver__timestamp_mapper.map(frame.timestamp)
-            waiting = private._RTCRtpReceiver__decoder_queue
-            waiting.put((self._codec, JitterFrame(frame.data, timestamp)))
-
-    @property
-    def waiting(self) -> int:
-        """Pictures that wait to be decoded."""
-        size: int = self._receiver._RTCRtpReceiver__decoder_queue.qsize()
-        return size
-
     async def request_keyframe(self) -> None:
         """Ask the other side for a keyframe (RFC 4585 section 6.3.1)."""
         if self._ssrc is not None:
             await self._receiver._send_rtcp_pli(self._ssrc)
+
+    async def request_packets(self, sequence_numbers: list[int]) -> None:
+        """Ask the other side to send packets again (RFC 4585 section 6.2.1)."""
+        if self._ssrc is not None:
+            await self._receiver._send_rtcp_nack(self._ssrc, sequence_numbers)
+
+    def _end(self) -> None:
+        self._stop_decoder()
+        self._ended()
 
 
 def negotiated_codecs(transceiver: RTCRtpTransceiver) -> tuple[str, ...]:

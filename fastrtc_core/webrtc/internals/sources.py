@@ -9,17 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import queue
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pylibsrtp
 from aiortc import RTCRtpReceiver, RTCRtpSender
-from aiortc.rtcrtpreceiver import NackGenerator
-from aiortc.rtp import RTP_HISTORY_SIZE
 
-from ...media.video_frames import is_keyframe
 from .gate import PacketIntake
 
 logger = logging.getLogger(__name__)
@@ -37,12 +33,6 @@ RETRANSMISSIONS_PER_SECOND = 500
 """Lost packets that one sender sends again: 5 Mb/s of them."""
 
 RETRANSMISSION_BURST = 256
-
-MAX_UNDECODED = 60
-"""Pictures that wait to be decoded: 2 s. Then all are dropped until the next keyframe."""
-
-MAX_PICTURES = 8
-"""Decoded pictures that wait to be read; the oldest are dropped."""
 
 
 def bound_sources(dtls: Any, gate: PacketIntake) -> None:
@@ -133,12 +123,8 @@ def _silence(receiver: Any, ssrc: int, now: float) -> float:
 
 
 def bound_receiver(receiver: RTCRtpReceiver) -> None:
-    """Bound the queues of a receiver that has a track and has not been started."""
+    """Keep the reports of a receiver going that has not been started."""
     private: Any = receiver
-    if private._RTCRtpReceiver__nack_generator is not None:
-        private._RTCRtpReceiver__nack_generator = _Nacks()
-    private._RTCRtpReceiver__decoder_queue = _Undecoded(private._RTCRtpReceiver__decoder_error)
-    private._track._queue = _Pictures()
     private._run_rtcp = _reporting(private, private._run_rtcp, private._RTCRtpReceiver__rtcp_exited)
 
 
@@ -168,66 +154,6 @@ class _Retransmissions:
         if self._tokens >= 1:
             self._tokens -= 1
             await self._retransmit(sequence_number)
-
-
-class _Nacks(NackGenerator):
-    """Looks no further back than the packets that can be asked for.
-
-    aiortc's goes through all numbers of a gap, 32,767 at most, for each packet.
-    """
-
-    def add(self, packet: Any) -> bool:
-        if self.max_seq is not None:
-            gap = (packet.sequence_number - self.max_seq) & 0xFFFF
-            if RTP_HISTORY_SIZE < gap < 1 << 15:
-                self.missing.clear()
-                self.max_seq = (packet.sequence_number - RTP_HISTORY_SIZE) & 0xFFFF
-        return super().add(packet)
-
-
-class _Undecoded(queue.Queue[Any]):
-    """Pictures on their way to a decoder's thread, by aiortc's pairs of codec and picture."""
-
-    def __init__(self, broken: Any) -> None:
-        super().__init__()
-        self._ask = broken
-        """Set, it has aiortc ask for a keyframe."""
-        self._skipping = False
-        self.dropped = 0
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        if item is None:  # the end, which the event loop waits for
-            with self.mutex:
-                self.queue.clear()
-        elif self._skip(item):
-            self.dropped += 1
-            return
-        super().put(item, block, timeout)
-
-    def _skip(self, item: Any) -> bool:
-        waiting = self.qsize()
-        self._skipping = self._skipping or waiting >= MAX_UNDECODED
-        if self._skipping and waiting < MAX_UNDECODED // 2:
-            codec, picture = item
-            name = codec.mimeType.lower()
-            self._skipping = not is_keyframe(name, picture.data)
-            if self._skipping:
-                self._ask.set()
-        return self._skipping
-
-
-class _Pictures(asyncio.Queue[Any]):
-    """Decoded pictures of a track; the latest are kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dropped = 0
-
-    async def put(self, item: Any) -> None:
-        while self.qsize() >= MAX_PICTURES:
-            self.get_nowait()
-            self.dropped += 1
-        self.put_nowait(item)
 
 
 def _reporting(

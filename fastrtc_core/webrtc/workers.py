@@ -1,0 +1,19 @@
+"""The threads that decode and encode pictures, which all sessions share."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from .internals import usable_cores
+
+
+@cache
+def picture_workers() -> ThreadPoolExecutor:
+    """As many threads as the process may use cores, made at the first use; they stay.
+
+    Each decoder and each encoder hands in one picture at a time, so that all get their turn. They
+    are not the threads of `asyncio.to_thread`, which an application may block.
+    """
+    # The tests know threads of pools by this name.
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="ThreadPoolExecutor-pictures")
