@@ -14,6 +14,11 @@ _PADDING = 0x20
 _EXTENSION = 0x10
 _CSRC_COUNT = 0x0F
 _MARKER = 0x80
+_ONE_BYTE = 0xBEDE
+_TWO_BYTE = 0x1000
+"""Header extensions whose elements begin with one byte, or with two (RFC 8285)."""
+_STOP = 15
+"""The id after which nothing of an extension is read (RFC 8285 section 4.2)."""
 
 
 class RtpPacket(NamedTuple):
@@ -82,3 +87,43 @@ def build_packet(
     second = payload_type | (_MARKER if marker else 0)
     header = HEADER.pack(first, second, sequence_number & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
     return header + extension + payload
+
+
+def find_extension(packet: bytes, number: int) -> bytes | None:
+    """An element of the header extension of a packet (RFC 8285 sections 4.2 and 4.3).
+
+    Args:
+        packet: A whole packet; damaged ones may have none.
+        number: The id that was negotiated.
+    """
+    if len(packet) < HEADER.size or not packet[0] & _EXTENSION:
+        return None
+    position = HEADER.size + 4 * (packet[0] & _CSRC_COUNT)
+    if len(packet) < position + _EXTENSION_HEADER.size:
+        return None
+    profile, words = _EXTENSION_HEADER.unpack_from(packet, position)
+    position += _EXTENSION_HEADER.size
+    end = position + 4 * words
+    if end > len(packet):
+        return None
+    short = profile == _ONE_BYTE
+    if not short and profile & 0xFFF0 != _TWO_BYTE:
+        return None
+    while position < end:
+        first = packet[position]
+        position += 1
+        if not first:  # padding
+            continue
+        if short:
+            name, length = first >> 4, (first & 0x0F) + 1
+            if name == _STOP:
+                return None
+        elif position < end:
+            name, length = first, packet[position]
+            position += 1
+        else:
+            return None
+        if name == number:
+            return packet[position : position + length] if position + length <= end else None
+        position += length
+    return None

@@ -51,6 +51,8 @@ class Binding:
         self._pc = pc
         self._endpoint = endpoint
         self._pumps = pumps
+        self.run = pumps.run
+        """Runs a coroutine while the connection stands."""
         self._audio_options = audio_options
         self._video_options = video_options
         self._report = report
@@ -72,6 +74,11 @@ class Binding:
         """Whether audio may come with its pauses left out."""
         remote = self._endpoint.remote_audio
         return remote is not None and remote.sparse
+
+    @property
+    def client_bit_rate(self) -> int | None:
+        """Bits per second with which the other side is asked to begin to send video."""
+        return self._video_options.client_bit_rate
 
     def remote(self, kind: str) -> RemoteMedium | None:
         """Where the endpoint takes a medium."""

@@ -33,9 +33,11 @@ from .connectivity.paths import Credentials
 from .peer_state import PeerState
 from .sdp.candidates import advertise_address
 from .sdp.description import Description, Section
+from .sdp.feedback import agreed_feedback, answer_feedback, offer_feedback
 from .sdp.media import choose, read_media
 from .sdp.opus import describe_opus
 from .sdp.reduction import Reduction
+from .sdp.video import describe_video
 from .sections import Sections
 
 DEFAULT_MESSAGE_SIZE = 65_536
@@ -126,7 +128,7 @@ class Negotiation:
             if binding.remote(transceiver.kind) is None:
                 sends = transceiver.sender.track is not None
                 transceiver.direction = "sendonly" if sends else "inactive"
-        return str(reduced.complete(await self._describe()))
+        return await self._answer(reduced, offer)
 
     async def offer(self) -> str:
         """Make an offer; returns its SDP with all candidates of this side.
@@ -143,7 +145,7 @@ class Negotiation:
             prefer_codecs(transceiver)
             if self._binding.remote(transceiver.kind) is None:
                 transceiver.direction = "sendonly"
-        return str(await self._describe())
+        return await self._offer()
 
     async def accept(self, sdp: str) -> None:
         """Take the answer to this side's offer.
@@ -237,7 +239,7 @@ class Negotiation:
                 track = sends.get(transceiver.mid or "")
                 if track is not None:
                     self._sections.send(track, transceiver, held=True)
-            answer = str(reduced.complete(await self._describe()))
+            answer = await self._answer(reduced, offer)
             for mid, taking in (*receives.items(), *sends.items()):
                 if taking in (self._binding.remote(taking.kind), self._binding.local(taking.kind)):
                     self._main[mid] = taking.kind
@@ -322,7 +324,7 @@ class Negotiation:
         receiving: list[RTCRtpTransceiver] = []
         for kind in receives:
             receiving.append(self._sections.open_inlet(kind, receiving))
-        sdp = str(await self._describe())
+        sdp = await self._offer()
         return sdp, [t.mid or "" for t in sending], [t.mid or "" for t in receiving]
 
     async def accept_again(self, sdp: str) -> dict[str, Track[Any]]:
@@ -361,12 +363,14 @@ class Negotiation:
         return reduced
 
     async def _take_answer(self, sdp: str) -> None:
-        for section in Description.parse(sdp).sections:
+        answer = Description.parse(sdp)
+        for section in answer.sections:
             if not section.live:
                 raise ModalityError(
                     f"the other side takes and sends no {section.kind}: do not offer it"
                 )
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        internals.send_feedback(self._pc, agreed_feedback(answer), self._binding.run)
 
     def _came(self) -> Iterator[tuple[MediaStreamTrack, RTCRtpTransceiver]]:
         """What the latest description of the other side has brought.
@@ -391,6 +395,18 @@ class Negotiation:
             for track, transceiver in self._came()
         }
 
+    async def _answer(self, reduced: Reduction, offer: Description) -> str:
+        """The answer to an offer of which aiortc was shown this."""
+        answer = reduced.complete(await self._describe())
+        agreed = answer_feedback(answer, offer)
+        internals.send_feedback(self._pc, agreed, self._binding.run)
+        return str(answer)
+
+    async def _offer(self) -> str:
+        offer = await self._describe()
+        offer_feedback(offer)
+        return str(offer)
+
     async def _describe(self) -> Description:
         if self._ports is not None:
             internals.restrict_ports(self._pc, self._ports)
@@ -400,6 +416,7 @@ class Negotiation:
         internals.guard(self._pc, self._may_check)
         description = Description.parse(self._pc.localDescription.sdp)
         describe_opus(description, dtx=self._binding.takes_pauses)
+        describe_video(description, self._binding.client_bit_rate)
         return self._advertise(description)
 
     def _advertise(self, description: Description) -> Description:

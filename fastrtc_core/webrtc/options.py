@@ -61,22 +61,31 @@ class AudioOptions:
 
 @dataclass(frozen=True)
 class VideoOptions:
-    """Settings of the video encoder of each session.
+    """Settings of the video of each session.
 
     Attributes:
         bit_rate: Bits per second to start with.
         min_bit_rate: Lower bound, however little the client says it can take.
         max_bit_rate: Upper bound, however much the client says it can take.
+        client_bit_rate: Bits per second with which the client is asked to start to send; from
+            there its own estimate goes up or down. Browsers other than Firefox follow it, in whole
+            kb/s. `None` leaves it to the client: browsers start with 300,000, at a quarter of the
+            width and height of a 720p camera, and take many seconds to the whole picture.
 
     Raises:
-        ConfigurationError: If the bounds are not in order.
+        ConfigurationError: If the bounds are not in order, or `client_bit_rate` is out of range.
     """
 
     bit_rate: int = 1_000_000
     min_bit_rate: int = 150_000
     max_bit_rate: int = 3_000_000
+    client_bit_rate: int | None = 1_000_000
 
     def __post_init__(self) -> None:
+        if self.client_bit_rate is not None and not 30_000 <= self.client_bit_rate <= 100_000_000:
+            raise ConfigurationError(
+                "client_bit_rate must be 30,000 to 100,000,000 bits per second, or None"
+            )
         if not 0 < self.min_bit_rate <= self.bit_rate <= self.max_bit_rate:
             raise ConfigurationError(
                 "bit rates of video must be positive, with min_bit_rate <= bit_rate <= max_bit_rate"

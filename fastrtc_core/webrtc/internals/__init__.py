@@ -24,6 +24,7 @@ from .encoded_video import (
     send_encoded,
     send_pictures,
 )
+from .feedback import send_feedback
 from .gate import MayCheck
 from .guard import dropped, guard, packets_heard
 from .negotiated import open_channel, take_negotiated
@@ -69,6 +70,7 @@ __all__ = [
     "retire",
     "send_directly",
     "send_encoded",
+    "send_feedback",
     "send_pictures",
     "share_port",
     "take_low_payload_types",

@@ -11,6 +11,7 @@ from aioice import stun
 from aioice.ice import CandidatePair, Connection
 from aiortc import RTCPeerConnection, RTCRtpTransceiver
 
+from .feedback import stop_feedback
 from .shared import SharedConnection
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ async def close(pc: RTCPeerConnection, connecting: set[asyncio.Task[Any]]) -> No
         connecting: What `watch_connecting` returned for it. These tasks end first: beside
             `pc.close`, one of them could start the thread of a receiver that was stopped already.
     """
+    for dtls in dtls_transports(pc):
+        stop_feedback(dtls)
     tasks = tuple(connecting)
     for task in tasks:
         task.cancel()
