@@ -71,6 +71,8 @@ from .tracks import (
 )
 from .webrtc.options import AudioOptions, VideoOptions
 
+__version__ = "0.1.0"
+
 __all__ = [
     "AVSynchronizer",
     "AdditionalOutputs",

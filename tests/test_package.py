@@ -104,3 +104,8 @@ def test_the_source_distribution_holds_what_its_tests_need() -> None:
     folders = {name for name in needed if (ROOT / name).is_dir() and f"{name}/" not in ignored}
     assert {"benchmarks", "demo"} <= folders, "the pattern finds them"
     assert {f"/{name}" for name in folders} <= set(included)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    """`fastrtc_core.__version__`, and what pip says."""
+    assert fastrtc_core.__version__ == importlib.metadata.version("fastrtc-core")
