@@ -110,15 +110,20 @@ class Mover:
         for text in section.values("candidate"):
             await connection.add_remote_candidate(aioice.Candidate.from_sdp(text))
         await connection.add_remote_candidate(None)
+        self.fall_silent()
+        async with asyncio.timeout(5):
+            await connection.connect()
+        self._put_in(connection)
+
+    def fall_silent(self) -> None:
+        """Shut the sockets that are in use; idempotent."""
         old, self._connection = self._connection, None
-        assert old is not None
+        if old is None:
+            return
         if old._query_consent_task is not None:
             old._query_consent_task.cancel()
         for protocol in old._protocols:
             protocol.transport.close()
-        async with asyncio.timeout(5):
-            await connection.connect()
-        self._put_in(connection)
 
     def again(self, sdp: str, **more: Any) -> dict[str, Any]:
         """The body of a further offer."""

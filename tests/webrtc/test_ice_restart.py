@@ -33,6 +33,24 @@ async def test_by_http() -> None:
     await gone(stream, within=10)
 
 
+async def test_who_asks_for_it_is_alive() -> None:
+    """A client that was silent for almost as long as it may be gets the time to find a way."""
+    handler = Silent(output_sample_rate=48000)
+    stream = Stream(handler, udp_port=0)
+    async with mover(stream.offer) as client:
+        await eventually(lambda: handler.only.frames, "sound")
+        client.fall_silent()
+        await asyncio.sleep(3.2)
+        answer = await stream.offer(client.again(await client.offer()))
+        await asyncio.sleep(2.5)
+        assert stream.sessions == 1
+        before = len(handler.only.frames)
+        await client.go_over(answer["sdp"])
+        await eventually(lambda: len(handler.only.frames) > before + 20, "sound")
+        client.fall_silent()
+        await gone(stream, within=6.0)
+
+
 async def test_over_the_data_channel() -> None:
     """Which goes on over the old way until there is the new one."""
     handler = Silent(output_sample_rate=48000)

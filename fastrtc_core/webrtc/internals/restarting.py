@@ -11,7 +11,7 @@ from typing import Any
 
 from aiortc import RTCPeerConnection
 
-from ...errors import NoIceRestartError
+from ...errors import NoIceRestartError, SessionGoneError
 from ..connectivity.paths import Credentials
 from .shared import SharedConnection
 
@@ -30,6 +30,7 @@ class IceRestart:
     Raises:
         NoIceRestartError: If they are new and the connection has ports of its own, where aioice
             cannot restart.
+        SessionGoneError: If they are new and the connection has ended.
     """
 
     def __init__(self, pc: RTCPeerConnection, theirs: Mapping[str, tuple[str, str]]) -> None:
@@ -52,6 +53,8 @@ class IceRestart:
                 "ICE cannot be restarted: on this server each connection has UDP ports of its own. "
                 "Make a new connection, or have the server set udp_port"
             )
+        if any(one._connection.ended for one in changed):
+            raise SessionGoneError("the connection has ended: make a new one")
         for transport, credentials in changed.items():
             transport.iceGatherer._remote_candidates_end = False
             transport._connection.prepare_restart(Credentials(*credentials))

@@ -219,6 +219,7 @@ class SharedConnection:
         self._next, self._candidates_before = None, []
         if self._line is None or self._port is None:
             return  # it has ended meanwhile
+        self.intake.heard += 1  # whoever asks for it is alive, and gets the time to find a way
         self._line.agent.restart(self._credentials)
         self._port.rename(self._line)
         self._meet(self._line, remote)
@@ -228,6 +229,11 @@ class SharedConnection:
         self._next, self.remote_candidates = None, self._candidates_before
 
     # What we ask it
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was closed, or the other side no longer consents."""
+        return self._closed.is_set()
 
     @property
     def reached(self) -> bool:
