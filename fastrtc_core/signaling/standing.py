@@ -54,7 +54,7 @@ class StandingClients(Generic[What]):
         if not named:
             raise SessionGoneError("the session has ended: make a new connection")
         # In constant time, so that the time tells nothing of the secret.
-        given = secret.encode()
+        given = secret.encode(errors="surrogatepass")  # JSON can bring any text
         right = [one for one in named if hmac.compare_digest(one.secret.encode(), given)]
         if not right:
             raise DuplicateSessionError(f"the id {id!r} is taken, and this is not its secret")

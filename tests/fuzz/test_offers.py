@@ -178,6 +178,7 @@ BODIES: tuple[dict[str, Any], ...] = (
     {"type": "ice-candidate", "webrtc_id": "abc", "candidate": CANDIDATE},
     {"type": "ice-candidate", "webrtc_id": "abc", "candidate": None},
     {**offer_body(CHROMIUM), "webrtc_id": "abc", "args": [1], "params": {"name": "Ada"}},
+    {**offer_body(CHROMIUM), "webrtc_id": "abc", "secret": "hush", "tracks": {}, "receives": {}},
 )
 
 

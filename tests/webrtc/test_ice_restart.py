@@ -78,7 +78,13 @@ async def test_who_may_restart() -> None:
             return code
 
         assert await refused(secret=None) == "connection_already_exists"
-        for wrong in ("", "x", client.answer["secret"][:-1], client.answer["secret"] + "é"):
+        for wrong in (
+            "",
+            "x",
+            client.answer["secret"][:-1],
+            client.answer["secret"] + "é",
+            "\ud800",
+        ):
             assert await refused(secret=wrong) == "connection_already_exists"
         assert await refused(webrtc_id="another") == "unknown_session"
         assert await refused(webrtc_id=None) == "malformed_offer"

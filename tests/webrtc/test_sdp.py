@@ -17,6 +17,7 @@ from fastrtc_core.webrtc.sdp.candidates import (
     drop_unresolvable,
     parse_candidate,
 )
+from fastrtc_core.webrtc.sdp.description import Description
 from fastrtc_core.webrtc.sdp.limits import MAX_MEDIA_SECTIONS
 from fastrtc_core.webrtc.sdp.media import MediaSection
 from fastrtc_core.webrtc.sdp.offers import Offer, read_offer
@@ -393,3 +394,28 @@ def test_the_advertised_address_takes_the_place_of_host_addresses(
     assert [line for line in sdp.split("\r\n") if line.startswith("a=candidate:")] == expected
     others = [line for line in sdp.split("\r\n") if not line.startswith("a=candidate:")]
     assert others == chromium_offer("audio", candidates=()).split("\r\n")
+
+
+def test_whose_ice_credentials_count() -> None:
+    """Those of the first section of the bundle, or of the session; not of a section that is out."""
+    text = """v=0
+a=group:BUNDLE 1 0
+a=ice-ufrag:sess
+a=ice-pwd:of-the-session
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+a=mid:0
+m=audio 9 UDP/TLS/RTP/SAVPF 111
+a=mid:1
+a=ice-ufrag:one1
+a=ice-pwd:of-the-first
+m=video 0 UDP/TLS/RTP/SAVPF 96
+a=mid:2
+a=ice-ufrag:two2
+a=ice-pwd:of-the-second
+"""
+    assert list(Description.parse(text).ice_credentials().items()) == [
+        ("1", ("one1", "of-the-first")),
+        ("0", ("sess", "of-the-session")),
+    ]
+    without = text.replace("a=ice-pwd:of-the-session\n", "")
+    assert list(Description.parse(without).ice_credentials()) == ["1"]
