@@ -21,7 +21,7 @@ from fastrtc_handlers.turns import (
     TurnDetector,
     TurnTaking,
 )
-from fastrtc_handlers.vad import AttentiveVAD, VADEvent
+from fastrtc_handlers.vad import AttentiveVAD, DiscerningVAD, VADEvent
 
 RATE = 8000
 FRAME = 160
@@ -581,3 +581,37 @@ def test_a_turn_is_taken_back_by_other_means_than_speech() -> None:
         assert (audio is not None and set(audio.data[0]) == set(range(51))) == again
         table.turns.go_on(THINKING)
         assert (table.turns.finish() is not None) == again, "another answer takes nothing back"
+
+
+class Discerning(LoudIsSpeech):
+    """A detector that says itself how sure it is."""
+
+    sure = False
+
+
+def test_a_short_sound_that_is_surely_no_speech_is_no_turn() -> None:
+    """A laugh has a voice: the detector takes it for speech, but is never sure."""
+    vad = Discerning()
+    assert isinstance(vad, DiscerningVAD)
+    table = Table(vad=vad).speech(0.7).silence(2)
+    assert table.done == []
+    vad.sure = True
+    table.speech(0.1)
+    vad.sure = False
+    table.speech(0.1).silence(2)
+    assert table.kinds == ["reply"], "a short word"
+    table.speech(0.3).silence(2)
+    assert table.kinds == ["reply"], "what was sure belonged to that word"
+    table.speech(1.1).silence(2)
+    assert table.kinds == ["reply"] * 2, "nobody laughs like that"
+
+
+def test_a_laugh_does_not_take_back_what_is_being_thought_of() -> None:
+    vad = Discerning()
+    table = Table(vad=vad)
+    table.bot = THINKING
+    table.speech(0.5).silence(1)
+    assert table.kinds == ["pause", "resume"]
+    vad.sure = True
+    table.speech(0.2)
+    assert table.kinds[2:] == ["pause", "interrupt"]
