@@ -4,7 +4,8 @@ Time is counted in samples of the microphone. Whoever owns it pushes frame after
 the bot is doing, and does what comes back.
 
 While the bot is silent, a turn begins with speech and ends with enough silence. While it speaks,
-the first moment of speech makes it pause. If the speech lasts, the bot is interrupted and the turn
+the first moment of speech makes it pause, before it is known to be more than a moment where the
+detector is a `DiscerningVAD`. If the speech lasts, the bot is interrupted and the turn
 goes on as any other; if not, it was a cough or a "mhm", and the bot goes on where it was.
 
 While it is answering and nothing of the answer is heard yet, nobody talks over anything: the
@@ -44,6 +45,9 @@ _SURE = 0.05
 """Time in s for which it must be sure in a shorter one. A laugh has a voice, but not for long one
 like that of words: of 28 laughs that the model took for speech, 4 pass, and 59 of 60 short words.
 """
+
+_STARTLED = 0.1
+"""How long in s a bot is silent because of a sound that was taken for speech for a moment alone."""
 
 _TRAIL = 0.1
 """How much in s of a pause a turn detector hears.
@@ -153,6 +157,8 @@ class TurnTaking:
         """Whether the speaker began while the bot was silent, or has interrupted it."""
         self._paused = False
         """Whether the bot was told to pause."""
+        self._startled = 0
+        """Latest sample that was taken for speech, while it pauses and no turn has begun."""
         self._asked = False
         """Whether an interruption waits to be confirmed."""
         self._runs_on = False
@@ -210,6 +216,8 @@ class TurnTaking:
             self._follow(frame, bot)
             if self._start is not None:
                 actions = self._decide(bot)
+            elif self._discerning is not None:
+                actions = self._startle(bot)
         self._forget()
         return actions
 
@@ -410,6 +418,21 @@ class TurnTaking:
         # However long the answer is, the turn after it has its bound.
         self._start = max(self._start, now - round(options.max_turn * self._rate))
         self._speech = max(self._start, speech)
+        return []
+
+    def _startle(self, bot: Bot) -> list[Action]:
+        """Pause the bot at the first window of what may become a turn; go on if it does not."""
+        now = self._tape.end
+        if not bot.busy:
+            self._paused = False
+        elif self.vad.probability >= _SPEECH and bot.heard > self._options.warm_up:
+            self._startled = now
+            if not self._paused:
+                self._paused = True
+                return [Action("pause")]
+        elif self._paused and now - self._startled >= _STARTLED * self._rate:
+            self._paused = False
+            return [Action("resume")]
         return []
 
     def _decide_to_interrupt(self, bot: Bot) -> list[Action]:
