@@ -38,7 +38,7 @@ from .options import TurnOptions
 _SPEECH = 0.5
 """Probability from which a window is taken for speech."""
 
-_UNDOUBTED = 1.0
+_UNDOUBTED = 0.8
 """Speech in s in a turn from which it does not matter how sure a detector is of it."""
 
 _SURE = 0.05

@@ -49,8 +49,11 @@ class SileroVAD(WindowedVAD):
 
     @property
     def sure(self) -> bool:
-        """See `DiscerningVAD`."""
-        return self.probability >= _SURE
+        """See `DiscerningVAD`.
+
+        Where there is noise or another voice, the model is sure of little, and is believed.
+        """
+        return self.probability >= (_SURE if self.extra_silence == 0 else self.options.threshold)
 
     def copy(self) -> Self:
         """A detector with the same settings for another stream; the model is shared."""
