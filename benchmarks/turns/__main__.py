@@ -22,7 +22,7 @@ from .conditions import CONDITIONS, CONVERSATIONS, Material, Tape, gather, tapes
 from .interruptions import interruptions
 from .others import OTHERS, judge_other, title_of
 from .report import write_docs, written
-from .rules import RULES, judge, ours, plain, steady
+from .rules import RULES, chunked, judge, ours, plain, steady
 from .sessions import through_session
 
 SILENCES = (0.3, 0.4, 0.5, 0.58, 0.7, 1.0)
@@ -30,8 +30,6 @@ CURVES = ("clean", "pink noise 10 dB", "telephone")
 COMPARED = ("clean", "babble 10 dB")
 """Where the detectors of others run; elsewhere their rules do, on the scores of our model."""
 IN_A_SESSION = ("clean", "babble 10 dB", "one talker 15 dB", "music 0 dB")
-HELD_OUT = 8
-"""Conversations of the speakers held out, of each condition."""
 OF_OTHERS = 4
 """Conversations that the detectors of others hear."""
 INTERRUPTED = ("clean", "pink noise 10 dB", "telephone")
@@ -68,7 +66,7 @@ def measure(
     for name in names:
         started = time.monotonic()
         heard = tapes(material, name, material.tuning, count)
-        held = tapes(material, name, material.held_out, min(count, HELD_OUT))
+        held = tapes(material, name, material.held_out, count)
         row: dict[str, Any] = {
             rule: judge(function, heard).summary() for rule, function in RULES.items()
         }
@@ -91,13 +89,14 @@ def measure(
 
 
 def curves(heard: Sequence[Tape]) -> dict[str, list[tuple[float, int, int | None]]]:
-    """Silence in s, utterances that were split, and the delay in ms (p50) of three rules."""
+    """Silence in s, utterances that were split, and the delay in ms (p50) of each rule."""
     found: dict[str, list[tuple[float, int, int | None]]] = {}
     for silence in SILENCES:
         for name, rule in (
             ("ours", steady(silence)),
             ("LiveKit's rule", plain(silence, smoothing=0.35)),
             ("Pipecat's rule", plain(silence, threshold=0.7, release=0.7, min_speech=0.2)),
+            ("FastRTC's rule", chunked(silence)),
         ):
             figures = judge(rule, heard).summary()
             found.setdefault(name, []).append((silence, figures["split"], figures["p50"]))

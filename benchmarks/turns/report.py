@@ -18,7 +18,12 @@ RESULTS = DOCS / "benchmarks" / "turns.json"
 PLOT = DOCS / "benchmarks" / "turns.svg"
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 
-COLOURS = {"ours": OUR_COLOUR, "LiveKit's rule": PEER_COLOUR, "Pipecat's rule": "#d9a441"}
+COLOURS = {
+    "ours": OUR_COLOUR,
+    "LiveKit's rule": PEER_COLOUR,
+    "Pipecat's rule": "#d9a441",
+    "FastRTC's rule": "#a855f7",
+}
 _MOST_SPLIT = 40
 _DELAYS = 200, 1000
 
@@ -41,7 +46,7 @@ def write_docs(results: dict[str, Any]) -> None:
 
 
 def _conditions(results: dict[str, Any]) -> str:
-    columns = ["ours", "held out", "LiveKit's rule", "Pipecat's rule"]
+    columns = ["ours", "held out", *list(COLOURS)[1:]]
     heads = {"held out": "ours, speakers held out"}
     table = [["", *(heads.get(name, name) for name in columns)]]
     for condition, row in results["conditions"].items():

@@ -13,7 +13,7 @@ from fastrtc_handlers.turns import Bot, SilenceTurnDetector, TurnDetector, TurnO
 from fastrtc_handlers.vad import SileroVAD
 from fastrtc_handlers.vad.silero_model import WINDOW
 
-from .conditions import Tape
+from .conditions import Tape, score
 from .judging import Answer, Figures
 
 Rule = Callable[[Tape], list[Answer]]
@@ -95,8 +95,8 @@ def plain(
         answers: list[Answer] = []
         step = WINDOW / RATE
         speaking, spoken, silent, start, mean = False, 0.0, 0.0, 0, 0.0
-        for number, score in enumerate(tape.scores):
-            mean = smoothing * mean + (1 - smoothing) * float(score)
+        for number, likely in enumerate(tape.scores):
+            mean = smoothing * mean + (1 - smoothing) * float(likely)
             if mean >= threshold or (speaking and mean >= release):
                 spoken, silent = spoken + step, 0.0
                 if not speaking and spoken >= min_speech:
@@ -112,11 +112,56 @@ def plain(
     return rule
 
 
+_CHUNK_SPEECH, _CHUNK_LEAST, _CHUNK_PAD = 0.5, 0.25, 0.4
+"""FastRTC's defaults: the probability from which a window is speech, and in s the shortest speech
+in a chunk, and what is added in front of it."""
+
+
+def chunked(chunk: float = 0.6, *, started: float = 0.2, pause: float = 0.1) -> Rule:
+    """FastRTC's rule: the speech in each chunk of some length is measured, and a turn ends with a
+    chunk that has hardly any.
+
+    The model begins anew with each chunk, and silence of less than 2 s inside is speech: what
+    counts is where in a chunk speech begins.
+
+    Args:
+        chunk: Length of the chunks in s.
+        started: Speech in s in one of them that begins a turn.
+        pause: Speech in s below which one ends it.
+    """
+
+    def rule(tape: Tape) -> list[Answer]:
+        answers: list[Answer] = []
+        samples, size = tape.conversation.audio.data[0], round(chunk * RATE)
+        start: int | None = None
+        for at in range(0, len(samples) - size + 1, size):
+            speech = _speech_in(samples[at : at + size])
+            if start is None and speech > started:
+                start = at
+            if start is not None and speech < pause:
+                answers.append(Answer(start, at + size))
+                start = None
+        return answers
+
+    return rule
+
+
+def _speech_in(chunk: NDArray[np.int16]) -> float:
+    """How much of a chunk FastRTC takes for speech, in s."""
+    windows = -(-len(chunk) // WINDOW)
+    spoken = score(np.pad(chunk, (0, windows * WINDOW - len(chunk)))) >= _CHUNK_SPEECH
+    if not spoken.any():
+        return 0.0
+    left = len(chunk) / RATE - int(spoken.argmax()) * WINDOW / RATE
+    return min(left + _CHUNK_PAD, len(chunk) / RATE) if left > _CHUNK_LEAST else 0.0
+
+
 RULES: dict[str, Rule] = {
     "ours": ours(),
     "ours, `adaptive=False`": steady(TurnOptions().silence),
     "LiveKit's rule": plain(0.55, smoothing=0.35),
     "Pipecat's rule": plain(0.6, threshold=0.7, release=0.7, min_speech=0.2),
+    "FastRTC's rule": chunked(),
 }
 """Ours by default; those of others, written again, on the probabilities of the same model."""
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.turns import report
+from benchmarks.turns import report, rules
 from benchmarks.turns.conditions import CONDITIONS, Material, Tape, tapes
 from benchmarks.turns.interruptions import interruptions
 from benchmarks.turns.judging import Answer, Figures
-from benchmarks.turns.rules import RULES, judge, ours, plain, steady
+from benchmarks.turns.rules import RULES, chunked, judge, ours, plain, steady
 from benchmarks.turns.sessions import through_session
 from fastrtc_core import AudioFrame
 from fastrtc_core.testing.conversations import (
@@ -24,6 +26,7 @@ from fastrtc_core.testing.conversations import (
     Segment,
     Utterance,
 )
+from fastrtc_handlers.vad.silero_model import WINDOW
 
 SPEECH = Path("/usr/share/pocketsphinx/test/data")
 """Of Debian's package pocketsphinx-testdata."""
@@ -95,6 +98,32 @@ def test_a_session_decides_the_same(material: Material) -> None:
     for one, other in zip(alone, whole, strict=True):
         assert abs(one.decided - other.decided) <= RATE // 25
         assert abs(one.start - other.start) <= RATE // 25
+
+
+def test_the_rule_of_chunks_hears_where_in_a_chunk_speech_begins(
+    material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What begins in the last quarter second of a chunk is not heard in it.
+
+    Turns begin with a chunk, and end with one without speech.
+    """
+    chunk = round(0.6 * RATE)
+
+    def loud(samples: np.ndarray) -> Any:
+        return samples[: len(samples) // WINDOW * WINDOW].reshape(-1, WINDOW).max(axis=1) > 0
+
+    monkeypatch.setattr(rules, "score", loud)
+    for begins, ends, expected in (
+        (0.7, 1.1, [(0.6, 1.8)]),
+        (0.9, 2.9, [(0.6, 3.6)]),  # the last 0.5 s are enough for a chunk of their own
+        (1.0, 2.9, [(1.2, 3.6)]),
+        (1.0, 1.15, []),
+    ):
+        samples = np.zeros((1, 8 * chunk), np.int16)
+        samples[:, round(begins * RATE) : round(ends * RATE)] = 1000
+        talk = replace(conversation(), audio=AudioFrame(RATE, samples))
+        answers = chunked()(Tape(talk, np.zeros(0)))
+        assert [(round(one.start / RATE, 3), one.decided / RATE) for one in answers] == expected
 
 
 def conversation(*segments: Segment) -> Conversation:

@@ -9,9 +9,12 @@ import numpy as np
 from fastrtc_core import AudioFrame
 from fastrtc_core.toolkit import Converter
 
-from ..vad import VAD, AttentiveVAD, Loudness, MeasuringVAD, VADEvent, WindowedVAD
+from ..vad import VAD, AttentiveVAD, DiscerningVAD, Loudness, MeasuringVAD, VADEvent, WindowedVAD
 from .ear import Ear, Heard
 from .levels import RATE
+
+_SPEECH = 0.5
+"""Probability from which a window is taken for speech."""
 
 
 class EarVAD:
@@ -29,6 +32,7 @@ class EarVAD:
         self.vad = vad
         self.ear = ear
         self._attentive = vad if isinstance(vad, AttentiveVAD) else None
+        self._discerning = vad if isinstance(vad, DiscerningVAD) else None
         self._heard: tuple[AudioFrame, list[Heard]] | None = None
         self._converter: Converter | None = None
 
@@ -56,6 +60,13 @@ class EarVAD:
     def extra_silence(self) -> float:
         """See `AttentiveVAD`; 0 where the detector does not say."""
         return 0.0 if self._attentive is None else self._attentive.extra_silence
+
+    @property
+    def sure(self) -> bool:
+        """See `DiscerningVAD`; what a detector takes for speech where it does not say more."""
+        if self._discerning is not None:
+            return self._discerning.sure
+        return self.vad.probability >= _SPEECH
 
     @property
     def loudness(self) -> Loudness:

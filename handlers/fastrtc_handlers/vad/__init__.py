@@ -10,11 +10,21 @@ from .energy import EnergyVAD
 from .legacy import LegacyVAD
 from .segmenter import VADOptions
 from .silero import SileroVAD
-from .types import VAD, AttentiveVAD, Gate, Loudness, MeasuringVAD, VADError, VADEvent
+from .types import (
+    VAD,
+    AttentiveVAD,
+    DiscerningVAD,
+    Gate,
+    Loudness,
+    MeasuringVAD,
+    VADError,
+    VADEvent,
+)
 
 __all__ = [
     "VAD",
     "AttentiveVAD",
+    "DiscerningVAD",
     "EnergyVAD",
     "Gate",
     "LegacyVAD",

@@ -12,6 +12,9 @@ from .foreground import Foreground
 from .segmenter import VADOptions
 from .silero_model import WINDOW, SileroStream, load_model
 
+_SURE = 0.9
+"""Probability from which a window surely is speech: in most words, but in few laughs."""
+
 _FORGET_AFTER = 16
 """Windows of digital silence (0.5 s) after which the model starts afresh.
 
@@ -43,6 +46,14 @@ class SileroVAD(WindowedVAD):
         super().__init__(options, window=WINDOW, foreground=foreground)
         self._stream = SileroStream(load_model())
         self._silent = 0
+
+    @property
+    def sure(self) -> bool:
+        """See `DiscerningVAD`.
+
+        Where there is noise or another voice, the model is sure of little, and is believed.
+        """
+        return self.probability >= (_SURE if self.extra_silence == 0 else self.options.threshold)
 
     def copy(self) -> Self:
         """A detector with the same settings for another stream; the model is shared."""

@@ -115,6 +115,19 @@ class AttentiveVAD(VAD, Protocol):
 
 
 @runtime_checkable
+class DiscerningVAD(VAD, Protocol):
+    """A `VAD` that tells what surely is speech from what probably is; turn-taking heeds it.
+
+    Something short of which it is never sure is no turn.
+    """
+
+    @property
+    def sure(self) -> bool:
+        """Whether the latest window surely is speech of the speaker."""
+        ...
+
+
+@runtime_checkable
 class MeasuringVAD(VAD, Protocol):
     """A `VAD` that also says how loud it is; for those who watch it."""
 

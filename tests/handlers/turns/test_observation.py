@@ -21,6 +21,7 @@ from fastrtc_handlers.turns import (
 )
 from fastrtc_handlers.vad import (
     AttentiveVAD,
+    DiscerningVAD,
     EnergyVAD,
     Loudness,
     MeasuringVAD,
@@ -133,7 +134,13 @@ def test_an_ear_hides_nothing_of_its_detector() -> None:
     doubtful.vad.extra_silence, doubtful.vad.traces = 0.3, True
     assert (doubtful.extra_silence, doubtful.traces) == (0.3, True)
     assert doubtful.loudness == Measuring.loudness
+    silero = EarVAD(SileroVAD(), Ear())
+    assert isinstance(silero, DiscerningVAD)
+    assert not silero.sure
     plain = EarVAD(LoudIsSpeech(), Ear())
+    assert not plain.sure
+    plain.vad.speaking = True  # type: ignore[misc]
+    assert plain.sure, "it does not say more"
     assert (plain.extra_silence, plain.traces, plain.loudness) == (0.0, False, Loudness())
 
     vad = SileroVAD()

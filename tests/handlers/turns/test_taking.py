@@ -21,7 +21,7 @@ from fastrtc_handlers.turns import (
     TurnDetector,
     TurnTaking,
 )
-from fastrtc_handlers.vad import AttentiveVAD, VADEvent
+from fastrtc_handlers.vad import AttentiveVAD, DiscerningVAD, VADEvent
 
 RATE = 8000
 FRAME = 160
@@ -581,3 +581,97 @@ def test_a_turn_is_taken_back_by_other_means_than_speech() -> None:
         assert (audio is not None and set(audio.data[0]) == set(range(51))) == again
         table.turns.go_on(THINKING)
         assert (table.turns.finish() is not None) == again, "another answer takes nothing back"
+
+
+class Discerning(LoudIsSpeech):
+    """A detector that says itself how sure it is."""
+
+    sure = False
+
+
+def test_a_short_sound_that_is_surely_no_speech_is_no_turn() -> None:
+    """A laugh has a voice: the detector takes it for speech, but is never sure."""
+    vad = Discerning()
+    assert isinstance(vad, DiscerningVAD)
+    table = Table(vad=vad).speech(0.7).silence(2)
+    assert table.done == []
+    vad.sure = True
+    table.speech(0.1)
+    vad.sure = False
+    table.speech(0.1).silence(2)
+    assert table.kinds == ["reply"], "a short word"
+    table.speech(0.3).silence(2)
+    assert table.kinds == ["reply"], "what was sure belonged to that word"
+    table.speech(1.1).silence(2)
+    assert table.kinds == ["reply"] * 2, "nobody laughs like that"
+
+
+def test_a_laugh_does_not_take_back_what_is_being_thought_of() -> None:
+    vad = Discerning()
+    table = Table(vad=vad)
+    table.bot = THINKING
+    table.speech(0.5).silence(1)
+    assert table.kinds == ["pause", "resume"]
+    vad.sure = True
+    table.speech(0.2)
+    assert table.kinds[2:] == ["pause", "interrupt"]
+
+
+class Quick(Discerning):
+    """A detector whose latest window may be likely speech before it says that speech began."""
+
+    likely = 0.0
+
+    @property
+    def probability(self) -> float:
+        return max(self.likely, super().probability)
+
+
+def test_a_bot_is_silent_at_the_first_window_that_is_likely_speech() -> None:
+    """It goes on at once if there is no more of it; a turn begins with one pause."""
+    vad = Quick()
+    table = Table(vad=vad)
+    table.bot = TALKING
+    vad.likely = 0.8
+    table.silence(0.02)
+    vad.likely = 0.2
+    table.silence(0.3)
+    assert table.done == [(0.02, "pause"), (0.12, "resume")]
+    vad.likely, vad.sure = 0.8, True
+    table.silence(0.04).speech(1)
+    assert table.kinds == ["pause", "resume", "pause", "interrupt"]
+
+
+def test_a_bot_that_was_startled_is_not_left_silent() -> None:
+    """Whoever stops listening lets it go on, and the next one is startled anew."""
+    vad = Quick()
+    vad.likely = 0.8
+    table = Table(vad=vad)
+    table.bot = TALKING
+    table.silence(0.02)
+    table.do(table.turns.drop())
+    assert table.kinds == ["pause", "resume"]
+    table.silence(0.02)
+    table.bot = Bot()
+    table.silence(0.02)
+    table.bot = TALKING
+    table.silence(0.02)
+    assert table.kinds == ["pause", "resume", "pause", "pause"]
+
+
+@pytest.mark.parametrize("heard", [0.0, 1.0])
+def test_nothing_startles_a_bot_that_thinks_or_warms_up(heard: float) -> None:
+    vad = Quick()
+    vad.likely = 0.8
+    table = Table(TurnOptions(silence=0.5, warm_up=2.0), vad=vad)
+    table.bot = Bot(True, heard)
+    assert table.silence(0.1).done == []
+
+
+def test_who_cannot_discern_startles_nobody() -> None:
+    class Vague(LoudIsSpeech):
+        probability = 0.8
+
+    table = Table(vad=Vague())
+    table.bot = TALKING
+    assert table.silence(0.1).done == []

@@ -206,3 +206,14 @@ def test_a_file_with_other_layers_is_refused() -> None:
     content = model_file().read_bytes().replace(b"encoder.3", b"encoder.9")
     with pytest.raises(ValueError, match="layers are not those"):
         read_weights(content)
+
+
+def test_it_is_believed_where_it_can_be_sure_of_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a quiet place a likely voice is not a sure one; beside another voice it has to do."""
+    vad = SileroVAD()
+    monkeypatch.setattr(SileroVAD, "probability", 0.6)
+    assert not vad.sure
+    monkeypatch.setattr(SileroVAD, "extra_silence", 0.4)
+    assert vad.sure
+    monkeypatch.setattr(SileroVAD, "probability", 0.4)
+    assert not vad.sure
