@@ -1,6 +1,6 @@
 /** The size of a camera's first pictures. */
 
-const SETTLED = 1000; // ms from the connection until a browser knows its line
+const SETTLED = 500; // ms from the connection until a browser knows its line
 
 /**
  * Keep the size of the pictures until the browser knows its line.

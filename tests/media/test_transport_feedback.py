@@ -21,12 +21,12 @@ class Feedback(NamedTuple):
     Attributes:
         base: The first number in it.
         arrivals: When each number from there on has come, in ticks of 250 µs; `None`: it has not.
-        count: Its own number.
+        number: Its own.
     """
 
     base: int
     arrivals: list[int | None]
-    count: int
+    number: int
 
 
 def read(packet: bytes) -> Feedback:
@@ -44,7 +44,8 @@ def read_body(packet: bytes) -> Feedback:
         assert 0 < packet[-1] < 4
         packet = packet[: -packet[-1]]
     base, statuses, time = struct.unpack_from("!HHI", packet, 12)
-    at, symbols = 20, []
+    at = 20
+    symbols: list[int] = []
     while len(symbols) < statuses:
         (chunk,) = struct.unpack_from("!H", packet, at)
         at += 2
@@ -122,7 +123,7 @@ def test_every_packet_is_told_of_once_and_each_gap_as_missing(
     read_back: list[int | None] = []
     for count, feedback in enumerate(map(read, reports)):
         assert feedback.base == (first + len(read_back)) & 0xFFFF, "one goes on where one ended"
-        assert feedback.count == count & 0xFF
+        assert feedback.number == count & 0xFF
         read_back += feedback.arrivals
     assert len(read_back) == len(expected)
     for got, want in zip(read_back, expected, strict=True):

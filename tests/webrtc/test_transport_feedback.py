@@ -55,9 +55,9 @@ class Numbering:
             RTCRtpHeaderExtensionParameters(id=NUMBER, uri=URI),
         ]
         self._map.configure(RTCRtpParameters(headerExtensions=extensions))
-        self._dtls: Any = pc.getSenders()[0].transport
-        self._send, self._take = self._dtls._send_rtp, self._dtls._handle_rtcp_data
-        self._dtls._send_rtp, self._dtls._handle_rtcp_data = self.send, self.take
+        dtls: Any = pc.getSenders()[0].transport
+        self._send, self._take = dtls._send_rtp, dtls._handle_rtcp_data
+        dtls._send_rtp, dtls._handle_rtcp_data = self.send, self.take
 
     async def send(self, data: bytes) -> None:
         if is_rtcp(data) or not self._numbers:
