@@ -227,3 +227,24 @@ def test_its_memory_is_bounded() -> None:
             report(recorder)
     report(recorder)
     assert len(recorder) < 300, "half a second of packets each 2.5 ms"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 0xFFFF), st.sampled_from([0, 1, 300, 5_000]), st.booleans()),
+        max_size=80,
+    )
+)
+def test_whatever_comes_can_be_told(packets: list[tuple[int, int, bool]]) -> None:
+    """Numbers that make no sense, too: each report can be read, and tells of what has come."""
+    recorder = ArrivalRecorder()
+    ticks, times = 0, set()
+    for number, wait, cut in packets:
+        ticks += wait
+        times.add((number, ticks))
+        recorder.record(number, ticks * TICK)
+        for packet in report(recorder) if cut else []:
+            feedback = read(packet)
+            for place, arrival in enumerate(feedback.arrivals):
+                number = (feedback.base + place) & 0xFFFF
+                assert arrival is None or (number, arrival) in times
