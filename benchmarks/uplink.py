@@ -11,6 +11,7 @@ gets that does not offer the feedback.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -109,6 +110,9 @@ LOOK = """async () => {
 }"""
 
 
+_counter = itertools.count()
+
+
 class UnavailableError(Exception):
     """This machine cannot run it."""
 
@@ -135,12 +139,13 @@ def line(rate: int | None) -> Iterator[list[str]]:
     """
     if os.geteuid() != 0 or shutil.which("tc") is None:
         raise UnavailableError("network namespaces need root and iproute2")
-    number = os.getpid() % 100_000
+    number = f"{os.getpid() % 100_000}{next(_counter) % 100:02}"  # the kernel forgets names slowly
     name, near, far = f"fastrtc-camera-{number}", f"frtca{number}", f"frtcb{number}"
     with ExitStack() as stack:
         _run("ip", "netns", "add", name)
         stack.callback(_run, "ip", "netns", "del", name)
         _run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
+        stack.callback(_run, "ip", "link", "del", near)
         inside = ["ip", "netns", "exec", name]
         _run("ip", "address", "add", f"{ADDRESSES[0]}/24", "dev", near)
         _run("ip", "link", "set", near, "up")
