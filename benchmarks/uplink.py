@@ -16,12 +16,10 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -30,6 +28,8 @@ from typing import Any, NamedTuple
 SERVER = Path(__file__).parent / "servers" / "camera.py"
 ADDRESSES = "10.213.9.1", "10.213.9.2"
 """Of the server, and of the browser."""
+
+PORT = 8000
 
 BURST = 4000
 """Bytes that a line lets through at once."""
@@ -130,58 +130,63 @@ def _run(*command: str) -> None:
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
+class Hosts(NamedTuple):
+    """Two hosts with a line between them: what runs a command on each."""
+
+    server: list[str]
+    browser: list[str]
+
+
 @contextmanager
-def line(rate: int | None) -> Iterator[list[str]]:
-    """A host at the end of a line; yields what runs a command there.
+def line(rate: int | None) -> Iterator[Hosts]:
+    """Two hosts of their own, so that nobody else on this machine sees their addresses.
 
     Args:
-        rate: Of the line from there, in kb/s; `None` for one without a limit.
+        rate: Of the line from the browser to the server, in kb/s; `None` for one without a limit.
     """
     if os.geteuid() != 0 or shutil.which("tc") is None:
         raise UnavailableError("network namespaces need root and iproute2")
     number = f"{os.getpid() % 100_000}{next(_counter) % 100:02}"  # the kernel forgets names slowly
-    name, near, far = f"fastrtc-camera-{number}", f"frtca{number}", f"frtcb{number}"
+    names = f"fastrtc-camera-a{number}", f"fastrtc-camera-b{number}"
+    devices = f"frtca{number}", f"frtcb{number}"
     with ExitStack() as stack:
-        _run("ip", "netns", "add", name)
-        stack.callback(_run, "ip", "netns", "del", name)
-        _run("ip", "link", "add", near, "type", "veth", "peer", "name", far, "netns", name)
-        stack.callback(_run, "ip", "link", "del", near)
-        inside = ["ip", "netns", "exec", name]
-        _run("ip", "address", "add", f"{ADDRESSES[0]}/24", "dev", near)
-        _run("ip", "link", "set", near, "up")
-        _run(*inside, "ip", "address", "add", f"{ADDRESSES[1]}/24", "dev", far)
-        _run(*inside, "ip", "link", "set", far, "up")
-        _run(*inside, "ip", "link", "set", "lo", "up")
+        for name in names:
+            _run("ip", "netns", "add", name)
+            stack.callback(_run, "ip", "netns", "del", name)
+        near = ["netns", names[0]]
+        far = ["netns", names[1]]
+        _run("ip", "link", "add", devices[0], *near, "type", "veth", "peer", devices[1], *far)
+        hosts = Hosts(*(["ip", "netns", "exec", name] for name in names))
+        for inside, device, address in zip(hosts, devices, ADDRESSES, strict=True):
+            _run(*inside, "ip", "address", "add", f"{address}/24", "dev", device)
+            _run(*inside, "ip", "link", "set", device, "up")
+            _run(*inside, "ip", "link", "set", "lo", "up")
         if rate is not None:
             limits = "rate", f"{rate}kbit", "burst", f"{BURST}b", "latency", f"{QUEUE}s"
-            _run(*inside, "tc", "qdisc", "add", "dev", far, "root", "tbf", *limits)
-        yield inside
+            _run(*hosts.browser, "tc", "qdisc", "add", "dev", devices[1], "root", "tbf", *limits)
+        yield hosts
 
 
 @contextmanager
-def serving(bit_rate: int | None) -> Iterator[str]:
+def serving(inside: list[str], bit_rate: int | None) -> Iterator[str]:
     """The server; yields its URL.
 
     Args:
+        inside: Runs a command on its host.
         bit_rate: That clients are asked to start with, in bit/s; 0 for none, `None` for the
             default.
     """
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port = probe.getsockname()[1]
     arguments = [] if bit_rate is None else [str(bit_rate)]
-    server = subprocess.Popen([sys.executable, str(SERVER), str(port), *arguments])
+    server = subprocess.Popen([*inside, sys.executable, str(SERVER), str(PORT), *arguments])
     try:
-        url = f"http://{ADDRESSES[0]}:{port}"
+        url = f"http://{ADDRESSES[0]}:{PORT}"
+        probe = f"import urllib.request; urllib.request.urlopen('{url}', timeout=2)"
         deadline = time.monotonic() + 30
-        while True:
-            try:
-                urllib.request.urlopen(url, timeout=2).close()
-                break
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise UnavailableError("the server did not start in time") from None
-                time.sleep(0.2)
+        while subprocess.run(
+            [*inside, sys.executable, "-c", probe], capture_output=True
+        ).returncode:
+            if time.monotonic() > deadline:
+                raise UnavailableError("the server did not start in time")
         yield url
     finally:
         server.send_signal(signal.SIGINT)
@@ -212,11 +217,11 @@ def measure(
     from playwright.sync_api import sync_playwright
 
     with ExitStack() as stack:
-        inside = stack.enter_context(line(rate))
-        url = stack.enter_context(serving(bit_rate))
+        hosts = stack.enter_context(line(rate))
+        url = stack.enter_context(serving(hosts.server, bit_rate))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         program = folder / "browser"
-        program.write_text(f'#!/bin/sh\nexec {" ".join(inside)} {chromium()} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {" ".join(hosts.browser)} {chromium()} "$@"\n')
         program.chmod(0o755)
         playwright = stack.enter_context(sync_playwright())
         trusted = f"--unsafely-treat-insecure-origin-as-secure={url}"
