@@ -70,6 +70,7 @@
  * @property {string} [repeats]  and which it was
  */
 
+import { keepSize } from "./camera.js";
 import { DEVICES, captureError, devices } from "./devices.js";
 import { ConnectionError } from "./errors.js";
 import { Emitter } from "./events.js";
@@ -320,7 +321,8 @@ export class Connection extends Emitter {
     for (const kind of kinds) {
       const direction = wanted(kind) ? directions[mode] : "recvonly";
       const track = captured.getTracks().find((one) => one.kind === kind);
-      pc.addTransceiver(track ?? kind, { direction, streams: [captured] });
+      const { sender } = pc.addTransceiver(track ?? kind, { direction, streams: [captured] });
+      if (track?.kind === "video") keepSize(pc, sender);
       if (track) this.#addLocal(track);
     }
 

@@ -9,7 +9,7 @@ from aiortc.rtp import RtpPacket as Reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastrtc_core.media.rtp import build_packet, parse_packet
+from fastrtc_core.media.rtp import build_packet, find_extension, parse_packet
 
 numbers = {
     "payload_type": st.integers(0, 127),
@@ -95,3 +95,43 @@ def mid_extension() -> HeaderExtensionsMap:
         )
     )
     return extensions
+
+
+@given(
+    elements=st.lists(
+        st.tuples(st.integers(1, 14), st.binary(min_size=1, max_size=16)),
+        max_size=5,
+        unique_by=lambda element: element[0],
+    ),
+    contributors=st.lists(st.integers(0, 0xFFFFFFFF), max_size=3),
+    long=st.booleans(),
+    cut=st.integers(0, 200),
+)
+def test_elements_of_the_extension_are_found(
+    elements: list[tuple[int, bytes]], contributors: list[int], long: bool, cut: int
+) -> None:
+    """With one byte before each, or two; of a packet that is cut short, or none."""
+    body = b""
+    for number, value in elements:
+        body += bytes([number, len(value)]) if long else bytes([number << 4 | len(value) - 1])
+        body += value + bytes(len(value) % 3)  # padding is allowed anywhere
+    body += bytes(-len(body) % 4)
+    header = (0x1000 if long else 0xBEDE).to_bytes(2) + (len(body) // 4).to_bytes(2)
+    sources = b"".join(source.to_bytes(4) for source in contributors)
+    packet = bytes([0x90 | len(contributors)]) + bytes(11) + sources + header + body + b"payload"
+    known = dict(elements)
+    for number in range(1, 15):
+        assert find_extension(packet, number) == known.get(number)
+        found = find_extension(packet[: max(0, len(packet) - cut)], number)
+        assert found in (known.get(number), None)
+
+
+def test_an_extension_of_another_kind_has_no_elements() -> None:
+    """Nor has a packet without one; after the id 15 nothing is read (RFC 8285 section 4.2)."""
+    start = bytes([0x90]) + bytes(11)
+    assert find_extension(start + b"\xab\xcd\x00\x01\x50\x01\x02\x03", 5) is None
+    assert find_extension(bytes([0x80]) + bytes(11) + b"\xbe\xde\x00\x01\x50\x01\0\0", 5) is None
+    assert find_extension(start + b"\xbe\xde\x00\x01\xf0\x01\x50\x01", 5) is None
+    assert find_extension(start + b"\xbe\xde\x00\x01\x50\x01\0\0", 5) == b"\x01"
+    assert find_extension(start + b"\xbe\xde\x00\x01\x5f\x01\0\0", 5) is None, "too long"
+    assert find_extension(start + b"\x10\x00\x00\x01\0\0\0\x05", 5) is None, "cut short"

@@ -21,25 +21,31 @@ class Feedback(NamedTuple):
     Attributes:
         base: The first number in it.
         arrivals: When each number from there on has come, in ticks of 250 µs; `None`: it has not.
-        count: Its own number.
+        number: Its own.
     """
 
     base: int
     arrivals: list[int | None]
-    count: int
+    number: int
 
 
 def read(packet: bytes) -> Feedback:
-    """Read one, as draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1 has it."""
+    """Read one of this test."""
+    assert struct.unpack_from("!II", packet, 4) == (SENDER, SOURCE)
+    return read_body(packet)
+
+
+def read_body(packet: bytes) -> Feedback:
+    """Read any, as draft-holmer-rmcat-transport-wide-cc-extensions-01 section 3.1 has it."""
     assert packet[0] & 0xDF == 0x8F, "version 2, format 15"
     assert packet[1] == 205
     assert len(packet) == 4 * (1 + int.from_bytes(packet[2:4])), "its length is in words"
     if packet[0] & 0x20:
         assert 0 < packet[-1] < 4
         packet = packet[: -packet[-1]]
-    sender, source, base, statuses, time = struct.unpack_from("!IIHHI", packet, 4)
-    assert (sender, source) == (SENDER, SOURCE)
-    at, symbols = 20, []
+    base, statuses, time = struct.unpack_from("!HHI", packet, 12)
+    at = 20
+    symbols: list[int] = []
     while len(symbols) < statuses:
         (chunk,) = struct.unpack_from("!H", packet, at)
         at += 2
@@ -117,7 +123,7 @@ def test_every_packet_is_told_of_once_and_each_gap_as_missing(
     read_back: list[int | None] = []
     for count, feedback in enumerate(map(read, reports)):
         assert feedback.base == (first + len(read_back)) & 0xFFFF, "one goes on where one ended"
-        assert feedback.count == count & 0xFF
+        assert feedback.number == count & 0xFF
         read_back += feedback.arrivals
     assert len(read_back) == len(expected)
     for got, want in zip(read_back, expected, strict=True):
@@ -221,3 +227,24 @@ def test_its_memory_is_bounded() -> None:
             report(recorder)
     report(recorder)
     assert len(recorder) < 300, "half a second of packets each 2.5 ms"
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 0xFFFF), st.sampled_from([0, 1, 300, 5_000]), st.booleans()),
+        max_size=80,
+    )
+)
+def test_whatever_comes_can_be_told(packets: list[tuple[int, int, bool]]) -> None:
+    """Numbers that make no sense, too: each report can be read, and tells of what has come."""
+    recorder = ArrivalRecorder()
+    ticks, times = 0, set()
+    for number, wait, cut in packets:
+        ticks += wait
+        times.add((number, ticks))
+        recorder.record(number, ticks * TICK)
+        for packet in report(recorder) if cut else []:
+            feedback = read(packet)
+            for place, arrival in enumerate(feedback.arrivals):
+                number = (feedback.base + place) & 0xFFFF
+                assert arrival is None or (number, arrival) in times

@@ -84,6 +84,27 @@ async def test_names_of_receiver_and_sender() -> None:
         assert list(inspect.signature(sender.send).parameters) == ["parameters"]
 
 
+async def test_names_of_the_feedback() -> None:
+    """Where a transport learns to decrypt, and what estimates for a receiver."""
+    async with raw_peer() as pc:
+        transceiver = pc.addTransceiver("video")
+        dtls: Any = transceiver.receiver.transport
+        assert dtls._rx_srtp is None
+        assert not inspect.signature(dtls._setup_srtp).parameters
+        assert "self._rx_srtp.unprotect(data)" in inspect.getsource(RTCDtlsTransport._recv_next)
+        pylibsrtp.Session().unprotect = lambda packet: packet  # type: ignore[method-assign]
+        assert inspect.iscoroutinefunction(dtls._send_rtp)
+        assert isinstance(transceiver.sender._ssrc, int)
+        receiver: Any = transceiver.receiver
+        estimator = receiver._RTCRtpReceiver__remote_bitrate_estimator
+        assert estimator.ssrcs == {}
+        sent = {"arrival_time_ms": 0, "abs_send_time": 0, "payload_size": 1, "ssrc": 1}
+        assert list(inspect.signature(estimator.add).parameters) == list(sent)
+        handle = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
+        assert "if self.__remote_bitrate_estimator is not None:" in handle
+        assert "self.__rtcp_ssrc is not None and remb is not None" in handle
+
+
 async def test_names_of_the_direct_receive_path() -> None:
     """What stands between a socket and a receiver, of two peers that speak."""
     stream = Stream(Echo())

@@ -152,7 +152,8 @@ async def test_pictures_of_other_profiles_and_in_single_packets_are_seen(
         pass
 
     Seeing.levels = []
-    stream = Stream(Seeing(), modality="video", mode="send")
+    options = VideoOptions(client_bit_rate=None)  # it would stand beside the profile
+    stream = Stream(Seeing(), modality="video", mode="send", video_options=options)
     # Pictures that are told in another order than they are shown come in the right one.
     order = {} if encoded == "Baseline" else {"tune": "film", "bf": "2", "rc-lookahead": "0"}
     camera = Camera(encoded, SLICES | order if single else order)

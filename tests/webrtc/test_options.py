@@ -171,3 +171,9 @@ async def test_a_function_that_returns_no_options_is_the_fault_of_the_server(
             pass
     assert "options are AudioOptions" in caplog.text or "ZeroDivisionError" in caplog.text
     await gone(stream)
+
+
+@pytest.mark.parametrize("rate", [0, 29_999, 100_000_001, -1])
+def test_the_rate_to_start_with_is_checked(rate: int) -> None:
+    with pytest.raises(ConfigurationError, match="client_bit_rate"):
+        VideoOptions(client_bit_rate=rate)

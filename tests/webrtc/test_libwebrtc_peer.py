@@ -1,0 +1,139 @@
+"""Google's libwebrtc, without a browser, as a client: its own estimator at our feedback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+from aiortc.rtp import RtcpPsfbPacket
+
+from fastrtc_core import Stream, VideoOptions
+from fastrtc_handlers import AudioVideoEcho
+
+from ..inside import connection_of, peer_of
+from .support import eventually, gone
+
+reactor_webrtc = pytest.importorskip("reactor_webrtc")
+pytestmark = pytest.mark.real_time
+
+SIZE = 640, 480
+FPS = 20
+START = 300_000
+"""With which libwebrtc starts by itself. An estimate of ours (REMB) would let it have 8 % more each
+second: 0.65 Mb/s after ten."""
+
+
+class Caller:
+    """A peer connection of libwebrtc that sends noise, which no encoder makes small.
+
+    Its callbacks run on threads of its own; what they raise would end the process.
+
+    Args:
+        factory: Of its parts; there may be one in a process.
+    """
+
+    def __init__(self, factory: Any) -> None:
+        self._candidates: list[Any] = []
+        observer = reactor_webrtc.PeerConnectionObserver()
+        observer.on_ice_candidate = self._candidates.append
+        self._states: list[Any] = []
+        observer.on_connection_state_change = self._states.append
+        configuration = reactor_webrtc.RtcConfiguration(
+            bundle_policy=reactor_webrtc.BundlePolicy.MaxBundle
+        )
+        self._pc = factory.create_peer_connection(configuration, observer)
+        self._track = factory.create_video_track("camera")
+        self._pc.add_track(self._track)
+
+    async def call(self, stream: Stream) -> None:
+        """Connect, and wait until the connection stands."""
+        await self._pc.set_local_description(await self._pc.create_offer())
+        offer = await self._pc.create_offer()
+        await eventually(lambda: self._candidates, "a candidate")
+        lines = [f"a={one.candidate}" for one in self._candidates]
+        sdp = offer.sdp + "".join(f"{line}\r\n" for line in lines)
+        answer = await stream.offer({"sdp": sdp, "type": "offer"})
+        assert "sdp" in answer, answer
+        described = reactor_webrtc.SessionDescription("answer", answer["sdp"])
+        await self._pc.set_remote_description(described)
+        done = reactor_webrtc.PeerConnectionState.Connected
+        await eventually(lambda: done in self._states, "the connection", within=10)
+
+    async def film(self) -> None:
+        """Push pictures for ever."""
+        width, height = SIZE
+        random = np.random.default_rng(1)
+        shots = [
+            random.integers(0, 255, (height // 8, width // 8, 4), np.uint8)
+            .repeat(8, axis=0)
+            .repeat(8, axis=1)
+            .tobytes()
+            for _ in range(5)
+        ]
+        while True:
+            for shot in shots:
+                self._track.push_video_frame(shot, width, height)
+                await asyncio.sleep(1 / FPS)
+
+    async def estimate(self) -> float:
+        """What it takes the line for, in bit/s."""
+        pairs = (await self._pc.get_stats()).candidate_pairs
+        return max((pair.available_outgoing_bitrate_bps for pair in pairs), default=0.0)
+
+
+@pytest.fixture(scope="module")
+def factory() -> Any:
+    return reactor_webrtc.PeerConnectionFactory()
+
+
+@asynccontextmanager
+async def calling(stream: Stream, factory: Any) -> AsyncIterator[Caller]:
+    caller = Caller(factory)
+    await caller.call(stream)
+    filming = asyncio.create_task(caller.film())
+    try:
+        yield caller
+    finally:
+        filming.cancel()
+        with contextlib.suppress(TimeoutError):  # it ends what is left
+            await stream.drain(0)
+
+
+async def test_its_estimate_is_no_longer_ours(factory: Any) -> None:
+    """It finds out within seconds that there is nothing between it and us.
+
+    And what it tells us of what comes back is taken, as before.
+    """
+    options = VideoOptions(client_bit_rate=START)
+    stream = Stream(
+        AudioVideoEcho(), modality="audio-video", mode="send-receive", video_options=options
+    )
+    async with calling(stream, factory) as caller:
+        told: list[int] = []
+        (sender,) = (s for s in connection_of(peer_of(stream)).getSenders() if s.kind == "video")
+        watch(sender, told)
+        loop = asyncio.get_running_loop()
+        best, deadline = 0.0, loop.time() + 12
+        while best < 1_000_000 and loop.time() < deadline:
+            await asyncio.sleep(0.1)
+            best = max(best, await caller.estimate())
+        assert best >= 1_000_000
+        await eventually(lambda: told, "an estimate of its own")
+    await gone(stream)
+
+
+def watch(sender: Any, told: list[int]) -> None:
+    """Note the estimates (REMB) that a sender hears."""
+    original = sender._handle_rtcp_packet
+
+    async def handle(packet: Any) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == 15:
+            told.append(len(packet.fci))
+        await original(packet)
+
+    sender._handle_rtcp_packet = handle
