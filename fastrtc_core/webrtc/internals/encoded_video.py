@@ -18,6 +18,7 @@ from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket
 
 from ...errors import EndOfStreamError
 from ...media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame
+from ..workers import picture_workers
 
 logger = logging.getLogger(__name__)
 
@@ -155,7 +156,7 @@ def send_pictures(
         keyframe = private._RTCRtpSender__force_keyframe
         private._RTCRtpSender__force_keyframe = False
         payloads = await loop.run_in_executor(
-            None, encoder.encode_picture, frame, timestamp, keyframe
+            picture_workers(), encoder.encode_picture, frame, timestamp, keyframe
         )
         return _Payloads(codec.payloadType or 0, timestamp, payloads)
 
