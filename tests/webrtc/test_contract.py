@@ -160,6 +160,12 @@ async def test_names_of_the_path_of_encoded_video() -> None:
         source = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
         assert "pli_flag, encoded_frame = self.__jitter_buffer.add(packet)" in source
         assert "if self.__nack_generator is not None and" in source
+        for name in ("abs_send_time", "arrival_time_ms", "payload_size", "ssrc"):
+            assert f"{name}=" in source, "what the estimator is told"
+        assert isinstance(receiver._RTCRtpReceiver__rtcp_ssrc, int)
+        ids = receiver.transport._rtp_header_extensions_map._HeaderExtensionsMap__ids
+        assert ids.abs_send_time is None
+        assert list(inspect.signature(receiver._send_rtcp).parameters) == ["packet"]
         assert "packet._data = depayload(codec, packet.payload)" in source
         assert "self._send_keyframe()" in inspect.getsource(RTCRtpSender._handle_rtcp_packet)
 
