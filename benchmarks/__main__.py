@@ -21,7 +21,7 @@ from typing import Any
 
 import uvloop
 
-from . import channels, floor, measures, sockets, tracks
+from . import channels, floor, measures, sockets, tracks, video
 from .peers import (
     OURS,
     PEERS,
@@ -38,8 +38,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 RESULTS = DOCS / "benchmarks" / "results.json"
 PAGE = DOCS / "performance.md"
 SERVER_CORE, LOAD_CORE = 0, 1
-PARTS = ("peers", "websocket", "tracks", "channels")
-"""Of a run: the echo servers, tracks without a network, channels."""
+PARTS = ("peers", "websocket", "tracks", "channels", "video")
+"""Of a run: the echo servers, tracks without a network, channels, filters of pictures."""
 
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 
@@ -121,6 +121,9 @@ def measure_all(
     if "channels" in parts:
         print("measuring channels …", flush=True)
         results["channels"] = channels.run(SERVER_CORE, times)
+    if "video" in parts:
+        print("measuring video …", flush=True)
+        results["video"] = video.run(environments, SERVER_CORE, times)
     return results
 
 

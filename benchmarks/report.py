@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from .peers import OURS, PEERS
 from .sockets import steady
 from .statistics import ratio
+from .video import PEERS as VIDEO_PEERS
 
 Results = dict[str, Any]
 
@@ -182,6 +183,28 @@ def channel_rows(results: Results) -> list[list[str]]:
     return table
 
 
+def video_rows(results: Results) -> list[list[str]]:
+    """Filters of pictures."""
+    table = [
+        [
+            "flip of 640 × 480, 30 a second",
+            "connections",
+            "flash to flash p50 (ms)",
+            "p95 (ms)",
+            "pictures a second",
+            "kb/s",
+            "CPU per connection-second (ms)",
+            "CPU per picture (ms)",
+        ]
+    ]
+    fields = ("connections", "p50", "p95", "fps", "kbps", "cpu", "per_picture")
+    for name, peer in results["video"].items():
+        for sample in peer.get("samples", []):
+            values = [_number(path(field)(sample), "{:.3g}") for field in fields]
+            table.append([f"{VIDEO_PEERS[name].title} {peer['version']}", *values])
+    return table
+
+
 def _meeting(sample: Any) -> str:
     rooms = "one room" if sample["rooms"] == 1 else f"{sample['rooms']} rooms"
     others = "" if sample["muted"] else ", the others send nothing"
@@ -209,6 +232,7 @@ TABLES: dict[str, tuple[Callable[[Results], list[list[str]]], ...]] = {
     "websocket": (websocket_rows,),
     "tracks": (track_rows,),
     "channels": (channel_rows,),
+    "video": (video_rows,),
 }
 """The tables of each part of a run."""
 

@@ -27,6 +27,16 @@ _UNKNOWN = Fraction(0, 1)
 """What FFmpeg has for a time base that was not set."""
 
 
+def picture_of(pixels: NDArray[np.uint8], format: str) -> av.VideoFrame:
+    """A picture that lies where the pixels lie, which must not be written to any more.
+
+    Args:
+        pixels: `(height, width, channels)`, or `(height, width)`.
+        format: FFmpeg's name of the pixel format, `bgr24` for example.
+    """
+    return av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), format=format)
+
+
 class PictureConverter:
     """Converts pictures for one reader: used on one thread at a time, and shared with nobody."""
 

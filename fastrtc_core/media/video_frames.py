@@ -60,6 +60,24 @@ def is_keyframe(codec: str, data: bytes) -> bool:
     return False
 
 
+def vp8_payload(payload: bytes) -> bytes:
+    """What a packet of VP8 carries, without its descriptor (RFC 7741 section 4.2).
+
+    Raises:
+        ValueError: If it is too short.
+    """
+    start = 1
+    if payload[0] & 0x80:  # there are extensions
+        flags = payload[1] if len(payload) > 1 else 0
+        start = 2
+        if flags & 0x80:  # the number of the picture, in one byte or two
+            start += 2 if len(payload) > 2 and payload[2] & 0x80 else 1
+        start += bool(flags & 0x40) + bool(flags & 0x30)
+    if len(payload) < start:
+        raise ValueError("a descriptor of VP8 is too short")
+    return payload[start:]
+
+
 def elapsed_ticks(earlier: int, later: int) -> int:
     """From one RTP timestamp to another, which may have wrapped, or be earlier after all."""
     return (later - earlier + (1 << 31)) % (1 << 32) - (1 << 31)

@@ -14,6 +14,7 @@ from ..webrtc.failures import Failures, log_failure
 from ..webrtc.keyframes import KeyframeRequests
 from ..webrtc.options import VideoOptions
 from ..webrtc.video_encoders import PictureEncoder
+from ..webrtc.workers import picture_workers
 
 REPEAT = 1.0
 """Time in s after which a picture is sent once more, if no other has come: were its last packet
@@ -100,7 +101,7 @@ class CameraEncoder:
         timestamp = round((self._loop.time() - self._begun) * VIDEO_CLOCK_RATE)
         work = partial(self._encoder.encode, self._latest, timestamp, keyframe=self._keyframe)
         self._fresh = self._keyframe = False
-        self._working = self._loop.run_in_executor(None, work)
+        self._working = self._loop.run_in_executor(picture_workers(), work)
         self._working.add_done_callback(self._finish)
 
     def _finish(self, working: asyncio.Future[EncodedVideoFrame | None]) -> None:

@@ -17,18 +17,21 @@ class UserCall:
     Args:
         method: The bound method or function.
         name: Names its thread, where it needs one.
+
+    Attributes:
+        method: As above; one that is sync may block, and is called on the thread.
     """
 
     def __init__(self, method: Callable[..., Any], name: str) -> None:
         self.is_async = inspect.iscoroutinefunction(method)
-        self._method = method
+        self.method = method
         self._thread = SessionThread(name)
 
     async def __call__(self, *args: Any) -> Any:
         """Call the method and wait for its result; raises what `guarded` raises."""
         if not self.is_async:
-            return await self.on_thread(self._method, *args)
-        return await guarded(self._method(*args))
+            return await self.on_thread(self.method, *args)
+        return await guarded(self.method(*args))
 
     async def on_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function on the thread of this call, to keep its work off the event loop."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import av
+import numpy as np
 
 from ..errors import EndOfStreamError, SourceClosedError
 from ..frames import check_video_array
 from ..handler import StreamHandlerBase, VideoFormat
 from ..handler.functions import VideoStreamHandler
-from ..media.pictures import PictureConverter
+from ..media.pictures import PictureConverter, picture_of
 from ..outputs import split_emitted
 from ..tracks import RemoteVideoTrack, VideoSource, VideoStream
 from .calls import UserCall
 from .life import Life
 from .reports import Reporter
 from .types import DeliverExtras
+
+SMALL = 1 << 21
+"""Bytes of an array that is copied on the event loop: in some 0.1 ms."""
 
 FILTER_QUEUE = 3
 """Pictures that may wait for a filter that does not skip frames."""
@@ -27,6 +32,18 @@ def open_video_stream(handler: StreamHandlerBase, track: RemoteVideoTrack) -> Vi
     """The stream from which `video_receive` is fed: the latest picture, or a few for a filter."""
     queued = isinstance(handler, VideoStreamHandler) and not handler.skip_frames
     return VideoStream(track, capacity=FILTER_QUEUE if queued else 1)
+
+
+class Prepared(NamedTuple):
+    """What was emitted.
+
+    Attributes:
+        picture: To be shown, if there is one.
+        extras: What was emitted beside it.
+    """
+
+    picture: av.VideoFrame | None
+    extras: Any
 
 
 class VideoOutput:
@@ -50,21 +67,30 @@ class VideoOutput:
         """Whether nothing can be shown any more."""
         return self._source.closed
 
-    async def deliver(self, emitted: Any, call: UserCall) -> bool:
-        """Show what was emitted; the picture is built on the thread of `call`.
+    def prepare(self, emitted: Any, own: Any = None) -> Prepared:
+        """Take apart what was emitted; on whichever thread it came to be.
 
-        Returns:
-            Whether there was a picture in it.
+        Args:
+            emitted: What a handler returned.
+            own: An array of this session's, which is not copied where it comes back.
 
         Raises:
             InvalidFrameError: If it is nothing that can be shown.
         """
         value, extras = split_emitted(emitted)
-        if value is not None:
-            picture = await call.on_thread(_to_picture, value, self._video_format)
-            self._source.capture_frame(picture)
-        await self._deliver_extras(extras)
-        return value is not None
+        if value is None:
+            return Prepared(None, extras)
+        return Prepared(_to_picture(value, self._video_format, value is own), extras)
+
+    async def deliver(self, prepared: Prepared) -> None:
+        """Show what was emitted.
+
+        Raises:
+            SourceClosedError: If nothing can be shown any more.
+        """
+        if prepared.picture is not None:
+            self._source.capture_frame(prepared.picture)
+        await self._deliver_extras(prepared.extras)
 
 
 async def receive_video(
@@ -82,6 +108,22 @@ async def receive_video(
     pictures = PictureConverter()
     interval = 1 / handler.fps
     next_due = life.loop.time()
+    prepare = _prepare_nothing if output is None else output.prepare
+
+    def whole(frame: av.VideoFrame) -> Prepared:
+        """All of it, where it may block: one way to the thread, and one back."""
+        picture = _from_picture(pictures, frame, video_format)
+        return prepare(receive.method(picture), picture)
+
+    async def receive_one(frame: av.VideoFrame) -> Prepared:
+        if not receive.is_async:
+            prepared: Prepared = await receive.on_thread(whole, frame)
+            return prepared
+        picture: Any = frame
+        if video_format != "frame":
+            picture = await receive.on_thread(pictures.array, frame, video_format)
+        return await _prepared(prepare, await receive(picture), receive, picture)
+
     while not life.ending:
         try:
             frame = await stream.read()
@@ -94,12 +136,11 @@ async def receive_video(
             continue
         next_due = max(next_due + interval, now - FILTER_QUEUE * interval)
         try:
-            picture = await receive.on_thread(_from_picture, pictures, frame, video_format)
-            result = await receive(picture)
-            if result is not None and output is not None:
-                await output.deliver(result, receive)
-            elif result is not None:
-                await deliver_extras(split_emitted(result)[1])
+            prepared = await receive_one(frame)
+            if output is not None:
+                await output.deliver(prepared)
+            else:
+                await deliver_extras(prepared.extras)
         except Exception as error:
             if _is_over(error, output):
                 return
@@ -117,7 +158,11 @@ async def emit_video(
         await asyncio.sleep(max(0.0, next_due - loop.time()))
         next_due = max(next_due + interval, loop.time())
         try:
-            await output.deliver(await emit(), emit)
+            if emit.is_async:
+                prepared = await _prepared(output.prepare, await emit(), emit)
+            else:
+                prepared = await emit.on_thread(lambda: output.prepare(emit.method()))
+            await output.deliver(prepared)
         except Exception as error:
             if _is_over(error, output):
                 return
@@ -129,14 +174,35 @@ def _is_over(error: Exception, output: VideoOutput | None) -> bool:
     return isinstance(error, SourceClosedError) and output is not None and output.closed
 
 
+async def _prepared(
+    prepare: Callable[..., Prepared], emitted: Any, call: UserCall, own: Any = None
+) -> Prepared:
+    """What an async method has emitted; what takes long is done on the thread of `call`."""
+    large = any(
+        isinstance(part, np.ndarray) and part is not own and part.nbytes > SMALL
+        for part in (emitted if isinstance(emitted, tuple) else (emitted,))
+    )
+    if large:
+        prepared: Prepared = await call.on_thread(prepare, emitted, own)
+        return prepared
+    return prepare(emitted, own)
+
+
+def _prepare_nothing(emitted: Any, own: Any = None) -> Prepared:
+    """For a handler whose pictures go nowhere."""
+    return Prepared(None, split_emitted(emitted)[1])
+
+
 def _from_picture(
     pictures: PictureConverter, frame: av.VideoFrame, video_format: VideoFormat
 ) -> Any:
     return frame if video_format == "frame" else pictures.array(frame, video_format)
 
 
-def _to_picture(value: Any, video_format: VideoFormat) -> av.VideoFrame:
+def _to_picture(value: Any, video_format: VideoFormat, own: bool) -> av.VideoFrame:
     if isinstance(value, av.VideoFrame):
         return value
     array_format = "bgr24" if video_format == "frame" else video_format
-    return av.VideoFrame.from_ndarray(check_video_array(value, array_format), format=array_format)
+    pixels = check_video_array(value, array_format)
+    # The handler may draw the next picture into the same array, before this one is encoded.
+    return picture_of(pixels if own else np.array(pixels, order="C"), array_format)

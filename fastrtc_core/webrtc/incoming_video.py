@@ -66,7 +66,7 @@ class IncomingVideo:
         """Pictures that were not decoded in time."""
         self.lost = LostPackets()
         self._run = run
-        self._tap = VideoTap(receiver, self.take, self._end)
+        self._tap = VideoTap(receiver, self.take, self._end, run)
         self.keyframes = KeyframeRequests(lambda: run(self._tap.request_keyframe()))
         self._assembler = FrameAssembler()
         self._decoder = PictureDecoder(self._show, self.keyframes.request)

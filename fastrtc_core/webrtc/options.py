@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from ..context import Context
 from ..errors import ConfigurationError
@@ -16,6 +16,8 @@ from ..usercode import guarded
 FRAME_DURATIONS = (0.02, 0.04, 0.06)
 
 Options = TypeVar("Options")
+
+VideoPreset = Literal["fast", "balanced", "quality"]
 
 
 @dataclass(frozen=True)
@@ -71,21 +73,28 @@ class VideoOptions:
             there its own estimate goes up or down. Browsers other than Firefox follow it, in whole
             kb/s. `None` leaves it to the client: browsers start with 300,000, at a quarter of the
             width and height of a 720p camera, and take many seconds to the whole picture.
+        preset: What the encoder spends on a picture. `balanced` takes 1.4 times as long as `fast`
+            in VP8, which at 0.3 Mb/s looks 1.3 dB better, and up to 1.7 times in H.264; `quality`
+            takes longer still.
 
     Raises:
-        ConfigurationError: If the bounds are not in order, or `client_bit_rate` is out of range.
+        ConfigurationError: If the bounds are not in order, `client_bit_rate` is out of range, or
+            there is no such preset.
     """
 
     bit_rate: int = 1_000_000
     min_bit_rate: int = 150_000
     max_bit_rate: int = 3_000_000
     client_bit_rate: int | None = 1_000_000
+    preset: VideoPreset = "fast"
 
     def __post_init__(self) -> None:
         if self.client_bit_rate is not None and not 30_000 <= self.client_bit_rate <= 100_000_000:
             raise ConfigurationError(
                 "client_bit_rate must be 30,000 to 100,000,000 bits per second, or None"
             )
+        if self.preset not in get_args(VideoPreset):
+            raise ConfigurationError("preset of video must be 'fast', 'balanced' or 'quality'")
         if not 0 < self.min_bit_rate <= self.bit_rate <= self.max_bit_rate:
             raise ConfigurationError(
                 "bit rates of video must be positive, with min_bit_rate <= bit_rate <= max_bit_rate"

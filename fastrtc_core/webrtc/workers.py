@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
-from .internals import usable_cores
+from .cores import usable_cores
 
 
 @cache

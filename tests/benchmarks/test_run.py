@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import av
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import channels, measures, tracks
+from benchmarks import channels, flashes, measures, tracks, video
 from benchmarks.peers import OURS, PEERS, Peer, UnavailableError, python_of, running
 from benchmarks.plots import all_plots
 from benchmarks.report import markdown, plain
@@ -66,6 +67,16 @@ def some_results() -> dict[str, Any]:
             "livekit": {"skipped": "no network"},
         },
         "channels": {"samples": channel_samples(), **channels.costs(channel_samples())},
+        "video": {
+            "ours": {
+                "version": "1.0",
+                "samples": [
+                    {"connections": 1, "p50": 9.5, "p95": 12.0, "fps": 30.0, "kbps": 750}
+                    | {"cpu": 95.0, "per_picture": 3.2},
+                ],
+            },
+            "aiortc": {"skipped": "no network"},
+        },
         "peers": {
             OURS: {
                 "version": "1.0",
@@ -110,6 +121,39 @@ async def test_channels_are_measured() -> None:
             assert sample["delivered"] > 0.9
             assert 0 < sample["p50"] <= sample["p95"] < 200
             assert sample["cpu"] > 0
+
+
+@pytest.mark.soak
+async def test_video_is_measured() -> None:
+    """Flashes come back, turned upside down, and soon."""
+    flashes.loop()
+    with running(video.PEERS["ours"], sys.executable, 0) as server:
+        sample = await video.sample(server, 1, SHORT)
+    assert sample["fps"] > 15
+    assert 0 < sample["p50"] <= sample["p95"] < 500
+    assert sample["cpu"] > 0
+    assert sample["kbps"] > 100
+
+
+def test_the_shade_of_a_picture_is_known_again() -> None:
+    """As it was sent, and turned upside down."""
+    decoder = av.CodecContext.create("libvpx", "r")
+    for number, data in enumerate(flashes.loop()):
+        (frame,) = decoder.decode(av.Packet(data))
+        shade = number // flashes.FLASH_EVERY % len(flashes.SHADES)
+        assert flashes.shade_of(frame) == shade
+        assert flashes.flash_in(number) == (None if number % flashes.FLASH_EVERY else shade)
+        if number % flashes.FLASH_EVERY == 0:
+            turned = frame.to_ndarray(format="bgr24")[::-1].copy()
+            again = av.VideoFrame.from_ndarray(turned, "bgr24").reformat(format="yuv420p")
+            assert flashes.shade_of(again) == shade
+
+
+def test_video_in_the_report() -> None:
+    text = plain({"video": some_results()["video"]})
+    assert "fastrtc-core 1.0" in text
+    assert "9.5" in text
+    assert "aiortc" not in text
 
 
 def test_a_server_that_does_not_start_is_named(tmp_path: Path) -> None:

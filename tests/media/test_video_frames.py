@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from aiortc.codecs.vpx import VpxPayloadDescriptor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ from fastrtc_core.media.video_frames import (
     elapsed_ticks,
     is_keyframe,
     is_sound,
+    vp8_payload,
 )
 from fastrtc_core.webrtc.video_encoders import PictureEncoder
 
@@ -51,6 +53,18 @@ def receive(arrivals: list[Sent], step: float = 0.001) -> tuple[list[WholeFrame]
     for index, packet in enumerate(arrivals):
         frames += assembler.push(*packet, index * step)
     return frames, assembler
+
+
+@given(st.binary(min_size=1, max_size=8))
+def test_descriptors_of_vp8(payload: bytes) -> None:
+    """They are as long as aiortc finds them, and too short ones are errors for both."""
+    try:
+        _, expected = VpxPayloadDescriptor.parse(payload)
+    except ValueError:
+        with pytest.raises(ValueError, match="too short"):
+            vp8_payload(payload)
+    else:
+        assert vp8_payload(payload) == expected
 
 
 def test_a_keyframe_that_is_whole_ends_the_wait_for_what_was_lost_before_it() -> None:

@@ -199,14 +199,14 @@ async def test_a_loss_is_told_to_the_publisher() -> None:
     """A Picture Loss Indication of one who sees reaches the camera, which sends a keyframe."""
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
         keyframes: list[bool] = []
-        original = Vp8Encoder.encode
+        original = VideoEncoder.encode_picture
 
-        def encode(self: Any, frame: Any, force_keyframe: bool = False) -> Any:
-            keyframes.append(force_keyframe)
-            return original(self, frame, force_keyframe)
+        def encode(self: Any, frame: Any, timestamp: int, keyframe: bool) -> Any:
+            keyframes.append(keyframe)
+            return original(self, frame, timestamp, keyframe)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Vp8Encoder, "encode", encode)
+            patch.setattr(VideoEncoder, "encode_picture", encode)
             ada = await join(stack, engine.accept, 1, camera=False)
             await join(stack, engine.accept, 2)
             await ada.sees(2)

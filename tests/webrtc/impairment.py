@@ -10,6 +10,7 @@ from typing import Any
 from aiortc import RTCRtpReceiver
 from aiortc.rtp import RtpPacket
 
+from fastrtc_core.webrtc.internals.encoded_video import VideoTap
 from fastrtc_core.webrtc.internals.receiving import _Shortcut
 
 Fate = Callable[[Any], Sequence[float]]
@@ -51,16 +52,23 @@ async def impaired_audio(fate: Fate) -> AsyncIterator[None]:
 async def impaired_video(fate: Fate) -> AsyncIterator[None]:
     """Decide what becomes of each video packet, in all peers of this process.
 
-    It acts before aiortc counts the packet, and asks for what is missing.
+    It acts before the packet is counted, and before what is missing is asked for.
     """
     original = RTCRtpReceiver._handle_rtp_packet
+    shortened = VideoTap._receive
+
+    def receive(self: VideoTap, packet: Any, marker: bool, counts: Any) -> None:
+        for _ in fate(packet):
+            shortened(self, packet, marker, counts)
 
     async def handle(self: RTCRtpReceiver, packet: RtpPacket, arrival_time_ms: int) -> None:
         for _ in fate(packet) if self.track.kind == "video" else (0,):
             await original(self, packet, arrival_time_ms)
 
     RTCRtpReceiver._handle_rtp_packet = handle  # type: ignore[method-assign]
+    VideoTap._receive = receive  # type: ignore[method-assign]
     try:
         yield
     finally:
+        VideoTap._receive = shortened  # type: ignore[method-assign]
         RTCRtpReceiver._handle_rtp_packet = original  # type: ignore[method-assign]

@@ -5,17 +5,15 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
-import os
 import threading
 from typing import Any
 
 import pylibsrtp
-import pytest
 from aioice import stun
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtp
-from aiortc.codecs import vpx
 from aiortc.codecs.h264 import H264Encoder
+from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, RTCDtlsTransport
 from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.rtcrtpreceiver import NackGenerator
@@ -183,6 +181,12 @@ async def test_names_of_the_path_of_encoded_video() -> None:
         source = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
         assert "pli_flag, encoded_frame = self.__jitter_buffer.add(packet)" in source
         assert "if self.__nack_generator is not None and" in source
+        for name in ("abs_send_time", "arrival_time_ms", "payload_size", "ssrc"):
+            assert f"{name}=" in source, "what the estimator is told"
+        assert isinstance(receiver._RTCRtpReceiver__rtcp_ssrc, int)
+        ids = receiver.transport._rtp_header_extensions_map._HeaderExtensionsMap__ids
+        assert ids.abs_send_time is None
+        assert list(inspect.signature(receiver._send_rtcp).parameters) == ["packet"]
         assert "packet._data = depayload(codec, packet.payload)" in source
         assert "self._send_keyframe()" in inspect.getsource(RTCRtpSender._handle_rtcp_packet)
 
@@ -294,24 +298,15 @@ async def test_names_of_an_offer_that_is_undone() -> None:
         assert len(other.getTransceivers()) == 2
 
 
-def test_threads_of_the_vp8_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """aiortc asks a function of its module, which counts what this process may use."""
-    assert "number_of_threads(" in inspect.getsource(vpx.Vp8Encoder.encode)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
-    assert vpx.number_of_threads(1920 * 1080, 16) == 8
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3}, raising=False)
-    assert vpx.number_of_threads(1920 * 1080, 16) == 1
-
-
-def test_names_of_the_h264_encoder() -> None:
-    """It encodes through one method, keeps an encoder that serves, and packs through another."""
-    encode = inspect.getsource(H264Encoder._encode_frame)
-    assert "self.codec.width" in encode
-    assert "/ self.codec.bit_rate\n            > 0.1" in encode
-    for method in (H264Encoder.encode, H264Encoder.pack):
-        assert "self._packetize(packages)" in inspect.getsource(method)
-    assert "self._encode_frame(frame, force_keyframe)" in inspect.getsource(H264Encoder.encode)
-    assert internals.SingleNalEncoder()._packetize(iter([b"a", b"b"])) == [b"a", b"b"]
+def test_names_of_the_encoders() -> None:
+    """How they make packets; the encoding is ours."""
+    assert Vp8Encoder._packetize(b"abc", 5)[0].endswith(b"abc")
+    assert Vp8Encoder().picture_id < 1 << 15
+    units = list(H264Encoder._split_bitstream(b"\0\0\0\1ab\0\0\1cd"))
+    assert units == [b"ab", b"cd"]
+    assert H264Encoder._packetize(iter([b"a" * 3000]))[0][0] & 0x1F == 28
+    source = inspect.getsource(RTCRtpSender._handle_rtcp_packet)
+    assert 'hasattr(self.__encoder, "target_bitrate")' in source
 
 
 def test_payload_types_that_are_dynamic() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from fastrtc_core import AsyncAudioVideoStreamHandler, Stream, VideoOptions
 from fastrtc_core.media.pictures import PictureConverter
-from fastrtc_core.webrtc.internals import SingleNalEncoder
+from fastrtc_core.media.video_frames import VIDEO_CLOCK_RATE
 from fastrtc_core.webrtc.sdp.description import Section
 from fastrtc_core.webrtc.sdp.h264 import forms
-from fastrtc_core.webrtc.video_encoders import make_encoder
+from fastrtc_core.webrtc.video_encoders import LATE, make_encoder
 
 from .answers import check_answer
 from .impairment import impaired_video
@@ -117,6 +117,14 @@ class Camera(MediaStreamTrack):
                 return packet
 
 
+class Slices(H264Encoder):
+    """Sends each NAL unit in a packet of its own (RFC 6184 section 6.2)."""
+
+    @classmethod
+    def _packetize(cls, packages: Iterable[bytes]) -> list[bytes]:
+        return list(packages)
+
+
 class Watching(AsyncAudioVideoStreamHandler):
     """Notes the mean of each picture."""
 
@@ -166,7 +174,7 @@ async def test_pictures_of_other_profiles_and_in_single_packets_are_seen(
     async with impaired_video(note), raw_peer() as pc:
         transceiver = pc.addTransceiver(camera, "sendonly")
         only_h264(transceiver)
-        packer = SingleNalEncoder() if single else H264Encoder()
+        packer = Slices() if single else H264Encoder()
         transceiver.sender.__dict__["_RTCRtpSender__encoder"] = packer
         disguise = Disguise(offered)
         await disguise.connect(pc, stream)
@@ -237,13 +245,15 @@ def test_slices_are_small_and_whole_pictures_come_of_them(size: tuple[int, int])
     encoder = make_encoder(parameters, VideoOptions())
     decoder = av.CodecContext.create("h264", "r")
     converter = PictureConverter()
+    at = LATE * VIDEO_CLOCK_RATE  # another bit rate takes another encoder, and not too soon
     for number in range(12):
         width, height = size
         pixels = np.random.default_rng(number).integers(0, 255, (height, width, 3), np.uint8)
         if number == 6:
             encoder.target_bitrate = 3_000_000
         picture = av.VideoFrame.from_ndarray(pixels, format="bgr24")
-        units = encoder.encode_picture(picture, number * 3000, number == 9)
+        time = number * 3000 + (round(at) if number >= 6 else 0)
+        units = encoder.encode_picture(picture, time, number == 9)
         assert max(map(len, units)) <= MTU
         assert {unit[0] & 0x1F for unit in units} <= {1, 5, 6, 7, 8}
         data = b"".join(b"\0\0\0\1" + unit for unit in units)

@@ -33,6 +33,7 @@ class Camera:
         self.receiver = SimpleNamespace(
             _RTCRtpReceiver__codecs={97: VP8},
             _RTCRtpReceiver__stop_decoder=lambda: None,
+            _RTCRtpReceiver__remote_streams={},
             _send_rtcp_pli=self._indicate,
             _send_rtcp_nack=self._ask_again,
         )

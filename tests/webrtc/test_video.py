@@ -7,7 +7,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
+from typing import get_args
 
 import av
 import numpy as np
@@ -19,8 +19,9 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 from numpy.typing import NDArray
 
-from fastrtc_core import Stream, VideoOptions
-from fastrtc_core.webrtc.video_encoders import make_encoder
+from fastrtc_core import ConfigurationError, Stream, VideoOptions
+from fastrtc_core.webrtc.options import VideoPreset
+from fastrtc_core.webrtc.video_encoders import VideoEncoder, make_encoder
 
 from .impairment import impaired_video
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer
@@ -118,23 +119,77 @@ async def test_pictures_come_through_loss() -> None:
         await eventually(lambda: watcher.pictures >= before + 40, "forty more pictures")
 
 
+def encoder_of(codec: str, options: VideoOptions) -> VideoEncoder:
+    return make_encoder(RTCRtpCodecParameters(codec, 90000, payloadType=96), options)
+
+
 @pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
 def test_the_bit_rate_stays_within_its_bounds(codec: str) -> None:
     """Whatever the client reports that it can take, and the pictures are as large as that."""
     options = VideoOptions(bit_rate=400_000, min_bit_rate=200_000, max_bit_rate=800_000)
-    encoder = make_encoder(RTCRtpCodecParameters(codec, 90000, payloadType=96), options)
+    encoder = encoder_of(codec, options)
     sizes = {}
+    numbers = itertools.count()
     for asked, kept in ((1_000, 200_000), (500_000, 500_000), (10**8, 800_000)):
         encoder.target_bitrate = asked
         assert encoder.target_bitrate == kept
         size = 0
-        for number in range(60):
+        for index in range(240):
+            number = next(numbers)
             frame = av.VideoFrame.from_ndarray(picture(number), "bgr24")
-            frame.pts, frame.time_base = number * 3000, Fraction(1, 90000)
-            packets, _ = encoder.encode(frame)
-            size += 8 * sum(map(len, packets)) if number >= 30 else 0
+            packets = encoder.encode_picture(frame, 3000 * number, False)
+            size += 8 * sum(map(len, packets)) if index >= 150 else 0
         sizes[kept] = size
     assert sizes[200_000] < sizes[500_000] < sizes[800_000]
+    if codec == "video/VP8":  # these pictures are too large in any quality, and some are left out
+        for kept, size in sizes.items():
+            assert size / 3 == pytest.approx(kept, rel=0.15)
+
+
+def keyframes_in(encoder: VideoEncoder, targets: list[int], *, asked: int = -1) -> list[int]:
+    """Which pictures are keyframes, 30 a second, while the target goes through these."""
+    found = []
+    for number, target in enumerate(targets):
+        encoder.target_bitrate = target
+        frame = av.VideoFrame.from_ndarray(picture(number % 3), "bgr24")
+        for payload in encoder.encode_picture(frame, 3000 * number, number == asked)[:1]:
+            _, data = VpxPayloadDescriptor.parse(payload)
+            if not data[0] & 1:
+                found.append(number)
+    return found
+
+
+def test_a_bit_rate_that_grows_costs_few_keyframes() -> None:
+    """By 8 % a second, as estimators grow: aiortc has a keyframe for each 10 %, here 25."""
+    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=300_000))
+    targets = [int(300_000 * 1.08 ** (number / 30)) for number in range(30 * 30)]
+    assert 4 <= len(keyframes_in(encoder, targets)) <= 8
+    assert encoder.encoders <= 8
+
+
+def test_a_bit_rate_that_falls_is_kept_soon() -> None:
+    """And one that wavers is not followed at all."""
+    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=1_000_000))
+    assert keyframes_in(encoder, [1_000_000] * 60 + [400_000] * 30) == [0, 60]
+    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=1_000_000))
+    assert keyframes_in(encoder, [900_000, 1_100_000] * 150) == [0]
+
+
+def test_a_keyframe_that_is_asked_for_takes_the_new_bit_rate_with_it() -> None:
+    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=1_000_000))
+    assert keyframes_in(encoder, [1_000_000] * 10 + [1_100_000] * 30, asked=20) == [0, 20]
+    assert encoder.encoders == 2
+
+
+@pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
+def test_each_preset_encodes(codec: str) -> None:
+    """Any of them, and no other."""
+    for preset in get_args(VideoPreset):
+        encoder = encoder_of(codec, VideoOptions(preset=preset))
+        frame = av.VideoFrame.from_ndarray(picture(1), "bgr24")
+        assert encoder.encode_picture(frame, 0, False)
+    with pytest.raises(ConfigurationError, match="'fast', 'balanced' or 'quality'"):
+        VideoOptions(preset="slow")  # type: ignore[arg-type]
 
 
 # Pictures that are hard to send

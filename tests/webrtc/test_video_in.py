@@ -11,10 +11,14 @@ from typing import Any
 
 import av
 import numpy as np
+import pytest
+from aiortc import RTCRtpReceiver
 
 from fastrtc_core import AsyncAudioVideoStreamHandler, Stream
 from fastrtc_core.client import Client
+from fastrtc_core.webrtc.internals.gate import gate_of
 
+from ..inside import connection_of, peer_of
 from .impairment import impaired_video
 from .support import eventually, gone
 
@@ -62,6 +66,32 @@ async def test_a_picture_does_not_wait_for_the_next_one() -> None:
         for shade in (60, 140, 220):
             await show(client, shade)
             await eventually(lambda s=shade: abs(seen[-1][1] - s) < 20, f"shade {shade}")  # type: ignore[misc]
+
+
+async def test_packets_pass_aiortc_by() -> None:
+    """But for the first of each source; they count in its reports, and for its estimate (REMB)."""
+    stream = Stream(Viewer([]), modality="video", mode="send")
+    async with Client(stream.offer, modality="video", mode="send") as client:
+        (receiver,) = connection_of(peer_of(stream)).getReceivers()
+        private: Any = receiver
+        routes = gate_of(receiver.transport).routes
+        before = RTCRtpReceiver._handle_rtp_packet
+        past: list[int] = []
+
+        async def note(self: Any, packet: Any, arrival_time_ms: int) -> None:
+            past.append(packet.ssrc)
+            await before(self, packet, arrival_time_ms)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RTCRtpReceiver, "_handle_rtp_packet", note)
+            for number in range(60):
+                await show(client, 40 + 20 * (number % 10))
+        (ssrc,) = set(past)
+        assert len(past) < 10
+        assert ssrc.to_bytes(4) in routes
+        assert private._RTCRtpReceiver__remote_streams[ssrc].packets_received >= 55
+        assert ssrc in private._RTCRtpReceiver__remote_bitrate_estimator.ssrcs
+    await gone(stream)
 
 
 async def test_pictures_come_through_loss() -> None:

@@ -35,9 +35,7 @@ from .receiving import receive_directly
 from .restarting import IceRestart, local_credentials, remote_ufrags
 from .sending import EncodedFrame, reported_loss, send_directly
 from .shared import share_port
-from .single_nal import SingleNalEncoder
 from .sources import bound_receiver
-from .vp8_threads import count_usable_cores, usable_cores
 
 __all__ = [
     "BeforeOffer",
@@ -45,7 +43,6 @@ __all__ = [
     "IceRestart",
     "MayCheck",
     "PictureEncoding",
-    "SingleNalEncoder",
     "TimedPicture",
     "VideoPacket",
     "VideoTap",
@@ -53,7 +50,6 @@ __all__ = [
     "before_offer",
     "bound_receiver",
     "close",
-    "count_usable_cores",
     "dropped",
     "dtls_transports",
     "guard",
@@ -77,7 +73,6 @@ __all__ = [
     "take_negotiated",
     "take_parameters",
     "undo_offer",
-    "usable_cores",
     "was_reached",
     "watch_connecting",
 ]
