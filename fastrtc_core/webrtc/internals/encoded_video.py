@@ -84,6 +84,9 @@ class VideoTap:
         self._ssrc: int | None = None
         self._names: dict[int, str] = {}
         """MIME types by payload type, but for what is sent again in another form (RFC 4588)."""
+        self._loop = asyncio.get_running_loop()
+        self._origin = clock.current_ms() - int(1000 * self._loop.time())
+        """What aiortc's time of day in ms is ahead of the loop's, which nobody sets."""
         self._stop_decoder = private._RTCRtpReceiver__stop_decoder
         private._RTCRtpReceiver__jitter_buffer = self
         private._RTCRtpReceiver__stop_decoder = self._end
@@ -174,7 +177,7 @@ class VideoTap:
             return
         estimate = estimator.add(
             abs_send_time=int.from_bytes(sent_at),
-            arrival_time_ms=clock.current_ms(),
+            arrival_time_ms=self._origin + int(1000 * self._loop.time()),
             payload_size=len(packet.payload),
             ssrc=packet.ssrc,
         )
