@@ -135,6 +135,7 @@ async def test_video_is_measured() -> None:
     assert sample["kbps"] > 100
 
 
+@pytest.mark.soak
 def test_the_shade_of_a_picture_is_known_again() -> None:
     """As it was sent, and turned upside down."""
     decoder = av.CodecContext.create("libvpx", "r")

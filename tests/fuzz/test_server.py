@@ -127,7 +127,7 @@ def http_attack() -> Attack:
                 if response.status_code == 200:
                     assert "sdp" in answer or answer == {"status": "success"}
                 else:
-                    assert response.status_code in (400, 409, 413)
+                    assert response.status_code in (400, 404, 409, 413)
                     assert answer["status"] == "failed"
         for request in REQUESTS:
             await raw_request(url, request)

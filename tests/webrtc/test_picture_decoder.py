@@ -80,9 +80,10 @@ async def test_all_get_their_turn() -> None:
     order: list[str] = []
     busy = PictureDecoder(lambda frame: order.append("busy"), lambda: None)
     other = PictureDecoder(lambda frame: order.append("other"), lambda: None)
-    for frame in encoded("video/vp8", 40):
+    many, few = encoded("video/vp8", 40), encoded("video/vp8", 3)
+    for frame in many:
         busy.push(frame)
-    for frame in encoded("video/vp8", 3):
+    for frame in few:
         other.push(frame)
     await eventually(lambda: len(order) == 43, "all pictures")
     assert "".join(name[0] for name in order).rindex("o") < 20
