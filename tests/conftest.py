@@ -25,6 +25,7 @@ from hypothesis import settings
 
 from fastrtc_core.signaling.acceptor import Acceptor
 from fastrtc_core.testing import VirtualClockLoop
+from fastrtc_core.webrtc.workers import picture_workers
 
 from . import machine, schedule, timeouts
 from .startup import sitecustomize
@@ -124,6 +125,10 @@ def nothing_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a thread, a socket or an open peer connection behind."""
     before = _open_resources()
     yield
+    # They would stay, and virtual time looks out for threads before each of its jumps.
+    if picture_workers.cache_info().currsize:
+        picture_workers().shutdown()
+        picture_workers.cache_clear()
     deadline = time.monotonic() + GRACE
     while left := _left_behind(before):
         if time.monotonic() > deadline:

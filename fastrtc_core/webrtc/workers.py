@@ -15,5 +15,4 @@ def picture_workers() -> ThreadPoolExecutor:
     Each decoder and each encoder hands in one picture at a time, so that all get their turn. They
     are not the threads of `asyncio.to_thread`, which an application may block.
     """
-    # The tests know threads of pools by this name.
-    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="ThreadPoolExecutor-pictures")
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="pictures")
