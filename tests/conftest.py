@@ -75,9 +75,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "real_time: on the wall clock in a folder on virtual time")
     config.addinivalue_line("markers", "leaks: the test is about leaks and looks itself")
     config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
-    # How long an example takes says how busy the machine is.
-    settings.register_profile("suite", deadline=None)
-    settings.load_profile("suite")
+    # How long an example takes says how busy the machine is. What a change must pass tries the same
+    # examples each time: who wants others asks for them by `--hypothesis-profile=random`.
+    settings.register_profile("suite", deadline=None, derandomize=True)
+    settings.register_profile("random", deadline=None)
+    if not config.getoption("--hypothesis-profile"):
+        settings.load_profile("suite")
     if config.getoption("--shared-port"):
         _share_port()
     config.pluginmanager.register(schedule)

@@ -72,7 +72,12 @@ class ElasticBuffer:
     def discard(self, count: int) -> None:
         """Forget the oldest samples."""
         self._buffer.take(count)
+        # A full buffer and a sender whose clock is fast: a little goes again and again, and there
+        # is a delay to give up all the same. After more than that, it is judged anew.
+        left = [samples - count for samples in self._left]
         self.rest()
+        if left and min(left) > KEPT * self._frame_size:
+            self._left.extend(left)
 
     def take(self) -> NDArray[np.int16]:
         """The next frame, or what there is, while sound goes on without a break."""

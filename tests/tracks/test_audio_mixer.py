@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -351,6 +351,7 @@ def pushed_at(
     st.integers(-3000, 3000),
     st.sampled_from([160, 480, 960, 1111, 4000]),
 )
+@example([(25, 1.0)], 2785, 1111)  # full, and its clock is fast
 @settings(max_examples=8, deadline=None)
 def test_a_mix_loses_nothing_and_is_in_time_again(
     stalls: list[tuple[int, float]], ppm: int, size: int
