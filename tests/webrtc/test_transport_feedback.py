@@ -172,7 +172,8 @@ async def test_feedback_comes_while_something_comes() -> None:
         before, began = len(numbering.feedback), loop.time()
         await asyncio.sleep(2)
         rate = (len(numbering.feedback) - before) / (loop.time() - began)
-        assert 0.5 / INTERVAL < rate <= 1.05 / INTERVAL
+        # To each report, and on to the next picture, of which the encoder leaves some out.
+        assert 0.3 / INTERVAL < rate <= 1.05 / INTERVAL
         numbering.lose = lambda place: True
         await asyncio.sleep(3 * INTERVAL)
         before = len(numbering.feedback)
