@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .video_frames import PATIENCE, unwrap
+from .video_frames import MAX_PACKETS, PATIENCE, unwrap
 
 MAX_GAP = 256
 """Packets that may be missing at once; more than that, no sender has kept."""
@@ -51,6 +51,10 @@ class LostPackets:
             self._latest = sequence_number
             return []
         number = unwrap(sequence_number, self._latest)
+        if number <= self._latest - MAX_PACKETS:  # another beginning
+            self._latest = number
+            self._missing.clear()
+            return []
         if number <= self._latest:
             missing = self._missing.pop(number, None)
             # Of one that was asked for twice, nobody knows which request it answers.

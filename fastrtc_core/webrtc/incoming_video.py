@@ -77,6 +77,7 @@ class IncomingVideo:
         self._decoding = False
         """Whether the decoder has had its first keyframe."""
         self._begun = False
+        self._source: int | None = None
         self._track: RemoteVideoTrack | None = None
         self.carry(track)
 
@@ -90,13 +91,16 @@ class IncomingVideo:
             if isinstance(track, EncodedRemoteVideo):
                 track._incoming = self
             if self._begun:  # what came meanwhile was not looked at
-                self._assembler, self.lost, self._broken = FrameAssembler(), LostPackets(), True
-                self.begin_decoding()
+                self._begin_anew()
 
     def take(self, packet: VideoPacket) -> None:
         """Take a packet as it comes from the network."""
         if self._track is None:
             return
+        if packet.ssrc != self._source:
+            if self._begun:  # its numbers have nothing to do with those before
+                self._begin_anew()
+            self._source = packet.ssrc
         self._begun = True
         now = self._loop.time()
         if missing := self.lost.push(packet.sequence_number, now):
@@ -135,9 +139,14 @@ class IncomingVideo:
             self._track.tap = None
         self.carry(None)
 
+    def _begin_anew(self) -> None:
+        self._assembler, self.lost, self._broken = FrameAssembler(), LostPackets(), True
+        self.begin_decoding()
+
     def _repair(self, now: float) -> None:
         """Ask once more for what is missing, when it is time, or for a keyframe in its place."""
-        assert self._assembler.due is not None
+        if self._assembler.due is None:
+            return  # all began anew after the timer was set
         self.lost.forget(self._assembler.due)
         if again := self.lost.due(now):
             self._run(self._tap.request_packets(again))

@@ -62,6 +62,15 @@ def test_a_gap_in_the_numbers_costs_what_can_be_asked_for() -> None:
     assert lost.push(32003 + MAX_GAP, 0.0) == []
 
 
+@pytest.mark.parametrize("back", [1024, 5000, 30_000])
+def test_a_sender_that_begins_again_with_lower_numbers(back: int) -> None:
+    """What it loses then is asked for, not only once its numbers are as high as before."""
+    lost = LostPackets()
+    lost.push(40_000, 0.0)
+    assert lost.push(40_000 - back, 1.0) == []
+    assert lost.push(40_002 - back, 1.1) == [40_001 - back]
+
+
 def test_what_nobody_waits_for_is_not_asked_for() -> None:
     """A keyframe has come, and what was lost before it is of no use."""
     lost = LostPackets()

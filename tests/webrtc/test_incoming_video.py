@@ -47,6 +47,7 @@ class Camera:
         self.incoming._decoder = self  # type: ignore[assignment]
         self.keyframes = False
         """Whether it does what it is asked for."""
+        self.ssrc = 5
         self._numbers: Iterator[int] = iter(range(10_000))
         self._asked = True
         self._packets: list[Any] = []
@@ -87,7 +88,7 @@ class Camera:
                 sequence_number=number,
                 timestamp=3000 * number,
                 marker=1,
-                ssrc=5,
+                ssrc=self.ssrc,
                 _data=payload(number, keyframe=keyframe),
             )
             self._packets.append(packet)
@@ -137,6 +138,37 @@ async def test_after_a_loss_nothing_is_handed_on_before_a_keyframe() -> None:
     await camera.send(30)
     assert camera.tapped[5].keyframe
     assert len(camera.tapped) > 15
+
+
+@pytest.mark.parametrize("first", [0, 190, 199, 5000, 40_000])
+async def test_another_source_takes_its_place(first: int) -> None:
+    """Its numbers have nothing to do with those before: none of it is taken for a copy or late."""
+    camera = Camera()
+    camera._numbers = iter(range(200))
+    await camera.send(200)
+    camera._packets.clear()
+    camera._packets += [None] * first
+    camera._numbers = iter(range(first, 60_000))
+    camera.ssrc = 6
+    camera.keyframes = True
+    await camera.send(keyframe=True)
+    await camera.send(20)
+    assert len(camera.tapped) == 221
+    assert camera.tapped[200].keyframe
+
+
+async def test_a_timer_that_outlives_its_track() -> None:
+    """Something is missing when the section is given to another track: no error, and it goes on."""
+    camera = Camera()
+    errors: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    await camera.send(5)
+    await camera.send(lost=True)
+    await camera.send()
+    camera.incoming.carry(None)
+    camera.incoming.carry(EncodedRemoteVideo())
+    await asyncio.sleep(1)
+    assert not errors
 
 
 async def test_who_reads_begins_with_a_keyframe() -> None:

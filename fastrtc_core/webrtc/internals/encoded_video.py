@@ -42,6 +42,7 @@ class VideoPacket(NamedTuple):
     """A packet that came in, in whatever way: once more, too, after it was lost.
 
     Attributes:
+        ssrc: Of its source.
         codec: MIME type in lower case.
         sequence_number: 16 bits.
         timestamp: 32 bits.
@@ -49,6 +50,7 @@ class VideoPacket(NamedTuple):
         data: Without the header of the codec.
     """
 
+    ssrc: int
     codec: str
     sequence_number: int
     timestamp: int
@@ -107,6 +109,7 @@ class VideoTap:
             self._shorten(packet.ssrc)
         self._take(
             VideoPacket(
+                packet.ssrc,
                 self._names[packet.payload_type],
                 packet.sequence_number,
                 packet.timestamp,
@@ -169,7 +172,8 @@ class VideoTap:
             data = _depayload(name, packet.payload) if packet.payload else b""
         except ValueError:
             return  # damaged
-        self._take(VideoPacket(name, packet.sequence_number, packet.timestamp, marker, data))
+        number, timestamp = packet.sequence_number, packet.timestamp
+        self._take(VideoPacket(packet.ssrc, name, number, timestamp, marker, data))
 
     def _estimate(self, estimator: Any, packet: ParsedPacket, sent_at: bytes | None) -> None:
         """Do with a packet what aiortc does for its estimate of the bit rate (REMB)."""
