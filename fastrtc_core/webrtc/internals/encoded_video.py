@@ -167,6 +167,7 @@ class VideoTap:
         name = self._names.get(packet.payload_type)
         if name is None:
             return
+        self._ssrc = packet.ssrc  # whom to ask: an earlier source may be back
         counts.add(packet)
         try:
             data = _depayload(name, packet.payload) if packet.payload else b""
