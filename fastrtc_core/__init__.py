@@ -45,7 +45,7 @@ from .media.audio_resampler import AudioResampler
 from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .registry import StreamSnapshot
-from .session import CloseReason, SessionSnapshot
+from .session import CloseReason, SessionSnapshot, SessionTotals
 from .speech import Playback, Speech, TextToSpeech
 from .stream import Stream, UIArgs
 from .telephone.incoming import IncomingCall
@@ -124,6 +124,7 @@ __all__ = [
     "RpcError",
     "SessionGoneError",
     "SessionSnapshot",
+    "SessionTotals",
     "SourceClosedError",
     "SourceError",
     "Speech",

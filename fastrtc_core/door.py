@@ -43,6 +43,7 @@ class Door:
         tags: Of the routes in the OpenAPI document.
         dependencies: What guards them.
         user: Whose result is the `user` of the context: `Depends(f)`, or `f`.
+        refused: Told of each request that the rule refuses.
 
     Attributes:
         guarded: Takes routes that the rule and the dependencies guard; sockets ask `admits` too.
@@ -60,12 +61,17 @@ class Door:
         tags: list[str | Enum] | None = None,
         dependencies: Sequence[Depends] | None = None,
         user: Any = None,
+        refused: Callable[[OriginError], None] = lambda error: None,
     ) -> None:
         self.rule = rule
+        self._refused = refused
         self.user: Any = _dependency(user)
         prefix = path.rstrip("/")
         self.guarded = APIRouter(
-            prefix=prefix, tags=tags, dependencies=dependencies, route_class=_route_class(rule)
+            prefix=prefix,
+            tags=tags,
+            dependencies=dependencies,
+            route_class=_route_class(rule, refused),
         )
         self.public = APIRouter(prefix=prefix, tags=tags)
 
@@ -109,6 +115,7 @@ class Door:
             return True
         except OriginError as error:
             logger.warning("a WebSocket was refused: %s", error)
+            self._refused(error)
             with contextlib.suppress(WebSocketDisconnect, RuntimeError, OSError):
                 await websocket.accept(subprotocol)
                 reason = str(error).encode()[:MAX_REASON].decode(errors="ignore")
@@ -122,7 +129,7 @@ def caller_of(connection: HTTPConnection, user: Any = None) -> Caller:
     return Caller(dict(connection.headers), client.host if client else None, user, connection.state)
 
 
-def _route_class(rule: OriginRule) -> type[APIRoute]:
+def _route_class(rule: OriginRule, refused: Callable[[OriginError], None]) -> type[APIRoute]:
     class Guarded(APIRoute):
         """Checks the origin before any dependency, and lets pages read what they are told."""
 
@@ -134,6 +141,7 @@ def _route_class(rule: OriginRule) -> type[APIRoute]:
                     rule.check(request.headers, request.scope.get("server"))
                 except OriginError as error:
                     logger.warning("a request was refused: %s", error)
+                    refused(error)
                     return JSONResponse(error.body(), error.http_status)
                 cors = cors_headers(rule, request.headers.get("origin"))
                 try:

@@ -20,11 +20,12 @@ from .errors import (
     ConcurrencyLimitError,
     DuplicateSessionError,
     MalformedOfferError,
+    OfferError,
     QueueFullError,
     UnavailableError,
     UnknownSessionError,
 )
-from .session import CloseReason, OutputHub, Session, SessionSnapshot
+from .session import CloseReason, OutputHub, Session, SessionSnapshot, SessionTotals
 
 MAX_WAITERS = 256
 """How many may wait for an id that nobody has offered yet."""
@@ -115,12 +116,14 @@ class StreamSnapshot:
         entering: Who is on the way in, before it has an id.
         awaiting: Callers that wait for the outputs of an id that nobody has offered yet.
         draining: Whether it takes no new sessions.
+        totals: Counters since the stream was made.
     """
 
     sessions: dict[str, SessionSnapshot | None]
     entering: int
     awaiting: int
     draining: bool
+    totals: SessionTotals
 
 
 class Registry:
@@ -137,6 +140,7 @@ class Registry:
         self.concurrency_limit = concurrency_limit
         self.entering = Entering() if entering is None else entering
         self._slots: dict[str, Slot] = {}
+        self._past = SessionTotals()
         self._draining = False
         self._awaited: dict[asyncio.Future[OutputHub], str] = {}
         # Slots may be taken on several event loops: a Gradio UI has one of its own.
@@ -148,13 +152,40 @@ class Registry:
     def snapshot(self) -> StreamSnapshot:
         """What goes on now; safe from any thread."""
         with self._lock:
-            sessions = {id: slot.session for id, slot in self._slots.items()}
+            sessions = {
+                id: None if slot.session is None else slot.session.snapshot()
+                for id, slot in self._slots.items()
+            }
+            totals = self._past.copy()
+            for session in sessions.values():
+                if session is not None:
+                    totals.add(session)
             return StreamSnapshot(
-                sessions={id: one.snapshot() if one else None for id, one in sessions.items()},
+                sessions=sessions,
                 entering=len(self.entering),
                 awaiting=len(self._awaited),
                 draining=self._draining,
+                totals=totals,
             )
+
+    def closed_for(self) -> list[str]:
+        """Why new sessions are refused now: `draining`, `full`, or nothing."""
+        full = self.concurrency_limit is not None and len(self) >= self.concurrency_limit
+        return ["draining"] * self._draining + ["full"] * full
+
+    @contextmanager
+    def refusals(self) -> Iterator[None]:
+        """Count the refusal that is raised within the context, if any."""
+        try:
+            yield
+        except OfferError as error:
+            self.count_refusal(error)
+            raise
+
+    def count_refusal(self, error: OfferError) -> None:
+        """Count a refused offer."""
+        with self._lock:
+            self._past.refuse(error.code)
 
     def __contains__(self, id: str) -> bool:
         return id in self._slots
@@ -178,6 +209,8 @@ class Registry:
         finally:
             with self._lock:
                 del self._slots[slot.id]
+                if slot.session is not None:
+                    self._past.end(slot.session.snapshot())
             slot.outputs.end()
             slot.ended.set()
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
-from functools import cached_property, partial
+from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
@@ -15,6 +15,7 @@ from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .handler import StreamHandlerBase
 from .handler.functions import Modality, Mode, as_handler
 from .media.jitter import JitterStatistics
+from .operations.lag import LoopLag, watched
 from .origins import OriginRule
 from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry, StreamSnapshot
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.params import Depends
 
+    from .operations.metrics import StreamMetrics
     from .runs import RunResult
     from .runs.sinks import Sink
     from .sources import Channels, SourceInterface
@@ -167,7 +169,7 @@ class Stream:
         self._acceptor = Acceptor(
             sessions.admit, self._registry.entering, connections, self._trickling
         )
-        self._take_offer = partial(handle, acceptor=self._acceptor, trickling=self._trickling)
+        self._lag = LoopLag()
 
     @property
     def sessions(self) -> int:
@@ -192,6 +194,8 @@ class Stream:
         allowed_hosts: Sequence[str] | None = None,
         user: Depends | Callable[..., Any] | None = None,
         telephone: TelephoneOptions | None = None,
+        health: bool = False,
+        metrics: bool = False,
     ) -> None:
         """Add the routes to an app: of WebRTC, WebSockets, telephone calls, and the Realtime API.
 
@@ -213,22 +217,30 @@ class Stream:
                 and by a public name, to a private address: their name was made to lead here.
             user: A dependency, `Depends(f)` or `f`, whose result is the `user` of the context.
             telephone: How calls are taken.
+            health: Whether to add the health checks `/healthz` and `/readyz`. `dependencies` does
+                not guard them; see `docs/monitoring.md`.
+            metrics: Whether to add `/metrics` for Prometheus, unguarded too; needs the extra
+                `metrics`.
 
         Raises:
-            ConfigurationError: If a transport is unknown, or an argument makes no sense.
+            ConfigurationError: If a transport is unknown, an argument makes no sense, or the extra
+                is not installed.
         """
         for transport in transports:
             _check_choice("transports", transport, get_args(Transport))
         # Imported here: FastAPI is a third of the time that importing this package takes, and of no
         # use to a process that only connects to a stream.
         from .door import Door
+        from .operations.health import add_health_routes
+        from .operations.metrics import StreamMetrics, add_metrics_route
         from .realtime import routes as realtime
         from .signaling import routes as webrtc
         from .signaling import whip
         from .telephone import routes as calls
         from .websocket import routes as websocket
 
-        door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
+        rule = OriginRule(origins, allowed_hosts)
+        door = Door(rule, path, tags, dependencies, user, self._registry.count_refusal)
         if "webrtc" in transports:
             webrtc.add_routes(door, self._take_offer, self.client_rtc_configuration)
             whip.add_routes(
@@ -244,7 +256,13 @@ class Stream:
             realtime.add_route(door, self._sockets.serve)
         if "telephone" in transports and "audio" in self.modality:
             calls.add_routes(door, self._sockets.serve, telephone or TelephoneOptions())
+        if health:
+            add_health_routes(door.public, self._registry.closed_for, self._lag)
+        if metrics:
+            add_metrics_route(door.public, StreamMetrics(self._registry, self._lag))
         door.open(app)
+        if health or metrics:
+            app.router.lifespan_context = watched(app.router.lifespan_context, self._lag)
         app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
 
     @cached_property
@@ -291,6 +309,23 @@ class Stream:
             return await self._take_offer(body, Caller(headers or {}, address, user))
         except OfferError as error:
             return error.body()
+
+    def collector(self, **labels: str) -> StreamMetrics:
+        """A collector for your own registry of `prometheus_client`; needs the extra `metrics`.
+
+        Args:
+            labels: Added to every sample: `REGISTRY.register(stream.collector(stream="support"))`.
+
+        Raises:
+            ConfigurationError: If the extra is not installed.
+        """
+        from .operations.metrics import StreamMetrics
+
+        return StreamMetrics(self._registry, labels=labels)
+
+    async def _take_offer(self, body: Any, caller: Caller) -> dict[str, Any]:
+        with self._registry.refusals():
+            return await handle(body, caller, self._acceptor, self._trickling)
 
     async def client_rtc_configuration(self) -> dict[str, Any]:
         """The `RTCConfiguration` for a client, fresh from its function if it is one."""

@@ -21,6 +21,7 @@ ON_VIRTUAL_TIME = (
     "tests/fuzz",
     "tests/handlers",
     "tests/messaging",
+    "tests/operations",
     "tests/parity",
     "tests/realtime",
     "tests/room",

@@ -27,6 +27,7 @@ from ..errors import (
     TokenError,
 )
 from ..messaging.naming import check_channel_name, check_user
+from ..operations.lag import LoopLag, watched
 from ..origins import OriginRule
 from ..registry import ENTERING_PER_ADDRESS, Entering
 from ..room.browser_member import BrowserMember
@@ -56,6 +57,9 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
     from fastapi.params import Depends
+
+    from ..operations.metrics import EngineMetrics
+    from ..room.snapshot import RoomSnapshot
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +124,7 @@ class RtcEngine:
         self._audio_options = mix_options(audio_options)
         self._video_options = video_options
         self._rooms: dict[str, Room] = {}
+        self._lag = LoopLag()
         self._channels: set[Leaver] = set()
         self._life = EngineLife(self._begin, self._have_all_leave, self._close)
         self._callbacks = Callbacks(self.own)
@@ -257,6 +262,8 @@ class RtcEngine:
         origins: Sequence[str] | None = None,
         allowed_hosts: Sequence[str] | None = None,
         user: Depends | Callable[..., Any] | None = None,
+        health: bool = False,
+        metrics: bool = False,
     ) -> None:
         """Add the route for offers, `POST {path}/webrtc/offer`, and the browser client.
 
@@ -270,17 +277,48 @@ class RtcEngine:
             origins: Origins of further pages that may connect; see `Stream.mount`.
             allowed_hosts: Names of this server; see `Stream.mount`.
             user: A dependency whose result is the `user` of the context; see `Stream.mount`.
+            health: Whether to add health checks; see `Stream.mount`.
+            metrics: Whether to add `/metrics` for Prometheus; see `Stream.mount`.
 
         Raises:
-            ConfigurationError: If an origin or a name is none, or `user` is no dependency.
+            ConfigurationError: If an origin or a name is none, `user` is no dependency, or the
+                extra is not installed.
         """
         from ..door import Door
+        from ..operations.health import add_health_routes
+        from ..operations.metrics import EngineMetrics, add_metrics_route
         from ..signaling.routes import add_routes
 
         door = Door(OriginRule(origins, allowed_hosts), path, tags, dependencies, user)
         add_routes(door, self._take, lambda: ice.resolve(self._rtc_configuration))
+        if health:
+            add_health_routes(door.public, self._closed_for, self._lag)
+        if metrics:
+            add_metrics_route(door.public, EngineMetrics(self._survey, self._lag))
         door.open(app)
+        if health or metrics:
+            app.router.lifespan_context = watched(app.router.lifespan_context, self._lag)
         app.router.lifespan_context = self._beside(app.router.lifespan_context)
+
+    def collector(self, **labels: str) -> EngineMetrics:
+        """A collector for your own registry of `prometheus_client`; scrape it on the engine's loop.
+
+        Args:
+            labels: Added to every sample.
+
+        Raises:
+            ConfigurationError: If the extra `metrics` is not installed.
+        """
+        from ..operations.metrics import EngineMetrics
+
+        return EngineMetrics(self._survey, labels=labels)
+
+    def _closed_for(self) -> list[str]:
+        return [] if self._life.running else ["not running"]
+
+    def _survey(self) -> tuple[list[RoomSnapshot], int, int]:
+        now = self.snapshot()
+        return list(now.channels.values()), sum(now.connecting.values()), now.dropped
 
     def room(self, name: str) -> Room:
         """The room of a channel, for somebody who joins it at once; made for who is the first.

@@ -5,6 +5,7 @@ from .output_hub import OutputHub
 from .postbox import post_on
 from .session import Session, copy_handler
 from .snapshot import SessionSnapshot
+from .totals import SessionTotals
 from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "OutputHub",
     "Session",
     "SessionSnapshot",
+    "SessionTotals",
     "call_hook",
     "copy_handler",
     "post_on",

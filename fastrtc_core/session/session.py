@@ -190,6 +190,7 @@ class Session:
         """What goes on now; safe from any thread, for tests and monitoring."""
         streams = (self.media.audio_stream, self.media.video_stream)
         audio, video = (None if one is None else one.statistics() for one in streams)
+        network = None if self.remote_audio is None else self.remote_audio.network
         return SessionSnapshot(
             id=self.id,
             transport=self.context.transport,
@@ -215,6 +216,7 @@ class Session:
                 "video": 0 if video is None else video.dropped,
             },
             malformed=self._inbox.malformed,
+            network=None if network is None else replace(network),
         )
 
     # What the transport calls

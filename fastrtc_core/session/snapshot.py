@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..media.jitter import JitterStatistics
+
 
 @dataclass(frozen=True)
 class SessionSnapshot:
@@ -26,6 +28,7 @@ class SessionSnapshot:
         waiting: How much waits in each of its queues.
         dropped: How much each of them has dropped since the session began.
         malformed: Messages of the client that could not be read.
+        network: What the network did to the incoming audio; `None` where none comes in packets.
     """
 
     id: str
@@ -39,3 +42,4 @@ class SessionSnapshot:
     waiting: dict[str, int]
     dropped: dict[str, int]
     malformed: int
+    network: JitterStatistics | None = None

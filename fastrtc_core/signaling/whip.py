@@ -120,7 +120,7 @@ def add_routes(
     """Add `/whip`, `/whep`, and the URLs of their sessions."""
     resources = Resources(registry)
     for path in ("/whip", "/whep"):
-        _add_endpoint(door, path, acceptor, resources, client_configuration)
+        _add_endpoint(door, path, acceptor, registry, resources, client_configuration)
         _add_sessions(door, path + "/{key}", trickling, resources)
 
 
@@ -128,6 +128,7 @@ def _add_endpoint(
     door: Door,
     path: str,
     acceptor: Acceptor,
+    registry: Registry,
     resources: Resources,
     client_configuration: Callable[[], Awaitable[dict[str, Any]]],
 ) -> None:
@@ -137,8 +138,10 @@ def _add_endpoint(
     async def offer(request: Request, user: Any = door.user) -> Response:
         """Take an offer, and answer it."""
         try:
-            envelope = Envelope(await _read_text(request, SDP), None, None, request.query_params)
-            answer = await acceptor.accept(envelope, caller_of(request, user))
+            with registry.refusals():
+                text = await _read_text(request, SDP)
+                envelope = Envelope(text, None, None, request.query_params)
+                answer = await acceptor.accept(envelope, caller_of(request, user))
         except OfferError as error:
             return _problem(error)
         resource = resources.add(answer.id)

@@ -56,10 +56,11 @@ class SocketManager:
         visit = visit or SocketVisit()
         caller = caller or Caller(socket.headers)
         try:
-            with self._registry.entering.count(caller.address):
-                async with asyncio.timeout(START_TIMEOUT):
-                    asked = await visit.begin(socket)
-            await self._run(socket, visit, asked, caller)
+            with self._registry.refusals():
+                with self._registry.entering.count(caller.address):
+                    async with asyncio.timeout(START_TIMEOUT):
+                        asked = await visit.begin(socket)
+                await self._run(socket, visit, asked, caller)
         except DisconnectedError:
             return
         except TimeoutError:

@@ -1,0 +1,1 @@
+"""Running a server: health checks for its orchestrator, metrics for Prometheus."""
