@@ -1,0 +1,1 @@
+"""`fastrtc-core doctor`: finds what keeps calls from working, and says what to do."""
