@@ -33,6 +33,7 @@ SERVER_TYPES = frozenset(
         "message",
         "interrupted",
         "closing",
+        "draining",
         "transcript",
         "negotiate",
         "answer",

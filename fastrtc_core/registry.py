@@ -12,9 +12,11 @@ import re
 import secrets
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from .errors import (
     ConcurrencyLimitError,
@@ -59,6 +61,11 @@ class Slot:
         session.outputs = self.outputs
         if self._stopped is not None:
             session.stop(self._stopped)
+
+    def tell(self, type: str, data: Any) -> None:
+        """Send its client a message, if there is a session; called on its event loop."""
+        if self.session is not None:
+            self.session.reporter.tell(type, data)
 
     def stop(self, reason: CloseReason) -> None:
         """End the session, or what is being made of it; called on its event loop."""
@@ -281,8 +288,12 @@ class Registry:
         """Take sessions again after a drain."""
         self._draining = False
 
-    async def drain(self, timeout: float | None = None) -> None:
+    async def drain(self, timeout: float | None = None, patience: float = 0.0) -> None:
         """Refuse new sessions, end those there are, and wait until they are gone.
+
+        Args:
+            timeout: Longest wait in s for those that were told to end.
+            patience: How long in s sessions may go on before that. Their clients are told.
 
         Raises:
             TimeoutError: If some are still there after `timeout` s.
@@ -290,6 +301,10 @@ class Registry:
         self._draining = True
         with self._lock:
             slots = list(self._slots.values())
+        if patience > 0 and slots:
+            for slot in slots:
+                _call(slot, partial(slot.tell, "draining", {"seconds": patience}))
+            await _wait_for_all(slots, patience)
         async with asyncio.timeout(timeout):
             for slot in slots:
                 _stop(slot, CloseReason.DRAIN)
@@ -340,8 +355,24 @@ def _network(address: str | None) -> str:
 
 
 def _stop(slot: Slot, reason: CloseReason) -> None:
+    _call(slot, partial(slot.stop, reason))
+
+
+def _call(slot: Slot, what: Callable[[], object]) -> None:
+    """Do something on the event loop of a slot, if that still runs."""
     if not slot.loop.is_closed():
-        slot.loop.call_soon_threadsafe(slot.stop, reason)
+        slot.loop.call_soon_threadsafe(what)
+
+
+async def _wait_for_all(slots: list[Slot], timeout: float) -> None:
+    """Wait until all have ended, or the time is over."""
+    waiting = [asyncio.create_task(_ended(slot)) for slot in slots]
+    try:
+        await asyncio.wait(waiting, timeout=timeout)
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def _ended(slot: Slot) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
 from enum import Enum
 from functools import cached_property
 from importlib import import_module
@@ -15,6 +14,7 @@ from .errors import ConfigurationError, OfferError, UnknownSessionError
 from .handler import StreamHandlerBase
 from .handler.functions import Modality, Mode, as_handler
 from .media.jitter import JitterStatistics
+from .operations.draining import drained
 from .operations.lag import LoopLag, watched
 from .origins import OriginRule
 from .outputs import AdditionalOutputs
@@ -42,10 +42,6 @@ if TYPE_CHECKING:
     from .runs.sinks import Sink
     from .sources import Channels, SourceInterface
 
-logger = logging.getLogger(__name__)
-
-DRAIN_TIMEOUT = 10.0
-"""How long in s a server that shuts down waits for its sessions to end."""
 OUTPUT_TIMEOUT = 10.0
 """How long in s an application waits for a session, and for its first outputs, by default."""
 
@@ -79,6 +75,8 @@ class Stream:
         connecting_per_address: How many one client address may be opening at once; `None` for any
             number.
         time_limit: Longest session in s; `None` for any length.
+        drain_timeout: How long in s sessions may go on when the server shuts down. They end at once
+            by default. Clients get the message `draining`.
         rtc_configuration: ICE servers for the client: an `RTCConfiguration` dict, a list of
             servers, or a sync or async function that returns either. None by default.
         server_rtc_configuration: The same for the server's side.
@@ -116,6 +114,7 @@ class Stream:
         concurrency_limit: int | Literal["default"] | None = None,
         connecting_per_address: int | None = ENTERING_PER_ADDRESS,
         time_limit: float | None = None,
+        drain_timeout: float = 0.0,
         rtc_configuration: ice.RtcConfigurationSource = None,
         server_rtc_configuration: ice.RtcConfigurationSource = None,
         track_constraints: Mapping[str, Any] | None = None,
@@ -136,11 +135,14 @@ class Stream:
         _check_choice("mode", mode, get_args(Mode))
         if time_limit is not None and time_limit <= 0:
             raise ConfigurationError("time_limit must be a positive number of seconds, or None")
+        if not 0 <= drain_timeout < math.inf:
+            raise ConfigurationError("drain_timeout must be a number of seconds, 0 or more")
         self.modality: Modality = modality
         self.mode: Mode = mode
         self.handler = as_handler(handler, modality, mode)
         self.concurrency_limit = _limit(concurrency_limit)
         self.time_limit = time_limit
+        self.drain_timeout = drain_timeout
         self.rtc_configuration = rtc_configuration
         self.server_rtc_configuration = server_rtc_configuration
         self.track_constraints = track_constraints
@@ -263,7 +265,7 @@ class Stream:
         door.open(app)
         if health or metrics:
             app.router.lifespan_context = watched(app.router.lifespan_context, self._lag)
-        app.router.lifespan_context = _drain_at_shutdown(self, app.router.lifespan_context)
+        app.router.lifespan_context = self.drained(app.router.lifespan_context)
 
     @cached_property
     def ui(self) -> gradio.Blocks:
@@ -479,15 +481,24 @@ class Stream:
         """
         self._registry.stop(webrtc_id, CloseReason.CLOSED)
 
-    async def drain(self, timeout: float | None = None) -> None:
+    async def drain(self, timeout: float | None = None, *, patience: float = 0.0) -> None:
         """Take no more sessions, end those there are, and wait until they are gone.
 
         An app that starts again takes sessions again.
 
+        Args:
+            timeout: Longest wait in s for sessions that were told to end.
+            patience: How long in s sessions may go on before that. Clients get the message
+                `draining`.
+
         Raises:
             TimeoutError: If some are still there after `timeout` s.
         """
-        await self._registry.drain(timeout)
+        await self._registry.drain(timeout, patience)
+
+    def drained(self, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Wrap the lifespan of an app so that sessions end with it; `mount` does it for its app."""
+        return drained(lifespan, self._registry, self.drain_timeout)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -503,19 +514,3 @@ def _limit(limit: Any) -> int | None:
             "concurrency_limit must be at least 1, or None for no limit, or 'default' for 1"
         )
     return limit
-
-
-def _drain_at_shutdown(stream: Stream, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    @asynccontextmanager
-    async def draining(app: Any) -> AsyncIterator[Any]:
-        stream._registry.resume()
-        async with lifespan(app) as state:
-            try:
-                yield state
-            finally:
-                try:
-                    await stream.drain(DRAIN_TIMEOUT)
-                except TimeoutError:
-                    logger.warning("%d sessions did not end in time", stream.sessions)
-
-    return draining

@@ -61,6 +61,7 @@
  * @property {any} update_connection
  * @property {any} end_stream
  * @property {any} closing
+ * @property {any} draining
  *
  * @typedef {object} Failure
  * @property {string} code
@@ -92,7 +93,7 @@ const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up
 /** @type {Set<keyof Details>} */
 const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
-  "end_stream", "closing", "send_input", "transcript",
+  "end_stream", "closing", "draining", "send_input", "transcript",
 ]);
 
 /** @type {Set<State>} */

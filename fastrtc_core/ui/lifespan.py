@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 from gradio.routes import App
 
-from ..stream import Stream, _drain_at_shutdown
+from ..stream import Stream
 
 _streams: WeakKeyDictionary[Any, Stream] = WeakKeyDictionary()
 
@@ -41,7 +41,7 @@ def _drained(create_app: Any) -> Any:
             shown = [_streams[one] for one in blocks.blocks.values() if one in _streams]
             context = inner
             for stream in shown:
-                context = _drain_at_shutdown(stream, context)
+                context = stream.drained(context)
             return _letting_go(app, context(running)) if shown else context(running)
 
         app.router.lifespan_context = lifespan

@@ -1,0 +1,131 @@
+"""Draining: sessions end with the app, after a time in which they may end by themselves.
+
+uvicorn closes its WebSockets and then shuts the lifespan down. That is too late to let sessions go
+on, so a drain with patience begins at SIGTERM. Until the last session has ended, the server answers
+requests: `/readyz` says `draining`, and offers are refused. Then its own handler gets the signal.
+
+Servers that stop in another way (Ray Serve, or uvicorn on a thread) drain in the lifespan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..registry import Registry
+
+logger = logging.getLogger(__name__)
+
+END_TIMEOUT = 10.0
+"""How long in s a server that shuts down waits for sessions that were told to end."""
+
+Handler = Callable[[int, Any], Any]
+
+_exits: WeakKeyDictionary[asyncio.AbstractEventLoop, _Exit] = WeakKeyDictionary()
+
+
+def drained(
+    lifespan: Callable[[Any], Any], registry: Registry, patience: float = 0.0
+) -> Callable[[Any], Any]:
+    """Wrap the lifespan of an app so that the sessions of a stream end with the app.
+
+    Args:
+        lifespan: That of the app.
+        registry: The sessions.
+        patience: How long in s they may go on before they are told to end.
+    """
+
+    @asynccontextmanager
+    async def draining(app: Any) -> AsyncIterator[Any]:
+        registry.resume()
+        async with lifespan(app) as state:
+            waits = patience
+            try:
+                with _drained_at_sigterm(registry, patience) as hooked:
+                    # What ends the app now is Ctrl+C, or a signal that was waited for already.
+                    waits = 0.0 if hooked else patience
+                    yield state
+            finally:
+                await _drain(registry, waits)
+
+    return draining
+
+
+async def _drain(registry: Registry, patience: float) -> None:
+    try:
+        await registry.drain(END_TIMEOUT, patience)
+    except TimeoutError:
+        logger.warning("%d sessions did not end in time", len(registry))
+
+
+@contextmanager
+def _drained_at_sigterm(registry: Registry, patience: float) -> Iterator[bool]:
+    """Drain at SIGTERM, if the server handles it in Python; yields whether it does."""
+    loop = asyncio.get_running_loop()
+    exit = _exits.get(loop)
+    if patience <= 0 or threading.current_thread() is not threading.main_thread():
+        yield False
+        return
+    if exit is None:
+        former = signal.getsignal(signal.SIGTERM)
+        if not callable(former):
+            yield False
+            return
+        exit = _exits[loop] = _Exit(loop, former)
+    exit.streams.append((registry, patience))
+    try:
+        yield True
+    finally:
+        exit.streams.remove((registry, patience))
+        if not exit.streams:
+            exit.close()
+            del _exits[loop]
+
+
+class _Exit:
+    """Takes SIGTERM in place of the server's own handler, and calls that after the drain.
+
+    Args:
+        loop: The event loop of the server.
+        former: The handler.
+
+    Attributes:
+        streams: What is drained, all at the same time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, former: Handler) -> None:
+        self.streams: list[tuple[Registry, float]] = []
+        self._loop = loop
+        self._former = former
+        self._task: asyncio.Task[None] | None = None
+        signal.signal(signal.SIGTERM, self._take)
+
+    def close(self) -> None:
+        """Give the signal back to the server; idempotent."""
+        if signal.getsignal(signal.SIGTERM) == self._take:
+            signal.signal(signal.SIGTERM, self._former)
+        if self._task is not None:
+            self._task.cancel()
+
+    def _take(self, number: int, frame: Any) -> None:
+        if self._task is not None:  # whoever asks twice does not want to wait
+            self._former(number, frame)
+        else:
+            self._loop.call_soon_threadsafe(self._begin, number)
+
+    def _begin(self, number: int) -> None:
+        if self._task is None:
+            self._task = self._loop.create_task(self._end(number), name="fastrtc-drain")
+
+    async def _end(self, number: int) -> None:
+        drains = [_drain(registry, patience) for registry, patience in self.streams]
+        for error in await asyncio.gather(*drains, return_exceptions=True):
+            if error is not None:
+                logger.error("a drain failed", exc_info=error)
+        self._former(number, None)
