@@ -19,7 +19,7 @@ from .operations.lag import LoopLag, watched
 from .origins import OriginRule
 from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry, StreamSnapshot
-from .session import CloseReason, Hooks
+from .session import CloseReason, Hooks, unobserved
 from .signaling.acceptor import Acceptor, ConnectionOptions
 from .signaling.fastrtc import handle
 from .signaling.sessions import SessionOptions, Sessions
@@ -88,6 +88,7 @@ class Stream:
         ui_args: Texts of the Gradio UI.
         on_connect: Called with the `Context` of a session before its `start_up`.
         on_disconnect: Called with the `CloseReason` and the `Context` after its `shutdown`.
+        tracing: Whether each session is a span of OpenTelemetry; needs the extra `opentelemetry`.
         udp_port_range: First and last UDP port for media; any by default.
         udp_port: One UDP port for the media of all sessions, of other streams and engines too that
             name it; 0 for any. By default each session has ports of its own.
@@ -124,6 +125,7 @@ class Stream:
         ui_args: UIArgs | None = None,
         on_connect: Callable[..., Any] | None = None,
         on_disconnect: Callable[..., Any] | None = None,
+        tracing: bool = False,
         udp_port_range: tuple[int, int] | None = None,
         udp_port: int | None = None,
         advertised_address: str | None = None,
@@ -151,7 +153,7 @@ class Stream:
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
         self._registry = Registry(self.concurrency_limit, Entering(connecting_per_address))
-        self._hooks = hooks = Hooks(on_connect, on_disconnect)
+        self._hooks = hooks = Hooks(on_connect, on_disconnect, _around(tracing))
         self._sockets = SocketManager(
             self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
         )
@@ -514,3 +516,11 @@ def _limit(limit: Any) -> int | None:
             "concurrency_limit must be at least 1, or None for no limit, or 'default' for 1"
         )
     return limit
+
+
+def _around(tracing: bool) -> Any:
+    if not tracing:
+        return unobserved
+    from .operations.tracing import SessionSpans
+
+    return SessionSpans()

@@ -6,7 +6,7 @@ from .postbox import post_on
 from .session import Session, copy_handler
 from .snapshot import SessionSnapshot
 from .totals import SessionTotals
-from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel
+from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel, unobserved
 
 __all__ = [
     "SOURCES",
@@ -21,4 +21,5 @@ __all__ = [
     "call_hook",
     "copy_handler",
     "post_on",
+    "unobserved",
 ]

@@ -229,14 +229,16 @@ class Session:
         """
         self._life.begin()
         token = current_context.set(self.context)
-        try:
-            await self._life.run(self._serve())
-        finally:
+        with self._hooks.around(self.context) as observe_end:
             try:
-                await self._finish()
+                await self._life.run(self._serve())
             finally:
-                self._life.close()
-                current_context.reset(token)
+                try:
+                    await self._finish()
+                finally:
+                    self._life.close()
+                    current_context.reset(token)
+            observe_end(self._reason)
         return self._reason
 
     @property

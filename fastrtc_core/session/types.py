@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from ..context import Context
 from ..outputs import AdditionalOutputs, CloseStream
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
 
@@ -85,14 +87,23 @@ class TrackPublisher(Protocol):
         """Take an offer of the client for tracks that come later."""
 
 
+@contextmanager
+def unobserved(context: Context) -> Iterator[Callable[[CloseReason], None]]:
+    """Observes nothing."""
+    yield lambda reason: None
+
+
 @dataclass(frozen=True)
 class Hooks:
-    """What the application wants to be told of every session; each may be sync or async.
+    """What the application wants to be told of every session.
 
     Attributes:
-        on_connect: Called with the `Context` before `start_up`.
-        on_disconnect: Called with the `CloseReason` and the `Context` after `shutdown`.
+        on_connect: Called with the `Context` before `start_up`; sync or async.
+        on_disconnect: Called with the `CloseReason` and the `Context` after `shutdown`; the same.
+        around: A context manager that is entered for as long as the session runs; it yields a
+            function to be called with the reason of the end.
     """
 
     on_connect: Callable[..., Any] | None = None
     on_disconnect: Callable[..., Any] | None = None
+    around: Callable[[Context], AbstractContextManager[Callable[[CloseReason], None]]] = unobserved

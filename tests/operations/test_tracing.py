@@ -1,0 +1,129 @@
+"""Spans and log records, with the real SDK of OpenTelemetry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from fastrtc_core import Stream
+from fastrtc_core.client import Client
+from fastrtc_core.operations.tracing import SessionFilter
+from tests.webrtc.support import Silent, eventually, gone
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.fixture
+def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Everything that is traced during a test."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer", provider.get_tracer)
+    return exporter
+
+
+class Tracing(Silent):
+    """Traces what it does, in a method, on a thread and in a task; and logs."""
+
+    async def start_up(self) -> None:
+        with trace.get_tracer("app").start_as_current_span("greet"):
+            logging.getLogger("app").warning("hello")
+        self.create_task(self._later())
+        await asyncio.to_thread(self._on_a_thread)
+
+    async def _later(self) -> None:
+        with trace.get_tracer("app").start_as_current_span("task"):
+            pass
+
+    def _on_a_thread(self) -> None:
+        with trace.get_tracer("app").start_as_current_span("thread"):
+            pass
+
+    def copy(self) -> Tracing:
+        return Tracing()
+
+
+def by_name(spans: InMemorySpanExporter) -> dict[str, ReadableSpan]:
+    """The spans that have ended."""
+    return {span.name: span for span in spans.get_finished_spans()}
+
+
+async def test_a_session_is_a_span_of_the_trace_of_its_offer(
+    spans: InMemorySpanExporter, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What its handler traces is below it; log records have its ids."""
+    caplog.handler.addFilter(SessionFilter())
+    stream = Stream(Tracing(), tracing=True)
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+
+    async def offer(body: Any) -> dict[str, Any]:
+        return await stream.offer(body, headers)
+
+    async with Client(offer, modality=None) as client:
+        await eventually(lambda: "task" in by_name(spans))
+        webrtc_id = client.webrtc_id
+    await gone(stream)
+    found = by_name(spans)
+    session = found["fastrtc.session"]
+    assert session.parent is not None
+    assert f"{session.parent.span_id:016x}" == PARENT
+    assert dict(session.attributes or {}) == {
+        "session.id": webrtc_id,
+        "fastrtc.transport": "webrtc",
+        "fastrtc.close_reason": "client",
+    }
+    for name in ("greet", "task", "thread"):
+        parent = found[name].parent
+        assert parent is not None
+        assert parent.span_id == session.context.span_id
+        assert f"{parent.trace_id:032x}" == TRACE
+    (record,) = [one for one in caplog.records if one.message == "hello"]
+    ids = {name: getattr(record, name) for name in ("session_id", "transport", "trace_id")}
+    assert ids == {"session_id": webrtc_id, "transport": "webrtc", "trace_id": TRACE}
+
+
+async def test_sessions_do_not_share_a_span(spans: InMemorySpanExporter) -> None:
+    """Each is the root of a trace of its own where the offer names none."""
+    stream = Stream(Tracing(), tracing=True)
+    async with Client(stream.offer, modality=None), Client(stream.offer, modality=None):
+        await eventually(lambda: stream.sessions == 2)
+    await gone(stream)
+    sessions = [one for one in spans.get_finished_spans() if one.name == "fastrtc.session"]
+    assert len({span.context.trace_id for span in sessions}) == 2
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+class Exits(Silent):
+    """Tries to end the program."""
+
+    async def start_up(self) -> None:
+        raise SystemExit(3)
+
+    def copy(self) -> Exits:
+        return Exits()
+
+
+async def test_a_session_that_fails_is_a_failed_span(spans: InMemorySpanExporter) -> None:
+    """By its status."""
+    stream = Stream(Exits(), tracing=True)
+    async with Client(stream.offer, modality=None) as client:
+        await client.wait_closed()
+    await gone(stream)
+    session = by_name(spans)["fastrtc.session"]
+    assert session.status.status_code is trace.StatusCode.ERROR
+    assert (session.attributes or {})["fastrtc.close_reason"] == "error"
+
+
+def test_records_outside_of_sessions_have_empty_ids() -> None:
+    """So that a formatter may name them everywhere."""
+    record = logging.LogRecord("app", logging.INFO, "", 0, "hello", None, None)
+    assert SessionFilter().filter(record)
+    assert (record.session_id, record.trace_id) == ("", "")  # type: ignore[attr-defined]
