@@ -39,6 +39,7 @@ def stop(page: Page) -> None:
     expect(page.get_by_role("status").first).to_have_text("Ended")
 
 
+@pytest.mark.soak
 def test_speech_comes_back(ui_server: Server, open_page: OpenPage, speech: Path) -> None:
     """What is said into the microphone is what the page plays, well within a second."""
     page = open_page(ui_server.url)

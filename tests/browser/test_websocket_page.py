@@ -74,6 +74,7 @@ def answering(page: Page, answer: Callable[[WebSocketRoute], None]) -> None:
     page.route_web_socket("**/websocket/offer", serve)
 
 
+@pytest.mark.soak
 def test_speech_comes_back(page: Page, speech: Path) -> None:
     """What is said into the microphone is what the page plays, half a second later and a bit."""
     start(page)
