@@ -78,10 +78,10 @@ async def test_drained_with_the_app(monkeypatch: pytest.MonkeyPatch, rendered: b
     stream = Stream(Echo())
     drained: list[Any] = []
 
-    async def drain(timeout: float | None = None) -> None:
+    async def drain(timeout: float | None = None, patience: float = 0.0) -> None:
         drained.append(timeout)
 
-    monkeypatch.setattr(stream, "drain", drain)
+    monkeypatch.setattr(stream._registry, "drain", drain)
     blocks: gr.Blocks = stream.ui
     if rendered:
         with gr.Blocks(analytics_enabled=False) as blocks:
