@@ -1,8 +1,9 @@
 """Draining: sessions end with the app, after a time in which they may end by themselves.
 
-uvicorn closes its WebSockets and then shuts the lifespan down. That is too late to let sessions go
-on, so a drain with patience begins at SIGTERM. Until the last session has ended, the server answers
-requests: `/readyz` says `draining`, and offers are refused. Then its own handler gets the signal.
+uvicorn closes its WebSockets and then shuts the lifespan down. That is too late: such a client
+would not be told why, let alone go on. So the drain begins with the signal, SIGTERM or SIGINT.
+Until the last session has ended, the server answers requests: `/readyz` says `draining`, and offers
+are refused. Then the server's own handler gets the signal.
 
 Servers that stop in another way (Ray Serve, or uvicorn on a thread) drain in the lifespan.
 """
@@ -13,7 +14,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -47,8 +48,8 @@ def drained(
         async with lifespan(app) as state:
             waits = patience
             try:
-                with _drained_at_sigterm(registry, patience) as hooked:
-                    # What ends the app now is Ctrl+C, or a signal that was waited for already.
+                with _drained_at_signal(registry, patience) as hooked:
+                    # By the time that a signal ends the app, its sessions had their time.
                     waits = 0.0 if hooked else patience
                     yield state
             finally:
@@ -65,16 +66,16 @@ async def _drain(registry: Registry, patience: float) -> None:
 
 
 @contextmanager
-def _drained_at_sigterm(registry: Registry, patience: float) -> Iterator[bool]:
-    """Drain at SIGTERM, if the server handles it in Python; yields whether it does."""
-    loop = asyncio.get_running_loop()
-    exit = _exits.get(loop)
-    if patience <= 0 or threading.current_thread() is not threading.main_thread():
+def _drained_at_signal(registry: Registry, patience: float) -> Iterator[bool]:
+    """Drain at a signal, if the server handles signals in Python; yields whether it does."""
+    if threading.current_thread() is not threading.main_thread():
         yield False
         return
+    loop = asyncio.get_running_loop()
+    exit = _exits.get(loop)
     if exit is None:
-        former = signal.getsignal(signal.SIGTERM)
-        if not callable(former):
+        former = {int(n): signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+        if not callable(former[signal.SIGTERM]):
             yield False
             return
         exit = _exits[loop] = _Exit(loop, former)
@@ -89,33 +90,37 @@ def _drained_at_sigterm(registry: Registry, patience: float) -> Iterator[bool]:
 
 
 class _Exit:
-    """Takes SIGTERM in place of the server's own handler, and calls that after the drain.
+    """Takes signals in place of the server's own handlers, and calls those after the drain.
 
     Args:
         loop: The event loop of the server.
-        former: The handler.
+        former: The handlers by signal; one that Python did not install is left alone.
 
     Attributes:
         streams: What is drained, all at the same time.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, former: Handler) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, former: Mapping[int, Any]) -> None:
         self.streams: list[tuple[Registry, float]] = []
         self._loop = loop
-        self._former = former
+        self._former: dict[int, Handler] = {
+            number: handler for number, handler in former.items() if callable(handler)
+        }
         self._task: asyncio.Task[None] | None = None
-        signal.signal(signal.SIGTERM, self._take)
+        for number in self._former:
+            signal.signal(number, self._take)
 
     def close(self) -> None:
-        """Give the signal back to the server; idempotent."""
-        if signal.getsignal(signal.SIGTERM) == self._take:
-            signal.signal(signal.SIGTERM, self._former)
+        """Give the signals back to the server; idempotent."""
+        for number, handler in self._former.items():
+            if signal.getsignal(number) == self._take:
+                signal.signal(number, handler)
         if self._task is not None:
             self._task.cancel()
 
     def _take(self, number: int, frame: Any) -> None:
         if self._task is not None:  # whoever asks twice does not want to wait
-            self._former(number, frame)
+            self._former[number](number, frame)
         else:
             self._loop.call_soon_threadsafe(self._begin, number)
 
@@ -124,8 +129,10 @@ class _Exit:
             self._task = self._loop.create_task(self._end(number), name="fastrtc-drain")
 
     async def _end(self, number: int) -> None:
-        drains = [_drain(registry, patience) for registry, patience in self.streams]
+        # At Ctrl+C, somebody sits there and waits.
+        patient = number == signal.SIGTERM
+        drains = [_drain(registry, patience * patient) for registry, patience in self.streams]
         for error in await asyncio.gather(*drains, return_exceptions=True):
             if error is not None:
                 logger.error("a drain failed", exc_info=error)
-        self._former(number, None)
+        self._former[number](number, None)

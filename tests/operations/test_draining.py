@@ -75,6 +75,21 @@ async def test_at_sigterm_calls_go_on_until_they_end() -> None:
 
 
 @pytest.mark.real_time
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_without_patience_a_socket_is_told_why(number: signal.Signals) -> None:
+    """Before the server closes it: with the reason, and as RFC 6455 says for a server that goes."""
+    async with program(0) as (process, url), socket_to(f"{url}/a") as socket:
+        await socket.send(type="message", data="here")
+        await asyncio.sleep(0.2)
+        process.send_signal(number)
+        async with asyncio.timeout(10):
+            await socket.socket.wait_closed()
+            await process.wait()
+        assert socket.of_type("closing") == ["drain"]
+        assert socket.socket.close_code == 1001
+
+
+@pytest.mark.real_time
 async def test_who_asks_twice_does_not_wait() -> None:
     """A second SIGTERM ends what is left."""
     async with program(60) as (process, url):
