@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -15,6 +16,8 @@ from uvicorn.importer import ImportFromStringError, import_from_string
 from .doctor import call, machine, servers
 from .doctor.findings import Finding, show
 from .errors import ConfigurationError
+from .operations.recording import read
+from .replay import difference, replay
 from .stream import Stream
 
 
@@ -22,16 +25,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     logging.basicConfig(level=logging.ERROR)
     options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return asyncio.run(_doctor(options))
-    except ConfigurationError as error:
+        return run(options)
+    except (ConfigurationError, OSError) as error:
         print(f"fastrtc-core: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
 
 
-async def _doctor(options: argparse.Namespace) -> int:
+def _replay(options: argparse.Namespace) -> int:
+    handler = _named(options.stream).handler
+    recorded = read(options.file)
+    before = replay(recorded, handler)
+    lines = before.lines()
+    if options.set:
+        lines = difference(before, replay(recorded, handler, dict(options.set)))
+    print("\n".join(lines or ["The messages are the same." if options.set else "No messages."]))
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    return asyncio.run(_diagnose(options))
+
+
+async def _diagnose(options: argparse.Namespace) -> int:
     faults = warnings = 0
     async for finding in _examine(options):
         show(finding)
@@ -98,6 +117,16 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError("a setting is written NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
     if not colon:
@@ -117,6 +146,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Checks this machine, and makes a call with sound. The exit status is 0 if the "
         "call works; what is missing beside that is a warning.",
     )
+    doctor.set_defaults(run=_doctor)
     doctor.add_argument(
         "stream",
         nargs="?",
@@ -143,6 +173,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--username", help="for TURN servers")
     doctor.add_argument("--credential", help="for TURN servers")
+    again = commands.add_parser(
+        "replay",
+        help="run a recorded session again",
+        description="Runs the session in a file of a FlightRecorder again, on virtual time, and "
+        "prints the messages that its client is sent; with --set, how they differ.",
+    )
+    again.set_defaults(run=_replay)
+    again.add_argument("file", help="a recording")
+    again.add_argument("stream", help="the stream whose handler runs, such as main:stream")
+    again.add_argument(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting of the handler, such as silence=0.4; the value is JSON, or a text",
+    )
     return parser
 
 

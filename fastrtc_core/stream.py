@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
@@ -19,7 +20,7 @@ from .operations.lag import LoopLag, watched
 from .origins import OriginRule
 from .outputs import AdditionalOutputs
 from .registry import ENTERING_PER_ADDRESS, Entering, Registry, StreamSnapshot
-from .session import CloseReason, Hooks, unobserved
+from .session import Around, CloseReason, Hooks, Observed, unobserved
 from .signaling.acceptor import Acceptor, ConnectionOptions
 from .signaling.fastrtc import handle
 from .signaling.sessions import SessionOptions, Sessions
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.params import Depends
 
+    from .operations.flight_recorder import FlightRecorder
     from .operations.metrics import StreamMetrics
     from .runs import RunResult
     from .runs.sinks import Sink
@@ -89,6 +91,7 @@ class Stream:
         on_connect: Called with the `Context` of a session before its `start_up`.
         on_disconnect: Called with the `CloseReason` and the `Context` after its `shutdown`.
         tracing: Whether each session is a span of OpenTelemetry; needs the extra `opentelemetry`.
+        flight_recorder: Records what each session is given, so that it can be run again.
         udp_port_range: First and last UDP port for media; any by default.
         udp_port: One UDP port for the media of all sessions, of other streams and engines too that
             name it; 0 for any. By default each session has ports of its own.
@@ -126,6 +129,7 @@ class Stream:
         on_connect: Callable[..., Any] | None = None,
         on_disconnect: Callable[..., Any] | None = None,
         tracing: bool = False,
+        flight_recorder: FlightRecorder | None = None,
         udp_port_range: tuple[int, int] | None = None,
         udp_port: int | None = None,
         advertised_address: str | None = None,
@@ -153,7 +157,7 @@ class Stream:
         self.additional_outputs_handler = additional_outputs_handler
         self.ui_args: UIArgs = ui_args or {}
         self._registry = Registry(self.concurrency_limit, Entering(connecting_per_address))
-        self._hooks = hooks = Hooks(on_connect, on_disconnect, _around(tracing))
+        self._hooks = hooks = Hooks(on_connect, on_disconnect, _around(tracing, flight_recorder))
         self._sockets = SocketManager(
             self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
         )
@@ -518,9 +522,30 @@ def _limit(limit: Any) -> int | None:
     return limit
 
 
-def _around(tracing: bool) -> Any:
-    if not tracing:
-        return unobserved
-    from .operations.tracing import SessionSpans
+def _around(tracing: bool, recorder: FlightRecorder | None) -> Around:
+    """Who looks on while a session runs."""
+    observers: list[Around] = []
+    if tracing:
+        # Imported here: only who traces has the package that it needs.
+        from .operations.tracing import SessionSpans
 
-    return SessionSpans()
+        observers.append(SessionSpans())
+    if recorder is not None:
+        observers.append(recorder)
+    if len(observers) == 1:
+        return observers[0]
+    return partial(_all_around, observers) if observers else unobserved
+
+
+@contextmanager
+def _all_around(
+    observers: list[Around], session: Observed
+) -> Iterator[Callable[[CloseReason], None]]:
+    with ExitStack() as stack:
+        ends = [stack.enter_context(observer(session)) for observer in observers]
+
+        def end(reason: CloseReason) -> None:
+            for one in ends:
+                one(reason)
+
+        yield end

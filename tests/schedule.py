@@ -24,6 +24,7 @@ ON_VIRTUAL_TIME = (
     "tests/operations",
     "tests/parity",
     "tests/realtime",
+    "tests/replay",
     "tests/room",
     "tests/signaling",
     "tests/stream",

@@ -188,6 +188,28 @@ class EngineMetrics:
             yield new.lag(self._lag)
 
 
+class Collectors:
+    """Several collectors as one, for a registry: each metric stands once, with all of its samples.
+
+    Args:
+        collectors: Of streams and engines, each with labels of its own.
+    """
+
+    def __init__(self, *collectors: StreamMetrics | EngineMetrics) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterator[Metric]:
+        """The present samples of all."""
+        families: dict[str, Metric] = {}
+        for collector in self._collectors:
+            for family in collector.collect():
+                if family.name in families:
+                    families[family.name].samples += family.samples
+                else:
+                    families[family.name] = family
+        yield from families.values()
+
+
 class Families:
     """Builds metric families that share a set of labels."""
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
 
-from ..context import Context, current_context
+from ..context import current_context
 from ..extras import import_extra
-from ..session import CloseReason
+from ..session import CloseReason, Observed
 
 
 class SessionSpans:
@@ -37,8 +37,9 @@ class SessionSpans:
         self._tracer = self._trace.get_tracer("fastrtc_core", version("fastrtc-core"))
 
     @contextmanager
-    def __call__(self, context: Context) -> Iterator[Callable[[CloseReason], None]]:
+    def __call__(self, session: Observed) -> Iterator[Callable[[CloseReason], None]]:
         """Enter the span of a session; call what it yields with the reason of the end."""
+        context = session.context
         with self._tracer.start_as_current_span(
             "fastrtc.session",
             self._propagate.extract(context.headers),

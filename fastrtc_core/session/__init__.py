@@ -6,14 +6,25 @@ from .postbox import post_on
 from .session import Session, copy_handler
 from .snapshot import SessionSnapshot
 from .totals import SessionTotals
-from .types import SOURCES, CloseReason, Hooks, Medium, MessageChannel, unobserved
+from .types import (
+    SOURCES,
+    Around,
+    CloseReason,
+    Hooks,
+    Medium,
+    MessageChannel,
+    Observed,
+    unobserved,
+)
 
 __all__ = [
     "SOURCES",
+    "Around",
     "CloseReason",
     "Hooks",
     "Medium",
     "MessageChannel",
+    "Observed",
     "OutputHub",
     "Session",
     "SessionSnapshot",

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import ChannelClosedError, FastRTCError, MessageError
 from ..messages import as_message_text
-from .types import BinaryChannel, MessageChannel
+from .types import BinaryChannel, MessageChannel, Note
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -30,6 +30,7 @@ class Postbox:
         channel: The message channel, once it is open.
         opened: Set from then on.
         dropped: Messages that had no room before.
+        note: Called with each message that is sent, or kept to be.
     """
 
     def __init__(self, session_id: str) -> None:
@@ -37,6 +38,7 @@ class Postbox:
         self._session_id = session_id
         self.opened = asyncio.Event()
         self.dropped = 0
+        self.note: Note | None = None
         self._early: deque[str | bytes] = deque()
         self._early_size = 0
         self._closed = False
@@ -74,6 +76,8 @@ class Postbox:
         """
         if self._closed:
             raise ChannelClosedError("the session has ended")
+        if self.note is not None:
+            self.note("sent", text)
         if self.channel is None:
             self._keep(text)
         else:

@@ -40,7 +40,7 @@ from .session_tracks import SessionTracks
 from .snapshot import SessionSnapshot
 from .speaker import Speaker
 from .tasks import within
-from .types import CloseReason, Hooks, Medium, MessageChannel
+from .types import CloseReason, Hooks, Medium, MessageChannel, Note
 
 logger = logging.getLogger("fastrtc_core.session")
 
@@ -152,7 +152,8 @@ class Session:
         )
         self._inbox = Inbox(reporter, handler.set_args, self._take_offer)
         self._calls: dict[str, UserCall] = {}
-        self._time_limit = time_limit
+        self._note: Note | None = None
+        self.time_limit = time_limit
         self._hooks = hooks or Hooks()
         self.link = handler._link = HandlerLink(
             handler,
@@ -229,7 +230,7 @@ class Session:
         """
         self._life.begin()
         token = current_context.set(self.context)
-        with self._hooks.around(self.context) as observe_end:
+        with self._hooks.around(self) as observe_end:
             try:
                 await self._life.run(self._serve())
             finally:
@@ -273,6 +274,8 @@ class Session:
 
     def take_message(self, text: str | bytes) -> None:
         """Take a message from the client; what cannot be read is answered with an error."""
+        if self._note is not None:
+            self._note("message", text)
         self._inbox.put(text)
 
     def add_track(self, source: TrackSource, track: Track[Any]) -> None:
@@ -305,7 +308,13 @@ class Session:
 
     def take_key(self, digit: str) -> None:
         """Take a key that was pressed on a telephone."""
+        if self._note is not None:
+            self._note("key", digit)
         self._inbox.put_key(digit)
+
+    def observe(self, note: Note | None) -> None:
+        """Have each message and key noted, or no longer; one looks on at a time."""
+        self._note = self._postbox.note = note
 
     # What its parts call
 
@@ -381,8 +390,8 @@ class Session:
         ]
         if hooks:
             loops.append(self._inbox.run({name: self._call(name) for name in hooks}, self._life))
-        if self._time_limit is not None:
-            loops.append(self._enforce_time_limit(self._time_limit))
+        if self.time_limit is not None:
+            loops.append(self._enforce_time_limit(self.time_limit))
         return loops
 
     async def _enforce_time_limit(self, limit: float) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..context import Context
+from ..handler import StreamHandlerBase
 from ..outputs import AdditionalOutputs, CloseStream
-from ..tracks import LocalAudioTrack, LocalVideoTrack, TrackSource
+from ..tracks import LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, TrackSource
 
 Medium = Literal["audio", "video"]
 
@@ -87,9 +88,43 @@ class TrackPublisher(Protocol):
         """Take an offer of the client for tracks that come later."""
 
 
+class Observed(Protocol):
+    """A session, for those who look on while it runs."""
+
+    @property
+    def context(self) -> Context:
+        """What is known of it."""
+
+    @property
+    def handler(self) -> StreamHandlerBase:
+        """Its handler."""
+
+    @property
+    def time_limit(self) -> float | None:
+        """Its longest length in s."""
+
+    @property
+    def remote_audio(self) -> RemoteAudioTrack | None:
+        """What comes in."""
+
+    @property
+    def local_audio(self) -> LocalAudioTrack | None:
+        """What goes out."""
+
+    def observe(self, note: Note | None) -> None:
+        """Have each message and key noted, or no longer."""
+
+
+Note = Callable[[Literal["message", "key", "sent"], Any], None]
+"""Called with the kind of what crosses the boundary of a session, and with that."""
+
+Around = Callable[[Observed], AbstractContextManager[Callable[["CloseReason"], None]]]
+"""Entered for as long as a session runs; what it yields is called with the reason of the end."""
+
+
 @contextmanager
-def unobserved(context: Context) -> Iterator[Callable[[CloseReason], None]]:
-    """Observes nothing."""
+def unobserved(session: Observed) -> Iterator[Callable[[CloseReason], None]]:
+    """Looks at nothing."""
     yield lambda reason: None
 
 
@@ -100,10 +135,9 @@ class Hooks:
     Attributes:
         on_connect: Called with the `Context` before `start_up`; sync or async.
         on_disconnect: Called with the `CloseReason` and the `Context` after `shutdown`; the same.
-        around: A context manager that is entered for as long as the session runs; it yields a
-            function to be called with the reason of the end.
+        around: Looks on.
     """
 
     on_connect: Callable[..., Any] | None = None
     on_disconnect: Callable[..., Any] | None = None
-    around: Callable[[Context], AbstractContextManager[Callable[[CloseReason], None]]] = unobserved
+    around: Around = unobserved

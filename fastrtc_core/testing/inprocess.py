@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ class InProcessPeer:
         heard: Every audio frame that was sent, each with the loop time at which it was.
         seen: Every picture that was sent, with its loop time.
         messages: Every message that was sent.
+        on_message: Called with each when it is sent, on the event loop.
     """
 
     raw = None
@@ -40,6 +41,7 @@ class InProcessPeer:
         self.seen: list[tuple[float, av.VideoFrame]] = []
         self.messages: list[Message] = []
         self.close_reason: CloseReason | None = None
+        self.on_message: Callable[[Message], None] = lambda message: None
 
     # The message channel of the session
 
@@ -54,7 +56,9 @@ class InProcessPeer:
     def _take(self, message: str | bytes) -> None:
         if self.close_reason is not None:
             raise ChannelClosedError("the session has ended")
-        self.messages.append(parse_server_message(message))
+        parsed = parse_server_message(message)
+        self.messages.append(parsed)
+        self.on_message(parsed)
 
     async def drain(self) -> None:
         """There is always room."""

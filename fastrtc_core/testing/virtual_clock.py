@@ -142,5 +142,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
 
 def run_virtual(coro: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end on virtual time; like `asyncio.run`."""
+    results: list[T] = []
+
+    async def keep() -> None:
+        # When it restores the handler of SIGINT, Python writes out the `repr` of the task, and with
+        # it of all that the task returns: seconds, where that is a minute of audio.
+        results.append(await coro)
+
     with asyncio.Runner(loop_factory=VirtualClockLoop) as runner:
-        return runner.run(coro)
+        runner.run(keep())
+    return results[0]

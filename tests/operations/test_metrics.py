@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, HTTPException
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from fastrtc_core import ConcurrencyLimitError, ConfigurationError, Stream
 from fastrtc_core.channel import RtcEngine, RtcOptions
 from fastrtc_core.client import Client
+from fastrtc_core.operations.metrics import Collectors
 from fastrtc_core.testing import tone
 from tests.webrtc.support import Silent, eventually, gone, serving, speak
 from tests.websocket.support import connected as socket_to
@@ -114,12 +115,21 @@ async def test_nothing_is_there_unless_asked_for() -> None:
 
 async def test_several_streams_share_a_registry_by_their_labels() -> None:
     """For who serves Prometheus already."""
-    registry = CollectorRegistry()
-    for name in ("support", "sales"):
-        registry.register(Stream(Silent(), concurrency_limit=3).collector(stream=name))
-    for name in ("support", "sales"):
+    registry = CollectorRegistry(auto_describe=True)
+    names = {"support": 3, "sales": 5}
+    registry.register(
+        Collectors(
+            *(
+                Stream(Silent(), concurrency_limit=n).collector(stream=name)
+                for name, n in names.items()
+            )
+        )
+    )
+    for name, limit in names.items():
         value = registry.get_sample_value("fastrtc_sessions_limit", {"stream": name})
-        assert value == 3
+        assert value == limit
+    text = generate_latest(registry).decode()
+    assert text.count("# TYPE fastrtc_sessions_limit ") == 1
 
 
 async def test_members_of_channels_are_counted() -> None:
