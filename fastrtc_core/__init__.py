@@ -1,7 +1,7 @@
 """Real-time audio and video in Python: subclass a handler, mount it, talk to it in a browser."""
 
 from .abandonment import CallAbandonedError, call_is_abandoned
-from .context import Context, get_current_context, send_warning
+from .context import Context, get_current_context, send_status, send_transcript, send_warning
 from .errors import (
     BusError,
     ChannelClosedError,
@@ -152,5 +152,7 @@ __all__ = [
     "VideoStreamHandler",
     "call_is_abandoned",
     "get_current_context",
+    "send_status",
+    "send_transcript",
     "send_warning",
 ]

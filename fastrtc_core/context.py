@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Context:
     headers: Mapping[str, str] = field(default_factory=dict)
     user: Any = None
     state: Any = field(default_factory=SimpleNamespace)
-    _warn: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
+    _tell: Callable[[str, Any], None] | None = field(default=None, repr=False, compare=False)
 
 
 current_context: ContextVar[Context] = ContextVar("fastrtc_context")
@@ -73,7 +73,44 @@ def send_warning(text: str) -> None:
     Raises:
         RuntimeError: If no session runs the calling code.
     """
-    warn = get_current_context()._warn
-    if warn is None:
-        raise RuntimeError("this session has no way to show a warning")
-    warn(text)
+    _tell("warning", text)
+
+
+def send_status(text: str | None) -> None:
+    """Show the client what is being done, in a few words; works wherever `send_warning` does.
+
+    The UI shows it until the next one, or until the agent listens, thinks or speaks.
+
+    Args:
+        text: Such as `"Looking it up…"`; `None` or `""` for what the UI knows by itself.
+
+    Raises:
+        RuntimeError: If no session runs the calling code.
+    """
+    _tell("status", text or "")
+
+
+def send_transcript(
+    text: str, *, role: Literal["user", "assistant"] = "user", final: bool = True
+) -> None:
+    """Show the client what was said, as a `transcript`; works wherever `send_warning` does.
+
+    What `say` is given as text is told by itself: this is for what a recogniser has made of the
+    user's words, and for answers that are audio.
+
+    Args:
+        text: What was said.
+        role: By whom.
+        final: Whether it stands, or the next one takes its place.
+
+    Raises:
+        RuntimeError: If no session runs the calling code.
+    """
+    _tell("transcript", {"role": role, "text": text, "final": final})
+
+
+def _tell(type: str, data: Any) -> None:
+    tell = get_current_context()._tell
+    if tell is None:
+        raise RuntimeError(f"this session has no way to show a {type}")
+    tell(type, data)

@@ -35,6 +35,7 @@ SERVER_TYPES = frozenset(
         "closing",
         "draining",
         "transcript",
+        "status",
         "negotiate",
         "answer",
         "unpublished",

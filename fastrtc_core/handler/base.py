@@ -399,3 +399,15 @@ class StreamHandlerBase(Arguments, Settings, ABC):
                 link.post_message(text)
 
         on_loop(link.loop, post)
+
+    def set_status(self, text: str | None) -> None:
+        """Show the client what the handler is doing, in a few words; safe from any thread.
+
+        It goes out as a `status` message, which the UI shows until the next one. Agents need it
+        for more than the UI knows by itself: that they listen, think and speak. Each of these
+        takes the place of the text when it begins.
+
+        Args:
+            text: Such as `"Looking it up…"`; `None` or `""` for what the UI knows.
+        """
+        self.post_message({"type": "status", "data": text or ""})

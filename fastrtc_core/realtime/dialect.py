@@ -155,8 +155,8 @@ class RealtimeDialect:
             return [*self._end_response(), text]
         if type == "message" and isinstance(data, dict) and isinstance(data.get("type"), str):
             return [conversation.custom(data)]  # the handler speaks the protocol
-        if type in ("interrupted", "transcript", "fetch_output"):
-            return ()  # told by other events, or for the application
+        if type in ("interrupted", "transcript", "fetch_output", "status"):
+            return ()  # told by other events, or for the application and its pages
         return [text]  # clients ignore what they do not know
 
     def binary(self, data: bytes) -> Sequence[str | bytes]:

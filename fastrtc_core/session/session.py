@@ -113,7 +113,7 @@ class Session:
         self.id = context.webrtc_id
         self._name = self.id[:8]
         self.handler = handler
-        self.context = replace(context, _warn=self._warn)
+        self.context = replace(context, _tell=self._tell)
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
         self.unplayed: Callable[[], float] = lambda: 0.0
@@ -333,8 +333,8 @@ class Session:
         if self.on_clear is not None:
             self.on_clear()
 
-    def _warn(self, text: str) -> None:
-        self._life.loop.call_soon_threadsafe(self.reporter.tell, "warning", text)
+    def _tell(self, type: str, data: Any) -> None:
+        self._life.loop.call_soon_threadsafe(self.reporter.tell, type, data)
 
     async def _deliver_extras(
         self, extras: list[AdditionalOutputs | CloseStream], *, said: bool = False

@@ -73,8 +73,8 @@ class ReplyOnPause(StreamHandlerBase):
     was typed, and `respond`, false if more follows), `push_to_talk` and `mute` (each with `on`:
     whether from now on), `respond` (answer what was said so far), `forget` (what was said so far),
     `interrupt` and `observe` (with `on`: whether it is told what is heard, see `observe`). The
-    client is told of each turn in a `log`: `started_talking`,
-    `pause_detected`, then `response_starting` and `response_done`.
+    client is told in a `log` that it is `listening`, and then of each turn: `started_talking`,
+    `pause_detected`, `response_starting` and `response_done`.
 
     Args:
         fn: `fn(audio, *additional_inputs)`; a function, coroutine, or sync or async generator of
@@ -231,6 +231,7 @@ class ReplyOnPause(StreamHandlerBase):
     async def start_up(self) -> None:
         """Say the greeting, if there is one."""
         self.create_task(self._bridge_gaps())
+        self._log("listening")
         if self.startup_fn is not None:
             self.say(self._greet)
 
@@ -461,7 +462,10 @@ class ReplyOnPause(StreamHandlerBase):
         return audio is not None
 
     def _answer(self, audio: AudioFrame) -> None:
-        self._log("pause_detected", audio_seconds=round(self._heard, 3))
+        ended = self.turns.latest_end if audio.samples_per_channel else None
+        silence = 0.0 if ended is None else ended.silence  # where all was typed, there was none
+        heard = round(self._heard, 3)
+        self._log("pause_detected", audio_seconds=heard, silence=round(silence, 3))
         self._talking = False
         text, self._text, self._answered_text = self._text, "", self._text
         reply = functools.partial(self._call, audio, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -561,3 +562,21 @@ def test_detectors() -> None:
         ReplyOnPause(whole, algo_options=TurnOptions(min_words=1))
     with pytest.raises(ConfigurationError, match="function"):
         ReplyOnPause("hello")  # type: ignore[arg-type]
+
+
+@pytest.mark.virtual_clock
+async def test_the_client_is_told_for_how_long_nobody_had_spoken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From it a page knows how long after the last word an answer is heard; typing has no pause."""
+    logs: list[str] = []
+    async with connect(agent(whole)) as peer:
+        monkeypatch.setattr(handler_of(peer), "post_message", logs.append)
+        await take_turn(peer)
+        await asyncio.sleep(1)
+        peer.send({"command": "text", "text": "typed"})
+        await asyncio.sleep(0.1)
+        messages = [json.loads(text) for text in logs]
+        spoken, typed = (m["silence"] for m in messages if m["data"] == "pause_detected")
+        assert 0.5 <= spoken < 0.7
+        assert typed == 0

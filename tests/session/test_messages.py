@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from fastrtc_core import ChannelClosedError, MessageError, StreamHandler, send_warning
+from fastrtc_core import (
+    ChannelClosedError,
+    MessageError,
+    StreamHandler,
+    send_status,
+    send_transcript,
+    send_warning,
+)
 from fastrtc_core.testing import InProcessPeer, connect, tone
 
 from .handlers import Recording
@@ -187,6 +194,38 @@ async def test_send_warning_works_in_async_and_sync_methods() -> None:
             assert set(peer.of_type("warning")) == {text}
     with pytest.raises(RuntimeError):
         send_warning("from nowhere")
+
+
+async def test_what_is_done_and_said_is_told_from_every_method() -> None:
+    """From a thread and from the loop; `None` takes a status back, and nowhere is an error."""
+
+    class Sync(StreamHandler):
+        def receive(self, frame: Any) -> None:
+            send_status("Looking it up")
+            send_transcript("what time is it", final=False)
+            self.set_status(None)
+
+        def emit(self) -> None: ...
+
+        def copy(self) -> Sync:
+            return Sync()
+
+    class Async(Recording):
+        async def receive(self, frame: Any) -> None:
+            self.set_status("Looking it up")
+            send_transcript("what time is it", final=False)
+            send_status(None)
+
+    for handler in (Sync(), Async()):
+        async with connect(handler) as peer:
+            await peer.speak(tone(duration=0.02))
+            await asyncio.sleep(0.05)
+            assert peer.of_type("status") == ["Looking it up", ""]
+            said = {"role": "user", "text": "what time is it", "final": False}
+            assert peer.of_type("transcript") == [said]
+    for tell in (send_status, send_transcript):
+        with pytest.raises(RuntimeError, match="no session"):
+            tell("from nowhere")
 
 
 @pytest.mark.virtual_clock
