@@ -3,7 +3,7 @@
 Nothing else in this package reads the JavaScript files in this folder.
 """
 
-from .files import modules, version
+from .files import modules, read_modules, version
 from .routes import add_routes
 
-__all__ = ["add_routes", "modules", "version"]
+__all__ = ["add_routes", "modules", "read_modules", "version"]

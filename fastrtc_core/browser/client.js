@@ -14,7 +14,10 @@
 
 export { Channel } from "./channel.js";
 export { Connection } from "./connection.js";
+export { Conversation } from "./conversation.js";
 export { ConnectionError } from "./errors.js";
+export { Line } from "./line.js";
+export { Preview } from "./preview.js";
 export { RpcError, RpcErrorCode } from "./rpc.js";
 export { StreamReader } from "./stream_reader.js";
 export { StreamError } from "./stream_rules.js";

@@ -54,6 +54,8 @@
  *     event is not cancelled by `preventDefault()`.
  * @property {any} warning  this and all below is the `data` of a message of the server
  * @property {any} log
+ * @property {Turn} turn  the same event of `log`, with where it was
+ * @property {any} status
  * @property {any} transcript
  * @property {any} fetch_output
  * @property {any} stopword
@@ -62,6 +64,10 @@
  * @property {any} end_stream
  * @property {any} closing
  * @property {any} draining
+ *
+ * @typedef {object} Turn  how the turns of an agent go
+ * @property {string} event  such as `pause_detected`
+ * @property {number} silence  in s, how long the user had been silent by then
  *
  * @typedef {object} Failure
  * @property {string} code
@@ -72,7 +78,7 @@
  */
 
 import { keepSize } from "./camera.js";
-import { DEVICES, captureError, devices } from "./devices.js";
+import { DEVICES, capture, devices } from "./devices.js";
 import { ConnectionError } from "./errors.js";
 import { Emitter } from "./events.js";
 import { Meters } from "./meters.js";
@@ -93,7 +99,7 @@ const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up
 /** @type {Set<keyof Details>} */
 const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
-  "end_stream", "closing", "draining", "send_input", "transcript",
+  "end_stream", "closing", "draining", "send_input", "transcript", "status",
 ]);
 
 /** @type {Set<State>} */
@@ -213,6 +219,11 @@ export class Connection extends Emitter {
     if (data instanceof ArrayBuffer || isView(data)) return this.#transmit(data, data.byteLength);
     if (data instanceof Blob) throw new TypeError("Send `await blob.arrayBuffer()`: a Blob has to be read first.");
     return this.#post("message", data);
+  }
+
+  /** What the browser counts of this connection; null if not connected. */
+  async getStats() {
+    return (await this.#pc?.getStats()) ?? null;
   }
 
   /** Bytes of messages that wait to be sent, 0 if not connected. Send no more while there are many. */
@@ -350,31 +361,9 @@ export class Connection extends Emitter {
     this.#setState("connected");
   }
 
-  /** Microphone and camera, in one permission prompt. @param {Medium[]} kinds  @param {AbortSignal} signal */
-  async #capture(kinds, signal) {
-    const media = navigator.mediaDevices;
-    if (!media?.getUserMedia) {
-      throw new ConnectionError(
-        "insecure-context",
-        "The browser gives microphone and camera only to pages on https:// or on localhost.",
-      );
-    }
-    const { trackConstraints = {} } = this.options;
-    /** @type {MediaStreamConstraints} */
-    const constraints = {};
-    for (const kind of kinds) {
-      const each = "audio" in trackConstraints || "video" in trackConstraints;
-      const wanted = each ? trackConstraints[kind] : trackConstraints;
-      const deviceId = this.#devices[kind] && { deviceId: { exact: this.#devices[kind] } };
-      constraints[kind] = { ...(typeof wanted === "object" && wanted), ...deviceId };
-    }
-    const asked = media.getUserMedia(constraints);
-    try {
-      return await within(signal, asked);
-    } catch (error) {
-      asked.then((late) => late.getTracks().forEach((track) => track.stop()), () => {});
-      throw error instanceof DOMException ? captureError(error, kinds) : error;
-    }
+  /** @param {Medium[]} kinds  @param {AbortSignal} signal */
+  #capture(kinds, signal) {
+    return capture(kinds, this.options.trackConstraints, this.#devices, signal);
   }
 
   /** @param {AbortSignal} signal  @returns {Promise<RTCConfiguration | undefined>} */
@@ -509,6 +498,7 @@ export class Connection extends Emitter {
       this.#publisher?.take(type, data);
     } else if (SERVER_MESSAGES.has(type)) {
       const goOn = this.#emit(type, data);
+      if (type === "log") this.#emit("turn", { event: String(data), silence: Number(message.silence) || 0 });
       if (type === "send_input" && goOn && this.args) this.sendInput(this.args);
       if (type === "closing") this.#farewell = CLOSINGS[data] ?? this.#farewell;
       if (type === "end_stream") this.#closeLater(this.#attempt.signal, data ? String(data) : "");

@@ -7,6 +7,7 @@
  */
 
 import { ConnectionError } from "./errors.js";
+import { within } from "./waiting.js";
 
 /** What their kinds are called. @type {Record<DeviceKind, string>} */
 export const DEVICES = { audio: "microphone", video: "camera", speaker: "speaker" };
@@ -30,6 +31,39 @@ export function captureError(error, kinds) {
       return new ConnectionError("constraints", `The ${what} cannot do what is asked of it.`);
     default:
       return error;
+  }
+}
+
+/**
+ * Microphone and camera, in one permission prompt.
+ *
+ * @param {Medium[]} kinds
+ * @param {MediaStreamConstraints | MediaTrackConstraints} constraints  `{audio, video}`, or those of the one medium
+ * @param {{audio?: string, video?: string}} chosen  ids of devices, or `""` for the browser's choice
+ * @param {AbortSignal} signal
+ */
+export async function capture(kinds, constraints = {}, chosen, signal) {
+  const media = navigator.mediaDevices;
+  if (!media?.getUserMedia) {
+    throw new ConnectionError(
+      "insecure-context",
+      "The browser gives microphone and camera only to pages on https:// or on localhost.",
+    );
+  }
+  /** @type {MediaStreamConstraints} */
+  const asked = {};
+  for (const kind of kinds) {
+    const each = "audio" in constraints || "video" in constraints;
+    const wanted = each ? /** @type {MediaStreamConstraints} */ (constraints)[kind] : constraints;
+    const deviceId = chosen[kind] && { deviceId: { exact: chosen[kind] } };
+    asked[kind] = { ...(typeof wanted === "object" && wanted), ...deviceId };
+  }
+  const captured = media.getUserMedia(asked);
+  try {
+    return await within(signal, captured);
+  } catch (error) {
+    captured.then((late) => late.getTracks().forEach((track) => track.stop()), () => {});
+    throw error instanceof DOMException ? captureError(error, kinds) : error;
   }
 }
 

@@ -22,7 +22,12 @@ def modules() -> MappingProxyType[str, str]:
     Raises:
         graphlib.CycleError: If modules import each other in a circle.
     """
-    folder = resources.files("fastrtc_core.browser")
+    return read_modules("fastrtc_core.browser")
+
+
+def read_modules(package: str) -> MappingProxyType[str, str]:
+    """The same for the modules of another folder, which import nothing but each other."""
+    folder = resources.files(package)
     names = sorted(file.name for file in folder.iterdir() if file.name.endswith(".js"))
     sources = {name: folder.joinpath(name).read_text("utf-8") for name in names}
     needs = {name: _IMPORTED.findall(source) for name, source in sources.items()}
