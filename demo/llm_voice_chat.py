@@ -36,7 +36,8 @@ class VoiceChat(ReplyOnPause):
 
     def answer(self, audio: AudioFrame, *, text: str) -> Iterator[Any]:
         """Recognise what was said, and say what the model writes while it writes it."""
-        said = f"{stt.stt(audio)} {text}".strip()
+        heard = stt.stt(audio) if audio.samples_per_channel else ""  # or all of it was typed
+        said = f"{heard} {text}".strip()
         if not said:
             return
         self.messages.append({"role": "user", "content": said})
@@ -73,7 +74,11 @@ stream = Stream(
     mode="send-receive",
     additional_outputs=[gr.Chatbot(label="Conversation", height=400, buttons=["copy"])],
     additional_outputs_handler=lambda _shown, messages: messages,
-    ui_args={"title": "Voice chat", "subtitle": f"With {MODEL}. Speak, and interrupt it at will."},
+    ui_args={
+        "title": "Voice chat",
+        "subtitle": f"With {MODEL}. Speak, type, and interrupt it at will.",
+        "text_box": True,
+    },
 )
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from enum import Enum
 from functools import cached_property, partial
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 from .context import Caller
@@ -53,15 +54,34 @@ Transport = Literal["webrtc", "websocket", "telephone", "realtime"]
 
 
 class UIArgs(TypedDict, total=False):
-    """Texts of the Gradio UI.
+    """What the Gradio UI shows, and what it looks like.
 
     Attributes:
         title: Heading of the page.
         subtitle: Line under it.
+        icon: Picture in the middle of the widget: a file, or an address.
+        icon_radius: Radius of its corners in px; a circle by default.
+        color: Colour of the user and of the buttons, as CSS has them.
+        answer_color: Colour of the server.
+        labels: Words in place of those of the widget: `start`, `stop`, `ready`, `connecting`,
+            `connected`, `reconnecting`, `ended`, `failed`, `listening`, `thinking`, `speaking`,
+            `you`, `server`, `agent`, `talk`, `message`.
+        transcript: Whether what both sides say is shown; by default where there are no
+            additional outputs.
+        text_box: Whether the user can also type, to `ReplyOnPause` or to `on_message`.
+        push_to_talk: Whether the user talks while a button is held, to `ReplyOnPause`.
     """
 
     title: str
     subtitle: str
+    icon: str | PathLike[str]
+    icon_radius: float
+    color: str
+    answer_color: str
+    labels: Mapping[str, str]
+    transcript: bool
+    text_box: bool
+    push_to_talk: bool
 
 
 class Stream:
@@ -87,7 +107,7 @@ class Stream:
         additional_outputs: Gradio components that show the handler's `AdditionalOutputs`.
         additional_outputs_handler: Called with the present values of the outputs and then the new
             ones; returns what to show. The new ones are shown by default.
-        ui_args: Texts of the Gradio UI.
+        ui_args: What the Gradio UI shows; see `UIArgs`.
         on_connect: Called with the `Context` of a session before its `start_up`.
         on_disconnect: Called with the `CloseReason` and the `Context` after its `shutdown`.
         tracing: Whether each session is a span of OpenTelemetry; needs the extra `opentelemetry`.

@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-UI_ARGUMENTS = frozenset({"title", "subtitle", "hide_title", "full_screen", "variant"})
+from ..stream import UIArgs
+
+_NAMES = {
+    "title": "title",
+    "subtitle": "subtitle",
+    "icon": "icon",
+    "icon_button_color": "color",
+    "pulse_color": "answer_color",
+    "icon_radius": "icon_radius",
+    "transcript": "transcript",
+    "push_to_talk": "push_to_talk",
+}
+"""What FastRTC's `ui_args` are called here, and two that it has none of."""
+
+UI_ARGUMENTS = frozenset({*_NAMES, "hide_title", "full_screen", "variant", "button_labels"})
 """Of `ui_args`, those that are heeded, or need nothing to be done."""
+
+_BUTTONS = {"start": "start", "stop": "stop", "waiting": "connecting"}
 
 
 def as_limit(limit: int | Literal["default"] | None) -> int | Literal["default"]:
@@ -29,8 +45,19 @@ def warn_of_ignored(where: str, names: Collection[str], instead: str, *, level: 
         warnings.warn(f"{where}({named}): ignored. {instead}", UserWarning, stacklevel=level)
 
 
+def as_ui_args(given: Mapping[str, Any]) -> UIArgs:
+    """FastRTC's `ui_args`, without those that are `None`, by their names here."""
+    args: Any = {new: given[old] for old, new in _NAMES.items() if given.get(old) is not None}
+    if buttons := given.get("button_labels"):
+        args["labels"] = {new: buttons[old] for old, new in _BUTTONS.items() if old in buttons}
+    if given.get("variant") == "textbox":
+        args["text_box"] = True
+    found: UIArgs = args
+    return found
+
+
 def warn_of_ui_args(ui_args: dict[str, Any]) -> None:
-    """Warn of texts and colours that the UI has no place for."""
+    """Warn of what the UI has no place for."""
     warn_of_ignored(
         "Stream: ui_args",
         [name for name in ui_args if name not in UI_ARGUMENTS],

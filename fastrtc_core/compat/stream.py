@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .. import stream as core
@@ -13,14 +12,14 @@ from ..handler import StreamHandlerBase
 from ..handler.functions import Modality, Mode
 from ..outputs import AdditionalOutputs
 from ..registry import Registry
-from .arguments import as_limit, warn_of_ignored, warn_of_ui_args
+from .arguments import as_limit, as_ui_args, warn_of_ignored, warn_of_ui_args
 
 if TYPE_CHECKING:
     import gradio
 
 
 class UIArgs(TypedDict, total=False):
-    """Texts of the Gradio UI, by FastRTC's names; those that are ignored are warned of.
+    """What the Gradio UI shows, by FastRTC's names; what is ignored is warned of.
 
     Attributes:
         title: Heading of the page; text, no HTML.
@@ -28,10 +27,12 @@ class UIArgs(TypedDict, total=False):
         hide_title: Whether both are left out.
         full_screen: No effect.
         variant: `textbox` adds a text box; `fn` of `ReplyOnPause` then gets a `WebRTCData`.
-        icon: Ignored.
-        icon_button_color: Ignored.
-        pulse_color: Ignored.
-        icon_radius: Ignored.
+        icon: Picture in the middle: a file, or an address.
+        icon_button_color: Colour of the user and of the buttons.
+        pulse_color: Colour of what the server says.
+        icon_radius: Radius of the corners of the icon in px.
+        transcript: See `fastrtc_core.UIArgs`.
+        push_to_talk: See `fastrtc_core.UIArgs`.
         send_input_on: Ignored: inputs are sent when they change.
     """
 
@@ -44,6 +45,8 @@ class UIArgs(TypedDict, total=False):
     icon_button_color: str
     pulse_color: str
     icon_radius: int
+    transcript: bool
+    push_to_talk: bool
     send_input_on: Literal["submit", "change"]
 
 
@@ -67,7 +70,7 @@ class Stream(core.Stream):
         track_constraints: `MediaTrackConstraints` for the client's microphone and camera.
         additional_inputs: Gradio components whose values the handler gets as arguments.
         additional_outputs: Gradio components that show the handler's `AdditionalOutputs`.
-        ui_args: Texts of the Gradio UI.
+        ui_args: What the Gradio UI shows.
         verbose: No effect: nothing is printed when the server starts.
         options: More arguments of `fastrtc_core.Stream`.
 
@@ -116,15 +119,14 @@ class Stream(core.Stream):
             additional_inputs=additional_inputs,
             additional_outputs=additional_outputs,
             additional_outputs_handler=additional_outputs_handler,
-            ui_args={name: given[name] for name in ("title", "subtitle") if name in given},  # type: ignore[arg-type]
+            ui_args=as_ui_args(given),
             **options,
         )
         self.allow_extra_tracks = allow_extra_tracks
         self.rtp_params = rtp_params
         self.verbose = verbose
         self._hides_title = bool(given.get("hide_title"))
-        self._has_text_box = given.get("variant") == "textbox"
-        if self._has_text_box:
+        if given.get("variant") == "textbox":
             self.handler.gives_webrtc_data = True  # type: ignore[attr-defined]
         self._ui: gradio.Blocks | None = None
         self._built: Any = None
@@ -177,11 +179,6 @@ class Stream(core.Stream):
         built: Any = core.Stream.ui.func(self)  # type: ignore[attr-defined]
         built.widget.handlers = self.handlers
         built.header.visible = not self._hides_title
-        if self._has_text_box:
-            # By its name, as `Stream.ui` does: it needs gradio.
-            ui = import_module("..ui", __package__)
-            with built:
-                ui.add_text_box(built.widget, lambda: self)
         self._built = built
         blocks: gradio.Blocks = built
         return blocks

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from ..errors import ConfigurationError
 from ..handler import StreamHandlerBase
 from ..handler.functions import Modality, Mode
-from ..ui import StreamWidget, add_text_box
-from .arguments import as_limit, warn_of_ignored
+from ..stream import UIArgs
+from ..ui import StreamWidget
+from .arguments import as_limit, as_ui_args, warn_of_ignored
 from .stream import Stream
 
 _IGNORED = {
@@ -22,11 +23,6 @@ _IGNORED = {
     "interactive": None,
     "mirror_webcam": True,
     "rtp_params": None,
-    "icon": None,
-    "icon_button_color": None,
-    "pulse_color": None,
-    "icon_radius": None,
-    "button_labels": None,
 }
 """Arguments that the widget has no use for, and their defaults."""
 
@@ -54,8 +50,14 @@ class WebRTC(StreamWidget):
         allow_extra_tracks: No effect: media that do not flow are always answered as inactive.
         mode: What the client does: `send-receive`, `send` or `receive`.
         modality: `audio`, `video` or `audio-video`.
-        variant: `textbox` adds a text box below; `fn` of `ReplyOnPause` then gets a `WebRTCData`.
-        full_screen: No effect: the widget stands where it is placed.
+        variant: `textbox` adds a text box; `fn` of `ReplyOnPause` then gets a `WebRTCData`.
+        full_screen: No effect: the widget stands where it is placed, and has a button for it.
+        icon: Picture in the middle: a file, or an address.
+        icon_button_color: Colour of the user and of the buttons.
+        pulse_color: Colour of what the server says.
+        icon_radius: Radius of the corners of the icon in px.
+        button_labels: Words of the buttons: `start`, `stop`, and `waiting` while it connects.
+        ui_args: More of what FastRTC has none of, such as `push_to_talk`; see `UIArgs`.
         others: All else that FastRTC's takes; ignored, with a warning.
     """
 
@@ -82,6 +84,12 @@ class WebRTC(StreamWidget):
         modality: Modality = "video",
         variant: Literal["textbox", "wave"] = "wave",
         full_screen: bool | None = True,
+        icon: str | None = None,
+        icon_button_color: str | None = None,
+        pulse_color: str | None = None,
+        icon_radius: int | None = None,
+        button_labels: dict[str, str] | None = None,
+        ui_args: UIArgs | None = None,
         **others: Any,
     ) -> None:
         unknown = [name for name in others if name not in _IGNORED]
@@ -103,7 +111,16 @@ class WebRTC(StreamWidget):
         }
         self._time_limit = time_limit
         self._has_text_box = variant == "textbox"
+        given = {
+            "icon": icon,
+            "icon_button_color": icon_button_color,
+            "pulse_color": pulse_color,
+            "icon_radius": icon_radius,
+            "button_labels": button_labels,
+            "variant": variant,
+        }
         super().__init__(
+            ui_args={**as_ui_args(given), **(ui_args or {})},
             container=container,
             scale=scale,
             min_width=min_width,
@@ -114,8 +131,6 @@ class WebRTC(StreamWidget):
             key=key,
             elem_classes=elem_classes,
         )
-        if self._has_text_box and self.parent is not None:
-            add_text_box(self, self.get_stream)
 
     @property
     def handlers(self) -> Mapping[str, StreamHandlerBase]:

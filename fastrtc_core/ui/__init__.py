@@ -1,6 +1,6 @@
 """The Gradio UI of a stream; the only package that imports gradio."""
 
 from .blocks import StreamBlocks, build_ui
-from .component import StreamWidget, add_text_box
+from .component import StreamWidget
 
-__all__ = ["StreamBlocks", "StreamWidget", "add_text_box", "build_ui"]
+__all__ = ["StreamBlocks", "StreamWidget", "build_ui"]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import gradio as gr
-
-from ..errors import ConfigurationError, UnknownSessionError
-from ..stream import Stream
+from ..errors import ConfigurationError
+from ..stream import Stream, UIArgs
 from .lifespan import drain_with_app
+from .look import check_ui_args, look_settings
 from .sessions import UISessions
 from .widget import Widget, behaviour, look
 from .wiring import wire_inputs, wire_offers, wire_outputs
@@ -18,11 +17,28 @@ from .wiring import wire_inputs, wire_offers, wire_outputs
 class StreamWidget(Widget):
     """A widget that does nothing before `connect` gives it a stream.
 
+    Hidden with `visible=False`, it ends its session, as Gradio takes it out of the page; in a tab
+    that is not shown, and with `visible="hidden"`, its session goes on.
+
     Args:
-        layout: Arguments of `gr.HTML`: `visible`, `elem_id`, `scale` and the like.
+        ui_args: See `UIArgs`; `title` and `subtitle` have no effect. A transcript is shown by
+            default unless `show_outputs` shows something.
+        elem_classes: As of `gr.HTML`.
+        layout: More arguments of `gr.HTML`: `visible`, `elem_id`, `scale` and the like.
+
+    Raises:
+        ConfigurationError: If there is no such argument in `ui_args`.
     """
 
-    def __init__(self, *, elem_classes: list[str] | str | None = None, **layout: Any) -> None:
+    def __init__(
+        self,
+        *,
+        ui_args: UIArgs | None = None,
+        elem_classes: list[str] | str | None = None,
+        **layout: Any,
+    ) -> None:
+        check_ui_args(ui_args or {})
+        self._ui_args: UIArgs = ui_args or {}
         self._stream: Stream | None = None
         self._sessions: UISessions | None = None
         self._shows = False
@@ -61,7 +77,7 @@ class StreamWidget(Widget):
             raise ConfigurationError("This component has a stream already: add another component")
         self._stream = stream
         self._sessions = UISessions(stream)
-        self.js_on_load = behaviour(stream)["js_on_load"]
+        self._describe()
         wire_offers(self, stream, self._sessions, inputs)
         wire_inputs(self, stream, inputs, on=send_on)
         drain_with_app(self, stream)
@@ -85,34 +101,20 @@ class StreamWidget(Widget):
                 "function return the values of all components"
             )
         self._shows = True
-        if self.js_on_load is None:
-            # Gradio knows an event by its name in the script.
-            self.js_on_load = '"fetch_output"'
+        self._describe()
         wire_outputs(self, lambda: self._sessions, fn, inputs, outputs)
 
     def start_on(self, trigger: Callable[..., Any]) -> None:
-        """Press Start when an event of another component comes, such as `button.click`."""
-        press = f"() => document.querySelector('#{self.elem_id} [data-part=toggle]').click()"
-        trigger(None, None, None, js=press)
+        """Start a session when an event of another component comes, such as `button.click`."""
+        root = f"document.querySelector('#{self.elem_id} [data-part=root]')"
+        # Nothing where it is not in the page, or has a session already.
+        trigger(None, None, None, js=f"() => {{ {root}?.connection?.connect(); }}")
 
-
-def add_text_box(widget: Widget, stream: Callable[[], Stream]) -> gr.Textbox:
-    """A text box below a widget; what is typed there goes to `add_text` of the handler.
-
-    Args:
-        widget: What opens the session.
-        stream: Returns its stream; asked when something is sent.
-    """
-    box = gr.Textbox(placeholder="Type a message", show_label=False, submit_btn=True)
-
-    def send(session: str, text: str) -> str:
-        try:
-            handler: Any = stream()._registry.session(session).handler
-        except UnknownSessionError:
-            gr.Warning("Press Start before you send a message.")
-            return text
-        handler.add_text(text)
-        return ""
-
-    box.submit(send, [widget, box], box, api_visibility="private", queue=False)
-    return box
+    def _describe(self) -> None:
+        """Say what the page is to do, as far as it is known."""
+        if self._stream is None:
+            # Gradio knows an event by its name in the script.
+            self.js_on_load = '"fetch_output"'
+        else:
+            looks = look_settings(self._ui_args, transcript=not self._shows)
+            self.js_on_load = behaviour(self._stream, looks)

@@ -5,8 +5,9 @@
  * answer to an offer, and what else Python has to say, comes back as the widget's value.
  *
  * @import { Details, Mode, Modality, OfferBody, Options, State } from "../browser/connection.js"
+ * @import { Activity } from "../browser/conversation.js"
  * @import { DeviceKind } from "../browser/devices.js"
- * @import { Side } from "../browser/meters.js"
+ * @import { Levels, Side } from "../browser/meters.js"
  *
  * @typedef {object} Gradio  what gr.HTML gives
  * @property {(event: "offer" | "fetch_output" | "send_input", data?: object) => void} trigger
@@ -14,17 +15,35 @@
  * @property {{value: string | null}} props
  * @property {{rtc_configuration: () => Promise<RTCConfiguration>}} server
  *
- * @typedef {Options & {modality: Modality, mode: Mode, hasIceServers: boolean}} Settings
+ * @typedef {object} Look  see `look.py`
+ * @property {Partial<typeof LABELS>} labels
+ * @property {string | null} icon  the address of a picture
+ * @property {Record<string, string>} style  custom properties of CSS
+ * @property {boolean} transcript
+ * @property {boolean} textBox
+ * @property {boolean} pushToTalk
+ *
+ * @typedef {Options & Look & {modality: Modality, mode: Mode, hasIceServers: boolean}} Settings
  */
 
-/** @type {Record<State, string>} */
-const WORDS = {
-  idle: "Ready",
-  connecting: "Connecting…",
-  connected: "Connected",
-  reconnecting: "Reconnecting…",
-  closed: "Ended",
-  failed: "Failed",
+import { Answers } from "./answers.js";
+import { watchLine } from "./figures.js";
+import { LABELS } from "./labels.js";
+import { devicePanel } from "./panel.js";
+import { Stage } from "./stage.js";
+import { holdToTalk } from "./talk.js";
+import { keepStyle, toast } from "./toasts.js";
+import { Transcript } from "./transcript.js";
+import { Waves } from "./waves.js";
+
+/** @type {Record<State, keyof typeof LABELS>} */
+const STATES = {
+  idle: "ready",
+  connecting: "connecting",
+  connected: "connected",
+  reconnecting: "reconnecting",
+  closed: "ended",
+  failed: "failed",
 };
 /** What a press of each button does next. @type {Record<DeviceKind, string[]>} */
 const MUTE = {
@@ -32,28 +51,25 @@ const MUTE = {
   video: ["Turn camera off", "Turn camera on"],
   speaker: ["Mute speaker", "Unmute speaker"],
 };
-// ms; longer than the ten seconds in which the server counts what repeats, so that its count takes
-// the place of the first.
-const TOAST_TIME = 12000;
 const GRADIO_ACCENT = "#f97316"; // of Gradio's own theme
 const FLOOR = -60; // dB; what is quieter shows as nothing
 
 /**
  * @param {HTMLElement} element  holds widget.html
  * @param {Gradio} gradio
- * @param {typeof import("../browser/connection.js").Connection} Connection
- * @param {Settings} settings  options of the connection, and whether the server has ICE servers
+ * @param {typeof import("../browser/client.js")} client
+ * @param {Settings} settings  options of the connection, and what the widget looks like
  */
-export function mount(element, { trigger, watch, props, server }, Connection, settings) {
+export function mount(element, { trigger, watch, props, server }, client, settings) {
+  /** @template {Element} T  @param {string} name  @param {new () => T} kind */
+  const find = (name, kind) => found(element.querySelector(`[data-part="${name}"]`), kind);
   /** @param {string} name */
-  const part = (name) => found(element.querySelector(`[data-part="${name}"]`), HTMLElement);
-  /** @param {string} name */
-  const video = (name) => found(part(name), HTMLVideoElement);
+  const part = (name) => find(name, HTMLElement);
   const root = part("root");
+  const labels = { ...LABELS, ...settings.labels };
   const media = settings.modality.split("-");
   const sends = settings.mode !== "receive";
   const receives = settings.mode !== "send";
-  const videos = [video("local-video"), video("remote-video")];
   /** @type {Record<DeviceKind, boolean>} */
   const uses = {
     audio: sends && media.includes("audio"),
@@ -80,97 +96,83 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     waiting.delete(request);
   });
   const rtcConfiguration = settings.hasIceServers ? () => server.rtc_configuration() : undefined;
-  const connection = new Connection({ ...settings, offer, rtcConfiguration });
-  Object.assign(root, { connection });
+  const connection = new client.Connection({ ...settings, offer, rtcConfiguration });
+  const conversation = new client.Conversation(connection);
+  Object.assign(root, { connection, conversation });
 
   // --- what can be seen -----------------------------------------------------------------------
 
-  /** @type {number | undefined} */
-  let clock;
+  dress(root, labels, settings);
+  const hasVideo = media.includes("video");
+  root.toggleAttribute("data-video", hasVideo);
+  /** @type {NodeListOf<SVGElement | HTMLElement>} */
+  const icons = element.querySelectorAll("[data-icon]");
+  const icon = settings.icon ? "own" : hasVideo ? "video" : "audio";
+  for (const one of icons) one.style.display = one.dataset.icon === icon ? "" : "none";
+  part("local-meter").hidden = !uses.audio;
+  part("remote-meter").hidden = !uses.speaker;
+
+  const stage = new Stage(
+    {
+      stage: part("stage"),
+      local: find("local-video", HTMLVideoElement),
+      remote: find("remote-video", HTMLVideoElement),
+      button: part("full-screen"),
+    },
+    receives,
+  );
+  const waves = new Waves(find("waves", HTMLCanvasElement), [
+    uses.audio ? "local" : "remote",
+    uses.speaker ? "remote" : "local",
+  ]);
+  const transcript = new Transcript(part("transcript"), { user: labels.you, assistant: labels.agent });
+  const answers = new Answers(part("answers"));
+
   let since = 0;
+  const tick = () => {
+    const seconds = Math.floor((Date.now() - since) / 1000);
+    const clock = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    part("clock").textContent = connection.state === "connected" ? clock : "";
+  };
   /** @param {Details["state"]} detail */
   const setState = ({ state, reason }) => {
     root.dataset.state = state;
-    part("status").textContent = reason || WORDS[state];
+    part("status").textContent = reason || labels[STATES[state]];
     const runs = connection.running;
-    part("toggle-text").textContent = runs ? "Stop" : "Start";
-    clearInterval(clock);
-    part("clock").textContent = "";
-    if (state === "connecting") since = 0;
-    if (state === "connected") {
-      since ||= Date.now();
-      const tick = () => {
-        if (!root.isConnected) connection.close(); // the page has dropped the widget
-        const seconds = Math.floor((Date.now() - since) / 1000);
-        part("clock").textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-      };
-      tick();
-      clock = setInterval(tick, 1000);
-      listDevices();
+    part("toggle-text").textContent = runs ? labels.stop : labels.start;
+    part("text").hidden = !settings.textBox || state !== "connected";
+    if (state === "connecting") {
+      since = 0;
+      transcript.clear();
+      answers.clear();
     }
-    if (!runs) {
-      showLevel("local", 0);
-      showLevel("remote", 0);
-      for (const video of videos) {
-        video.srcObject = null;
-        video.classList.remove("frtc-on");
-      }
-    }
+    if (state === "connected") since ||= Date.now();
+    tick();
+    if (runs) return;
+    showLevels({ local: 0, remote: 0 });
+    waves.clear();
+    stage.clear();
   };
 
-  /** @param {Side} side  @param {number} rms */
-  const showLevel = (side, rms) => {
-    const level = Math.max(0, 1 - (20 * Math.log10(Math.max(rms, 1e-6))) / FLOOR);
-    root.style.setProperty(`--level-${side}`, level.toFixed(3));
-    const meter = part(`${side}-meter`).querySelector("[role=meter]");
-    meter?.setAttribute("aria-valuenow", String(Math.round(level * 100)));
-  };
-
-  /**
-   * One that is still there is not shown a second time: it gets a count.
-   *
-   * @param {"error" | "warning"} kind  @param {string} text  @param {string} [repeats]  what it is about
-   */
-  const toast = (kind, text, repeats = text) => {
-    const same = [...part("toasts").querySelectorAll("div")].find(
-      (other) => other.dataset.kind === kind && other.dataset.about === repeats,
-    );
-    const count = Number(same?.dataset.count ?? 0) + 1;
-    same?.remove();
-    const box = document.createElement("div");
-    box.className = "frtc-toast";
-    box.dataset.kind = kind;
-    box.dataset.about = repeats;
-    box.dataset.count = String(count);
-    box.setAttribute("role", kind === "error" ? "alert" : "status");
-    const words = document.createElement("p");
-    words.textContent = count > 1 && repeats === text ? `${text} (${count} times)` : text;
-    const dismiss = document.createElement("button");
-    dismiss.type = "button";
-    dismiss.textContent = "×";
-    dismiss.setAttribute("aria-label", "Dismiss");
-    dismiss.onclick = () => box.remove();
-    box.append(words, dismiss);
-    while (part("toasts").childElementCount >= 4) part("toasts").firstChild?.remove();
-    part("toasts").append(box);
-    setTimeout(() => box.remove(), TOAST_TIME);
-  };
-
-  // --- devices --------------------------------------------------------------------------------
-
-  /** @type {NodeListOf<HTMLSelectElement>} */
-  const selects = element.querySelectorAll("select[data-device]");
-  /** @param {HTMLSelectElement} select */
-  const kindOf = (select) => /** @type {DeviceKind} */ (select.dataset.device);
-  const listDevices = async () => {
-    const devices = await Connection.devices();
-    for (const select of selects) {
-      const chosen = select.value;
-      const options = devices[kindOf(select)].map(({ deviceId, label }) => new Option(label, deviceId));
-      const hasDefault = options.some(({ value }) => value === "default");
-      select.replaceChildren(...(hasDefault ? [] : [new Option("Automatic", "")]), ...options);
-      select.value = [...select.options].some(({ value }) => value === chosen) ? chosen : select.options[0].value;
+  /** @param {Levels} levels  loudness (RMS), as it is to be seen then */
+  const showLevels = (levels) => {
+    for (const side of /** @type {Side[]} */ (["local", "remote"])) {
+      levels[side] = Math.max(0, 1 - (20 * Math.log10(Math.max(levels[side], 1e-6))) / FLOOR);
+      root.style.setProperty(`--level-${side}`, levels[side].toFixed(3));
+      const meter = part(`${side}-meter`).querySelector("[role=meter]");
+      meter?.setAttribute("aria-valuenow", String(Math.round(levels[side] * 100)));
     }
+    return levels;
+  };
+
+  /** @param {Activity} activity  @param {string} text  of the handler */
+  const showActivity = (activity, text) => {
+    root.dataset.activity = activity;
+    const words = part("activity");
+    words.textContent = text || (activity && labels[activity]);
+    words.hidden = !words.textContent;
+    // What an agent does one hears; what a handler says of it is to be read out as well.
+    words.setAttribute("aria-live", text ? "polite" : "off");
   };
 
   // --- wiring ---------------------------------------------------------------------------------
@@ -183,7 +185,7 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
   const buttons = element.querySelectorAll("button[data-mute]");
   for (const button of buttons) {
     const kind = /** @type {DeviceKind} */ (button.dataset.mute);
-    button.hidden = !uses[kind];
+    button.hidden = !uses[kind] || (kind === "audio" && settings.pushToTalk);
     button.onclick = () => {
       const muted = !connection.muted[kind];
       connection.mute(kind, muted);
@@ -191,54 +193,45 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
       button.title = MUTE[kind][Number(muted)];
     };
   }
-  for (const select of selects) {
-    found(select.closest("label"), HTMLElement).hidden = !uses[kindOf(select)];
-    select.onchange = () => connection.setDevice(kindOf(select), select.value);
-  }
-  part("devices-toggle").hidden = !Object.values(uses).some(Boolean);
-  part("devices-toggle").onclick = () => {
-    const open = part("devices").hidden;
-    part("devices").hidden = !open;
-    part("devices-toggle").setAttribute("aria-expanded", String(open));
-    if (open) listDevices();
+  const preview = new client.Preview(settings, (local) => showLevels({ local, remote: 0 }));
+  const panel = devicePanel(
+    {
+      box: part("devices"),
+      button: part("devices-toggle"),
+      selects: element.querySelectorAll("select[data-device]"),
+      volume: find("volume", HTMLInputElement),
+    },
+    connection,
+    client.Connection.devices,
+    preview,
+    uses,
+    {
+      picture: (stream) => {
+        root.toggleAttribute("data-preview", Boolean(stream));
+        stage.clear();
+        for (const track of stream?.getVideoTracks() ?? []) stage.show(track, false);
+      },
+      failure: ({ message }) => toast("error", message),
+    },
+  );
+  if (settings.pushToTalk && uses.audio) holdToTalk(part("talk"), connection);
+  find("text", HTMLFormElement).onsubmit = (event) => {
+    event.preventDefault();
+    const input = find("text-input", HTMLInputElement);
+    const text = input.value.trim();
+    if (!text || !connection.send({ command: "text", text })) return;
+    input.value = "";
+    conversation.write(text);
   };
-  navigator.mediaDevices?.addEventListener("devicechange", () => {
-    if (element.isConnected && !part("devices").hidden) listDevices();
-  });
-
-  const accent = getComputedStyle(root).getPropertyValue("--primary-500").trim();
-  if (accent === GRADIO_ACCENT) root.dataset.palette = "own";
-  part("local-meter").hidden = !uses.audio;
-  part("remote-meter").hidden = !uses.speaker;
-  if (media.includes("video")) root.dataset.video = "";
-  /** @type {NodeListOf<SVGElement>} */
-  const icons = element.querySelectorAll("[data-icon]");
-  for (const icon of icons) {
-    icon.style.display = media.includes("video") === (icon.dataset.icon === "video") ? "" : "none";
-  }
-  video("local-video").classList.add(receives ? "frtc-small" : "frtc-big");
-  video("remote-video").classList.add("frtc-big");
-  for (const video of videos) {
-    // The stage takes the shape of its picture, also when that changes: a phone that is turned.
-    video.addEventListener("resize", () => {
-      if (!video.videoWidth) return;
-      const framed = video.classList.contains("frtc-big") ? part("stage") : video;
-      framed.style.setProperty("--shape", (video.videoWidth / video.videoHeight).toFixed(4));
-    });
-  }
+  watchLine(connection, client.Line, part("figures"), part("weak"));
 
   connection.addEventListener("state", ({ detail }) => setState(detail));
   connection.addEventListener("level", ({ detail }) => {
-    showLevel("local", detail.local);
-    showLevel("remote", detail.remote);
+    const seen = showLevels({ ...detail });
+    if (!hasVideo) waves.push(seen);
   });
   connection.addEventListener("track", ({ detail: { track, remote } }) => {
-    if (track.kind !== "video") return;
-    const picture = video(remote ? "remote-video" : "local-video");
-    picture.srcObject = new MediaStream([track]);
-    picture.classList.add("frtc-on");
-    // Front cameras are shown like a mirror, the one at the back of a phone is not.
-    picture.classList.toggle("frtc-rear", track.getSettings().facingMode === "environment");
+    if (track.kind === "video") stage.show(track, remote);
   });
   connection.addEventListener("error", ({ detail }) => toast("error", detail.message, detail.repeats));
   connection.addEventListener("warning", ({ detail }) => toast("warning", String(detail)));
@@ -247,6 +240,38 @@ export function mount(element, { trigger, watch, props, server }, Connection, se
     event.preventDefault(); // Python knows the values as the handler wants them
     trigger("send_input");
   });
+  conversation.addEventListener("activity", ({ detail }) => showActivity(detail.activity, detail.text));
+  conversation.addEventListener("answer", ({ detail }) => answers.push(detail.delay));
+  if (settings.transcript) conversation.addEventListener("line", ({ detail }) => transcript.show(detail));
+
+  keepStyle(element);
+  const alive = setInterval(() => {
+    tick();
+    if (root.isConnected) return;
+    clearInterval(alive); // the page has dropped the widget
+    panel.endPreview();
+    connection.close();
+  }, 1000);
+}
+
+/**
+ * Give the widget its words, colours and icon.
+ *
+ * @param {HTMLElement} root  @param {typeof LABELS} labels  @param {Settings} settings
+ */
+function dress(root, labels, { icon, style }) {
+  const accent = getComputedStyle(root).getPropertyValue("--primary-500").trim();
+  if (accent === GRADIO_ACCENT) root.dataset.palette = "own";
+  for (const [name, value] of Object.entries(style)) root.style.setProperty(name, value);
+  /** @type {NodeListOf<HTMLElement>} */
+  const worded = root.querySelectorAll("[data-label]");
+  for (const one of worded) {
+    const text = labels[/** @type {keyof typeof labels} */ (one.dataset.label)];
+    if (one instanceof HTMLInputElement) one.placeholder = one.ariaLabel = text;
+    else one.textContent = text;
+  }
+  const picture = root.querySelector("img");
+  if (icon && picture) picture.src = icon;
 }
 
 /**

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABCMeta
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +13,7 @@ from gradio.component_meta import ComponentMeta, updateable
 
 from .. import browser
 from ..stream import Stream
+from .look import look_settings
 
 _LOADER = r"""
 const events = ["offer", "fetch_output", "send_input"];
@@ -25,7 +27,7 @@ const load = (modules) => {
   return import(all.at(-1)).finally(() => all.forEach((address) => URL.revokeObjectURL(address)));
 };
 Promise.all([load(%(client)s), load(%(widget)s)]).then(([client, widget]) =>
-  widget.mount(element, { trigger, watch, props, server }, client.Connection, %(settings)s),
+  widget.mount(element, { trigger, watch, props, server }, client, %(settings)s),
 );
 """
 """What `gr.HTML` runs. The modules come as text and not by address: so the UI works behind every
@@ -69,12 +71,18 @@ class Widget(gr.HTML, metaclass=_WithoutStub):
 
 
 def make_widget(stream: Stream) -> Widget:
-    """The widget of a stream."""
+    """The widget of a stream.
+
+    Raises:
+        ConfigurationError: If the `ui_args` of the stream make no sense.
+    """
 
     async def rtc_configuration() -> dict[str, Any]:
         return await stream.client_rtc_configuration()
 
-    return Widget(**look(), **behaviour(stream), server_functions=[rtc_configuration])
+    looks = look_settings(stream.ui_args, transcript=not stream.additional_outputs)
+    script = behaviour(stream, looks)
+    return Widget(**look(), js_on_load=script, server_functions=[rtc_configuration])
 
 
 def look() -> dict[str, Any]:
@@ -88,18 +96,25 @@ def look() -> dict[str, Any]:
     }
 
 
-def behaviour(stream: Stream) -> dict[str, Any]:
-    """Arguments of a widget: what it does. One of them is `js_on_load`."""
+def behaviour(stream: Stream, looks: Mapping[str, Any]) -> str:
+    """What a widget does: `js_on_load`.
+
+    Args:
+        stream: What it opens sessions of.
+        looks: Of `look_settings`.
+    """
     settings = {
         "modality": stream.modality,
         "mode": stream.mode,
         "trackConstraints": dict(stream.track_constraints or {}),
         "stereo": stream.handler.expected_layout == "stereo",
         "hasIceServers": stream.rtc_configuration is not None,
+        **looks,
     }
-    script = _LOADER % {
+    own = browser.read_modules("fastrtc_core.ui")
+    # The one that the others are for is the last to be loaded.
+    return _LOADER % {
         "client": json.dumps(list(browser.modules().items())),
-        "widget": json.dumps([("widget.js", _read("widget.js"))]),
+        "widget": json.dumps([*own.items()]),
         "settings": json.dumps(settings),
     }
-    return {"js_on_load": script}

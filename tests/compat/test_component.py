@@ -90,7 +90,7 @@ async def test_as_an_input_it_is_the_id_of_its_session() -> None:
 async def test_a_ui_of_ones_own() -> None:
     stream = Stream(Echo(), modality="audio", ui_args={"hide_title": True, "variant": "textbox"})
     assert stream.ui is stream.ui
-    assert [b for b in stream.ui.blocks.values() if isinstance(b, gr.Textbox)]
+    assert '"textBox": true' in stream.webrtc_component.js_on_load
     assert stream.ui.header.visible is False  # type: ignore[attr-defined]
     with gr.Blocks(analytics_enabled=False) as own:
         pass
@@ -99,17 +99,35 @@ async def test_a_ui_of_ones_own() -> None:
     assert stream.webrtc_component not in own.blocks.values()
 
 
-async def test_a_text_box_stands_below_it() -> None:
+async def test_a_text_box_is_a_part_of_it() -> None:
     page, webrtc, _ = page_with(variant="textbox")
-    [typed] = [
-        b for b in page.blocks.values() if isinstance(b, gr.Textbox) and b.placeholder is not None
-    ]
-    assert (typed._id, "submit") in targets(page)
+    assert '"textBox": true' in (webrtc.js_on_load or "")
+    assert len([b for b in page.blocks.values() if isinstance(b, gr.Textbox)]) == 1
     handler: Any = webrtc.get_stream().handler
     assert handler.gives_webrtc_data
 
 
-async def test_a_trigger_presses_start() -> None:
+async def test_looks_have_the_names_of_fastrtc() -> None:
+    """And what FastRTC has none of, those of `UIArgs`."""
+    _, webrtc, _ = page_with(
+        icon="https://example.test/i.svg",
+        icon_button_color="red",
+        pulse_color="blue",
+        icon_radius=5,
+        button_labels={"start": "Go", "waiting": "Wait"},
+        ui_args={"push_to_talk": True},
+    )
+    script = webrtc.js_on_load or ""
+    settings = json.JSONDecoder().raw_decode(script[script.rindex("client, {") + 8 :])[0]
+    assert settings["icon"] == "https://example.test/i.svg"
+    assert settings["labels"] == {"start": "Go", "connecting": "Wait"}
+    style = settings["style"]
+    assert (style["--accent"], style["--answer"]) == ("red", "blue")
+    assert style["--icon-radius"] == "5px"
+    assert settings["pushToTalk"] is True
+
+
+async def test_a_trigger_starts_it() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         button = gr.Button("Go")
         webrtc = WebRTC(modality="audio", mode="receive")
@@ -141,9 +159,9 @@ async def test_what_cannot_work_says_what_to_do() -> None:
 
 async def test_one_warning_names_what_is_ignored() -> None:
     with pytest.warns(UserWarning, match="ignored") as caught:
-        WebRTC(icon="x.svg", button_labels={"start": "Go"}, width=300, mirror_webcam=True)
+        WebRTC(label="Talk", every=3, width=300, mirror_webcam=True)
     [warning] = caught
-    assert "WebRTC(button_labels, icon, width): ignored" in str(warning.message)
+    assert "WebRTC(every, label, width): ignored" in str(warning.message)
 
 
 async def test_gradio_writes_no_files_beside_the_source() -> None:

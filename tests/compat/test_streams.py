@@ -72,13 +72,15 @@ def test_one_warning_says_what_to_do_instead() -> None:
     assert "setParameters" in str(warning.message)
     assert warning.filename == __file__
     with pytest.warns(UserWarning, match="ignored") as caught:
-        audio(ui_args={"icon": "x.svg", "pulse_color": "red", "title": "T", "hide_title": True})
+        audio(ui_args={"send_input_on": "submit", "title": "T", "hide_title": True})
     [warning] = caught
-    assert "ui_args(icon, pulse_color)" in str(warning.message)
+    assert "ui_args(send_input_on)" in str(warning.message)
     assert warning.filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         audio(verbose=False, allow_extra_tracks=True, ui_args={"title": "T", "full_screen": False})
+        stream = audio(ui_args={"pulse_color": "red", "icon": "x.svg", "variant": "textbox"})
+    assert stream.ui_args == {"answer_color": "red", "icon": "x.svg", "text_box": True}
 
 
 async def test_a_start_up_that_does_not_return_delays_nothing() -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 import gradio as gr
@@ -19,12 +21,16 @@ from fastrtc_core import (
     AdditionalOutputs,
     AsyncAudioVideoStreamHandler,
     AudioFrame,
+    ConfigurationError,
     Modality,
     Mode,
     Stream,
+    UIArgs,
     UnknownSessionError,
 )
-from fastrtc_core.ui import StreamBlocks
+from fastrtc_core.browser import read_modules
+from fastrtc_core.ui import StreamBlocks, StreamWidget
+from fastrtc_core.ui.look import LABELS, look_settings
 from fastrtc_core.ui.sessions import CAPACITY, UISessions
 from fastrtc_core.ui.wiring import _show
 
@@ -78,6 +84,67 @@ async def test_settings_reach_the_widget() -> None:
     assert settings["trackConstraints"] == constraints
     assert settings["hasIceServers"] is True
     assert "hush-hush" not in json.dumps(stream.ui.get_config_file(), default=str)
+
+
+async def test_looks_reach_the_widget(tmp_path: Path) -> None:
+    """Words, colours and parts; an icon that is a file goes along, whatever its address."""
+    icon = tmp_path / "icon.svg"
+    icon.write_text("<svg/>")
+    args: UIArgs = {
+        "icon": icon,
+        "icon_radius": 8,
+        "color": "#facc15",
+        "answer_color": "teal",
+        "labels": {"start": "Los", "agent": "Ada"},
+        "push_to_talk": True,
+    }
+    settings = _settings(Stream(Everything(), ui_args=args).ui)
+    assert settings["icon"] == "data:image/svg+xml;base64,PHN2Zy8+"
+    assert settings["labels"] == {"start": "Los", "agent": "Ada"}
+    assert settings["style"]["--accent"] == "#facc15"
+    assert settings["style"]["--answer"] == "teal"
+    assert settings["style"]["--icon-radius"] == "8px"
+    assert (settings["pushToTalk"], settings["textBox"]) == (True, False)
+    for address in ("https://example.test/i.png", "data:image/png;base64," + "A" * 9000):
+        assert look_settings({"icon": address}, transcript=True)["icon"] == address
+
+
+async def test_a_transcript_is_shown_where_nothing_else_may_show_it() -> None:
+    """Outputs often are a conversation; `transcript` decides where it is given."""
+    plain, given = Stream(Everything()), Stream(Everything(), ui_args={"transcript": False})
+    outputs = Stream(Everything(), additional_outputs=[gr.Textbox(render=False)])
+    shown = [_settings(stream.ui)["transcript"] for stream in (plain, given, outputs)]
+    assert shown == [True, False, False]
+    with gr.Blocks(analytics_enabled=False):
+        for first in (True, False):  # whatever is said first
+            widget = StreamWidget(ui_args={"text_box": True})
+            if first:
+                widget.show_outputs(None, [], [gr.Textbox()])
+            widget.connect(Stream(Everything()))
+            assert _settings_in(widget)["transcript"] is not first
+            assert _settings_in(widget)["textBox"] is True
+            if not first:
+                widget.show_outputs(None, [], [gr.Textbox()])
+            assert _settings_in(widget)["transcript"] is False
+
+
+@pytest.mark.parametrize(
+    ("args", "text"),
+    [
+        ({"tittle": "T"}, "unknown 'tittle'; known are"),
+        ({"labels": {"begin": "Go"}}, "labels of ui_args: unknown 'begin'"),
+        ({"icon": "no/such/file.svg"}, "There is no icon 'no/such/file.svg'"),
+    ],
+)
+async def test_looks_that_make_no_sense_are_named(args: Any, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        _ = Stream(Everything(), ui_args=args).ui
+
+
+async def test_the_words_are_those_of_the_widget() -> None:
+    """`labels` can replace each, and no other."""
+    source = read_modules("fastrtc_core.ui")["labels.js"]
+    assert set(re.findall(r"^  (\w+): \"", source, re.MULTILINE)) == LABELS
 
 
 async def test_texts_are_escaped() -> None:
@@ -209,8 +276,12 @@ def _widget(ui: gr.Blocks) -> gr.HTML:
 
 
 def _settings(ui: gr.Blocks) -> dict[str, Any]:
-    script = _widget(ui).js_on_load or ""
-    last = script.rindex("client.Connection, ") + len("client.Connection, ")
+    return _settings_in(_widget(ui))
+
+
+def _settings_in(widget: gr.HTML) -> dict[str, Any]:
+    script = widget.js_on_load or ""
+    last = script.rindex("server }, client, ") + len("server }, client, ")
     settings: dict[str, Any] = json.JSONDecoder().raw_decode(script[last:])[0]
     return settings
 
