@@ -77,7 +77,8 @@ ensure_env() {
     local extras
     extras=$(IFS=, && printf '%s' "${missing[*]}")
     say "Installing fastrtc-core[$extras] into $venv_dir; this takes a few minutes the first time"
-    "$venv_python" -m pip install --quiet --disable-pip-version-check --editable ".[$extras]" ||
+    "$venv_python" -m pip install --progress-bar off --disable-pip-version-check \
+        --editable ".[$extras]" | "$venv_python" scripts/_progress.py ||
         die "pip could not install fastrtc-core[$extras]; its own message stands above"
     for extra in "${missing[@]}"; do printf '%s\n' "$stamp" >"$venv_dir/.stamp-$extra"; done
 }

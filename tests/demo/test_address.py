@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -21,14 +21,11 @@ def taken() -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def check_address() -> Callable[[str, int], None]:
-    spec = importlib.util.spec_from_file_location("demo_cli", ROOT / "demo" / "_cli.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: Callable[[str, int], None] = module.check_address
-    return found
+def check_address() -> Iterator[Callable[[str, int], None]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "demo")  # as it is for a demo that runs
+        found: Callable[[str, int], None] = importlib.import_module("_cli").check_address
+        yield found
 
 
 def test_a_port_in_use_is_one_line(taken: int) -> None:
