@@ -245,6 +245,7 @@ export function mount(element, { trigger, watch, props, server }, client, settin
   if (settings.transcript) conversation.addEventListener("line", ({ detail }) => transcript.show(detail));
 
   keepStyle(element);
+  find("toggle", HTMLButtonElement).disabled = false; // a press before would have been lost
   const alive = setInterval(() => {
     tick();
     if (root.isConnected) return;

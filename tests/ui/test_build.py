@@ -141,6 +141,12 @@ async def test_looks_that_make_no_sense_are_named(args: Any, text: str) -> None:
         _ = Stream(Everything(), ui_args=args).ui
 
 
+async def test_nobody_can_press_start_before_it_works() -> None:
+    """The page is there before the script, and a press would be lost."""
+    template = _widget(Stream(Everything()).ui).html_template
+    assert re.search(r'data-part="toggle"\s+disabled', template)
+
+
 async def test_the_words_are_those_of_the_widget() -> None:
     """`labels` can replace each, and no other."""
     source = read_modules("fastrtc_core.ui")["labels.js"]
