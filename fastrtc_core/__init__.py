@@ -46,7 +46,7 @@ from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .registry import StreamSnapshot
 from .session import CloseReason, SessionSnapshot, SessionTotals
-from .speech import Playback, Speech, TextToSpeech
+from .speech import Playback, Speech, SpeechWords, SpokenFrame, TextToSpeech, WordTime
 from .stream import Stream, UIArgs
 from .telephone.incoming import IncomingCall
 from .telephone.options import TelephoneOptions
@@ -128,6 +128,8 @@ __all__ = [
     "SourceClosedError",
     "SourceError",
     "Speech",
+    "SpeechWords",
+    "SpokenFrame",
     "Stream",
     "StreamError",
     "StreamHandler",
@@ -150,6 +152,7 @@ __all__ = [
     "VideoSource",
     "VideoStream",
     "VideoStreamHandler",
+    "WordTime",
     "call_is_abandoned",
     "get_current_context",
     "send_status",

@@ -12,13 +12,20 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..errors import ConfigurationError, HandlerError, QueueFullError, SourceClosedError
+from ..errors import (
+    ConfigurationError,
+    HandlerError,
+    InvalidFrameError,
+    QueueFullError,
+    SourceClosedError,
+)
 from ..frames import read_audio
 from ..handler import StreamHandlerBase
 from ..outputs import CloseStream, split_emitted
 from ..speech import Playback, Speech
 from ..speech.sentences import Sentences
 from ..speech.spoken import Spoken
+from ..speech.words import Pace, SpokenFrame, SpokenSentence
 from ..threads import on_loop
 from ..tracks import AudioSource
 from ..tracks.signal import Signal
@@ -27,6 +34,7 @@ from .life import Life
 from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .reports import Reporter
 from .session_thread import SessionThread
+from .speech_progress import SpeechProgress
 from .types import CloseReason, DeliverExtras
 
 MAX_WAITING = 64
@@ -37,13 +45,13 @@ AHEAD = 16
 
 
 class _Piece(NamedTuple):
-    """Something to play; the first of a sentence carries its text as it was written.
+    """Something to play; the first of a sentence carries that.
 
-    Without a value, it is a text that is only for the eye.
+    Without a value, it is a sentence that is only for the eye.
     """
 
     value: Any
-    text: str = ""
+    sentence: SpokenSentence | None = None
 
 
 class _End(NamedTuple):
@@ -89,7 +97,8 @@ class Speaker:
         self._deliver_extras = deliver_extras
         self._unplayed = unplayed
         self._waiting: list[Speech] = []
-        self._progress: _SpeechProgress | None = None
+        self._progress: SpeechProgress | None = None
+        self._pace = Pace()
         self._playing: asyncio.Task[None] | None = None
         self._changed = Signal()
         self._closed = False
@@ -216,16 +225,17 @@ class Speaker:
     async def _play(self, speech: Speech) -> None:
         """Say one speech, from the first piece of its source until everything was sent."""
         pieces: asyncio.Queue[_Piece | _End] = asyncio.Queue(AHEAD)
-        making = self._life.own(self._make(speech, pieces))
+        made: list[SpokenSentence] = []
+        making = self._life.own(self._make(speech, pieces, made))
         error = None
         try:
             async with self._output.floor:
                 self._output.flush()  # what came before
                 self._reporter.tell("log", "response_starting")
-                self._progress = progress = _SpeechProgress(self._source, self._unplayed)
-                speech.begin(progress.heard)
+                self._progress = progress = SpeechProgress(self._source, self._unplayed, made)
+                speech.begin(progress.heard, progress.words)
                 while not isinstance(piece := await pieces.get(), _End):
-                    await self._deliver(piece)
+                    await self._deliver(piece, speech)
                 error = piece.error
                 self._output.flush()
                 await self._source.wait_for_playout()
@@ -244,18 +254,21 @@ class Speaker:
                 self._reporter.tell("log", "response_done")
             self._progress = None
 
-    async def _deliver(self, piece: _Piece) -> None:
+    async def _deliver(self, piece: _Piece, speech: Speech) -> None:
         value, extras = split_emitted(piece.value)
         audio = None if value is None else read_audio(value)
-        if piece.text and self._progress is not None:
-            self._progress.note_text(piece.text, silent=audio is None)
-            said = {"role": "assistant", "text": piece.text.strip(), "final": True}
+        if piece.sentence is not None and self._progress is not None:
+            self._progress.note_sentence(piece.sentence, silent=audio is None)
+            said = {"role": "assistant", "text": piece.sentence.text.strip(), "final": True}
             self._reporter.tell("transcript", said)
         if audio is not None:
+            speech.sound()
             await self._output.play(audio, ahead=0.0)
         await self._deliver_extras(extras, said=True)
 
-    async def _make(self, speech: Speech, pieces: asyncio.Queue[_Piece | _End]) -> None:
+    async def _make(
+        self, speech: Speech, pieces: asyncio.Queue[_Piece | _End], made: list[SpokenSentence]
+    ) -> None:
         """Work through the source of a speech."""
         end = _End()
         thread = SessionThread(f"say-{self._name}")
@@ -270,13 +283,13 @@ class Speaker:
                             end = _End(HandlerError(NOBODY_HEARS))
                         value = tuple(extras)
                     elif isinstance(text, str):
-                        await self._voice(sentences.cut(text), spoken, pieces)
+                        await self._voice(sentences.cut(text), spoken, pieces, made)
                         value = tuple(extras)
                     if _ends_sentence(text, extras, sentences):
-                        await self._voice(sentences.rest(), spoken, pieces)
+                        await self._voice(sentences.rest(), spoken, pieces, made)
                     if value is not None and value != ():
                         await pieces.put(_Piece(value))
-            await self._voice(sentences.rest(), spoken, pieces)
+            await self._voice(sentences.rest(), spoken, pieces, made)
         except Exception as error:
             end = _End(error)
         finally:
@@ -284,24 +297,42 @@ class Speaker:
         await pieces.put(end)
 
     async def _voice(
-        self, sentences: list[str], spoken: Spoken, pieces: asyncio.Queue[_Piece | _End]
+        self,
+        sentences: list[str],
+        spoken: Spoken,
+        pieces: asyncio.Queue[_Piece | _End],
+        made: list[SpokenSentence],
     ) -> None:
         """Have sentences spoken by the voice of the handler."""
         handler = self._handler
         for text in sentences:
             words = spoken.clean(text) if handler.clean_text else text.strip()
+            sentence = SpokenSentence(text, words, self._pace)
+            made.append(sentence)
+            first: SpokenSentence | None = sentence
             if words:
                 thread = SessionThread(f"tts-{self._name}")
                 try:
                     speak = voice_of(handler.tts)
                     async with contextlib.aclosing(pieces_of(speak(words), thread)) as voice:
                         async for value in voice:
-                            await pieces.put(_Piece(value, text))
-                            text = ""
+                            _measure(sentence, value)
+                            await pieces.put(_Piece(value, first))
+                            first = None
                 finally:
                     thread.close()
-            if text:
-                await pieces.put(_Piece(None, text))
+            sentence.complete()
+            if first is not None:
+                await pieces.put(_Piece(None, first))
+
+
+def _measure(sentence: SpokenSentence, value: Any) -> None:
+    """Let a sentence know its audio; what cannot be played is found out where it would be."""
+    frame, _ = split_emitted(value)
+    with contextlib.suppress(InvalidFrameError):
+        audio = read_audio(frame)
+        words = frame.words if isinstance(frame, SpokenFrame) else ()
+        sentence.add(audio.sample_rate, audio.rows, words)
 
 
 def _ends_sentence(text: Any, extras: list[Any], sentences: Sentences) -> bool:
@@ -315,56 +346,3 @@ def _ends_sentence(text: Any, extras: list[Any], sentences: Sentences) -> bool:
     if text is None or isinstance(text, str):
         return bool(extras) and sentences.ended
     return True
-
-
-class _SpeechProgress:
-    """How far a speech has been heard: it has the floor, so all that is played is its own.
-
-    Counted in samples per channel that were sent, from its first one, without those that a client
-    certainly has not played yet, and discards if it is interrupted.
-    """
-
-    def __init__(self, source: AudioSource, unplayed: Callable[[], float]) -> None:
-        self._source = source
-        self._unplayed = unplayed
-        self._settled = 0
-        statistics = source.statistics()
-        # What others queued before is played first.
-        self._first = statistics.played + statistics.queued
-        self._texts: list[tuple[int, str]] = []
-
-    def heard(self) -> float:
-        """In s."""
-        return self._position() / self._source.sample_rate
-
-    def text(self) -> str:
-        """The sentences that have begun."""
-        position = self._position()
-        return "".join(text for start, text in self._texts if start < position).strip()
-
-    def note_text(self, text: str, *, silent: bool) -> None:
-        """What is queued next is the beginning of a sentence.
-
-        Of one that is not heard itself, one was there when all before it has been heard.
-        """
-        statistics = self._source.statistics()
-        start = self._settled + statistics.played + statistics.queued - self._first
-        if silent:
-            start = max(0, start - 1)
-        self._texts.append((start, text))
-
-    def note_clear(self) -> None:
-        """What is queued is not going to be heard."""
-        position = self._position()
-        self._texts = [(start, text) for start, text in self._texts if start < position]
-        self._settled = position
-        self._first = self._source.statistics().played
-
-    def settle(self) -> None:
-        """What was sent is going to be heard, whatever comes."""
-        self._unplayed = lambda: 0.0
-
-    def _position(self) -> int:
-        unplayed = round(self._unplayed() * self._source.sample_rate)
-        sent = self._source.statistics().played - self._first
-        return self._settled + max(0, sent - unplayed)

@@ -16,8 +16,8 @@ class Playback(NamedTuple):
     Attributes:
         heard: How much of its audio was sent to the client, in s; where a client discards what it
             has not played yet, without what it cannot have played.
-        text: The sentences of which something was sent, as they were written; empty where audio
-            was said, not text.
+        text: What was heard of the text, as it was written, up to the last word of which at least
+            half was; empty where audio was said, not text.
         interrupted: Whether it ended before everything was sent.
         error: What its source raised, if it did.
     """
@@ -28,10 +28,25 @@ class Playback(NamedTuple):
     error: Exception | None = None
 
 
+class SpeechWords(NamedTuple):
+    """How far a speech is, in words.
+
+    Attributes:
+        made: Words that were given to the voice so far.
+        sent: Of them, those that were sent to the client; most of a word counts as all of it.
+        heard: Of those, what the client has played or is going to: see `Playback.heard`.
+    """
+
+    made: int
+    sent: int
+    heard: int
+
+
 class TextToSpeech(Protocol):
     """What `handler.tts` must be: one of these methods is enough, and the first one is taken.
 
-    Each yields or returns what `emit` may return as audio. Sync ones run on a thread.
+    Each yields or returns what `emit` may return as audio. Sync ones run on a thread. One that
+    knows when it says each word yields `SpokenFrame`s.
     """
 
     def stream_tts(self, text: str) -> AsyncIterator[Any]:
@@ -70,6 +85,9 @@ class Speech:
         self._playback: concurrent.futures.Future[Playback] = concurrent.futures.Future()
         self._cancel: Callable[[], None] = lambda: self.finish(Playback(0.0, "", True))
         self._heard: Callable[[], float] = lambda: 0.0
+        self._words: Callable[[], SpeechWords] = lambda: SpeechWords(0, 0, 0)
+        self._sounding: list[Callable[[], None]] = []
+        self._sounds = False
 
     def __await__(self) -> Generator[Any, None, Playback]:
         return self.wait_for_playout().__await__()
@@ -84,6 +102,11 @@ class Speech:
         """How much of its audio was heard so far, in s; see `Playback`."""
         return self._playback.result().heard if self.done else self._heard()
 
+    @property
+    def words(self) -> SpeechWords:
+        """How many words of it were made, sent and heard so far; to be read on the event loop."""
+        return self._words()
+
     def cancel(self) -> None:
         """End it: nothing of it that is not on its way is sent; safe from any thread."""
         self._cancel()
@@ -91,6 +114,21 @@ class Speech:
     async def wait_for_playout(self) -> Playback:
         """Wait until it is over. A wait that is cancelled does not cancel the speech."""
         return await asyncio.shield(asyncio.wrap_future(self._playback))
+
+    def when_done(self, callback: Callable[[Playback], None]) -> None:
+        """Have a function called at its very end, before anything else can happen.
+
+        It is called where the end is noticed, which is the event loop of the session, and at once
+        if it is over already. What it raises is logged.
+        """
+        self._playback.add_done_callback(lambda future: callback(future.result()))
+
+    def when_heard(self, callback: Callable[[], None]) -> None:
+        """Have a function called as its first sound is queued; to be called on the event loop."""
+        if self._sounds:
+            callback()
+        else:
+            self._sounding.append(callback)
 
     def wait(self, timeout: float | None = None) -> Playback:
         """Wait until it is over, on a thread without an event loop.
@@ -107,11 +145,20 @@ class Speech:
         """It is going to be played, and is cancelled by this."""
         self._cancel = cancel
 
-    def begin(self, heard: Callable[[], float]) -> None:
-        """It is being played; the function tells how much was sent to the client, in s."""
+    def begin(self, heard: Callable[[], float], words: Callable[[], SpeechWords]) -> None:
+        """It is being played; the functions tell how much was heard, in s and in words."""
         self._heard = heard
+        self._words = words
+
+    def sound(self) -> None:
+        """Its first sound is queued; the first call counts."""
+        self._sounds = True
+        while self._sounding:
+            self._sounding.pop(0)()
 
     def finish(self, playback: Playback) -> None:
         """It is over; the first call counts."""
         if not self._playback.done():
+            words = self._words()
+            self._words = lambda: words
             self._playback.set_result(playback)

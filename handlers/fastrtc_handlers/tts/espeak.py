@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fastrtc_core import AudioFrame, ConfigurationError
+from fastrtc_core import AudioFrame, ConfigurationError, SpokenFrame, WordTime
 from fastrtc_core.toolkit import Sentences, import_extra
 
 from .types import SyncVoice, TTSError
@@ -22,6 +23,7 @@ _DONT_EXIT = 0x8000
 _RATE, _PITCH = 1, 3
 _BY_CHARACTER = 1
 _UTF8 = 1
+_END_OF_EVENTS, _WORD = 0, 1
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,16 @@ class EspeakTTS(SyncVoice):
     def stream_tts_sync(
         self, text: str, options: EspeakOptions | None = None
     ) -> Iterator[AudioFrame]:
-        """Speak a text, one sentence after the other."""
+        """Speak a text, one sentence after the other; the frames know when each word is said."""
         sentences = Sentences()
+        end = 0
         for sentence in [*sentences.push(text), *sentences.flush()]:
-            samples = self._library.speak(sentence, options or self.options)
+            samples, words = self._library.speak(sentence, options or self.options)
+            start = max(text.find(sentence, end), end)
+            end = start + len(sentence)
             if len(samples):
-                yield AudioFrame(self.sample_rate, samples[np.newaxis])
+                frame = AudioFrame(self.sample_rate, samples[np.newaxis])
+                yield SpokenFrame.of(frame, [WordTime(start + at, time) for at, time in words])
 
 
 class _Library:
@@ -87,6 +93,7 @@ class _Library:
         self._lock = threading.Lock()
         self._library = library
         self._parts: list[bytes] = []
+        self._words: list[WordTime] = []
         self._voice = ""
         rate = library.espeak_Initialize(_SYNCHRONOUS, _BUFFER_MS, data_path.encode(), _DONT_EXIT)
         if rate <= 0:
@@ -96,20 +103,23 @@ class _Library:
         self._callback = _CALLBACK(self._take)
         library.espeak_SetSynthCallback(self._callback)
 
-    def speak(self, text: str, options: EspeakOptions) -> np.ndarray[Any, np.dtype[np.int16]]:
-        """The samples of a text, of shape `(n,)`."""
+    def speak(
+        self, text: str, options: EspeakOptions
+    ) -> tuple[np.ndarray[Any, np.dtype[np.int16]], list[WordTime]]:
+        """The samples of a text, of shape `(n,)`, and when each of its words is said."""
         with self._lock:
             self._set_voice(options.voice)
             self._library.espeak_SetParameter(_RATE, options.speed, 0)
             self._library.espeak_SetParameter(_PITCH, options.pitch, 0)
             self._parts.clear()
+            self._words.clear()
             data = text.encode(errors="replace").replace(b"\0", b" ")
             status = self._library.espeak_Synth(
                 data, len(data) + 1, 0, _BY_CHARACTER, 0, _UTF8, None, None
             )
             if status:
                 raise TTSError(f"eSpeak NG failed with status {status}")
-            return np.frombuffer(b"".join(self._parts), np.int16)
+            return np.frombuffer(b"".join(self._parts), np.int16), list(self._words)
 
     def _set_voice(self, voice: str) -> None:
         if voice == self._voice:
@@ -124,9 +134,13 @@ class _Library:
             )
         self._voice = voice
 
-    def _take(self, samples: Any, count: int, _events: Any) -> int:
+    def _take(self, samples: Any, count: int, events: Any) -> int:
         if samples and count > 0:
             self._parts.append(ctypes.string_at(samples, 2 * count))
+        for event in itertools.takewhile(lambda event: event.type != _END_OF_EVENTS, events or ()):
+            if event.type == _WORD:
+                # Positions count characters, from 1 on.
+                self._words.append(WordTime(event.text_position - 1, event.audio_position / 1000))
         return 0
 
 
@@ -146,7 +160,22 @@ class _Voice(ctypes.Structure):
     )
 
 
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+class _Event(ctypes.Structure):
+    """`espeak_EVENT` of its speak_lib.h; times are in ms."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", ctypes.c_char * 8),
+    )
+
+
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(_Event))
 
 
 @functools.cache
