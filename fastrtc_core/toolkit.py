@@ -8,7 +8,10 @@ from .frames import Layout, channels_of, to_audio_frame, to_float32, to_int16, w
 from .handler.functions import Function
 from .media.converter import Converter
 from .media.resampler import Resampler
+from .session.pieces import pieces_of
+from .session.session_thread import SessionThread
 from .speech.sentences import Sentences
+from .usercode import guarded
 
 __all__ = [
     "Converter",
@@ -16,8 +19,11 @@ __all__ = [
     "Layout",
     "Resampler",
     "Sentences",
+    "SessionThread",
     "channels_of",
+    "guarded",
     "import_extra",
+    "pieces_of",
     "to_audio_frame",
     "to_float32",
     "to_int16",

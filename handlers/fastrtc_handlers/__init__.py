@@ -1,5 +1,6 @@
 """Ready-made handlers, built on the public names of `fastrtc_core` alone."""
 
+from .agent import VoiceAgent
 from .ear import Ear
 from .echo import AudioVideoEcho, Echo
 from .reply_on_pause import ReplyOnPause
@@ -16,4 +17,5 @@ __all__ = [
     "ReplyOnStopWords",
     "Transcriber",
     "TurnOptions",
+    "VoiceAgent",
 ]

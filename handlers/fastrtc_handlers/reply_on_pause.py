@@ -172,6 +172,10 @@ class ReplyOnPause(StreamHandlerBase):
         self._text = ""
         self._answered_text = ""
         """What was typed in the turn that `_reply` answers."""
+        self._text_goes_on = False
+        """Whether what was typed in the turn before is part of this one."""
+        self._taken_back = 0
+        """How many turns were part of the one after them, as of the latest answer."""
         self._recognition = ThreadPoolExecutor(1, "recognition")
         self._frames = 0
         self._in_turn = asyncio.Event()
@@ -269,7 +273,7 @@ class ReplyOnPause(StreamHandlerBase):
             with self._lock:
                 self._observed = (-_OBSERVED, self.turns.ended) if message.get("on") else None
 
-    def shutdown(self) -> None:
+    def shutdown(self) -> Any:
         """End what works for this session alone."""
         self._recognition.shutdown(wait=False, cancel_futures=True)
 
@@ -322,6 +326,7 @@ class ReplyOnPause(StreamHandlerBase):
         """Forget what was said so far; a turn that a key holds goes on from here."""
         with self._lock:
             self._text = self._answered_text = ""
+            self._text_goes_on = False
             self._do(self.turns.forget())
 
     def observe(self) -> Observation:
@@ -468,8 +473,20 @@ class ReplyOnPause(StreamHandlerBase):
         self._log("pause_detected", audio_seconds=heard, silence=round(silence, 3))
         self._talking = False
         text, self._text, self._answered_text = self._text, "", self._text
-        reply = functools.partial(self._call, audio, text)
+        goes_on = self._text_goes_on or self.turns.taken_back > self._taken_back
+        self._text_goes_on, self._taken_back = False, self.turns.taken_back
+        reply = self._reply_to(audio, text, goes_on)
         self._reply = self.say(reply, interruptible=self.can_interrupt)
+
+    def _reply_to(self, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+        """What is said to a turn, a source as `say` takes it.
+
+        Args:
+            audio: What was said in the turn.
+            text: What was typed in it.
+            goes_on: Whether the turn before, of whose answer nothing was heard, is part of it.
+        """
+        return functools.partial(self._call, audio, text)
 
     def _go_on(self) -> None:
         """Interrupt; a turn is taken back if nothing of the reply to it was heard."""
@@ -481,6 +498,7 @@ class ReplyOnPause(StreamHandlerBase):
         reply = self._reply
         if reply is not None and not reply.done and not reply.heard and reply.interruptible:
             self._text = f"{self._answered_text} {self._text}".strip()
+            self._text_goes_on = bool(self._answered_text)
         self._answered_text = ""
         self.interrupt()
 

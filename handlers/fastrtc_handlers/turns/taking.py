@@ -113,6 +113,8 @@ class TurnTaking:
         listening: Whether frames are listened to; set by `mute`.
         ended: How many turns have ended.
         latest_end: Why the latest of these did.
+        taken_back: How many of them were no ends: the speaker went on, and they are part of the
+            turns after them.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class TurnTaking:
         self.listening = True
         self.ended = 0
         self.latest_end: TurnEnd | None = None
+        self.taken_back = 0
         self._recognises = recognises
         self.vad = vad
         self._attentive = vad if isinstance(vad, AttentiveVAD) else None
@@ -481,6 +484,7 @@ class TurnTaking:
         """Both parts are one turn, where the speaker was not done after all."""
         if self._answered is not None:
             self._start, self._answered = self._answered[0], None
+            self.taken_back += 1
 
     def _end_turn(self, reason: EndReason) -> Action:
         assert self._start is not None

@@ -1,0 +1,435 @@
+"""`VoiceAgent`: speech to text, a language model with tools, text to speech."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from fastrtc_core import (
+    AudioFrame,
+    ChannelClosedError,
+    ConfigurationError,
+    Context,
+    MessageError,
+    Playback,
+    QueueFullError,
+    Speech,
+    StreamHandlerBase,
+    get_current_context,
+)
+from fastrtc_core.toolkit import Function, SessionThread, guarded
+
+from ..reply_on_pause import ReplyOnPause
+from ..stt import STTModel
+from ..vad import VAD
+from .history import Exchange, History
+from .idle import IdlePrompts
+from .limits import AgentLimits
+from .mcp_servers import MCPConnection, MCPServer
+from .memory import Memory, as_memory
+from .models import Message, Model, Models
+from .tools import Tool, as_tool
+from .turn import State, Turn, TurnRecord
+
+logger = logging.getLogger(__name__)
+
+
+class VoiceAgent(ReplyOnPause):
+    """Listens, asks a language model, calls its tools, and says the answer.
+
+    The history holds what was heard: of an answer that was interrupted, the words up to there.
+    Turns that are typed are answered as well, and the messages of a client are those of
+    `ReplyOnPause`. Methods of a subclass that are decorated with `tool` are tools.
+
+    The client is told what goes on in messages `status` (`{"state": "listening"}`, `thinking`,
+    `speaking`, or `tool` with its name under `tool`), what was said in messages `transcript`, and
+    after each turn how long its steps took in a `log` of `turn`.
+
+    Args:
+        instructions: What the model is told first; a text, or a function of the `Context`, which
+            is called for each answer.
+        model: A function that takes the history and returns or yields text and `ToolCall`s (see
+            `Model`), or the name of a model of OpenAI; of several, the next is asked where one
+            fails before it has begun to answer.
+        stt: What recognises the words of a turn, and of who speaks while the agent is heard.
+            Without one, only what is typed is answered.
+        tts: The voice.
+        tools: Functions that the model may call; see `tool`.
+        greeting: What is said when a session begins: a text, or whatever else `say` takes; a
+            function may take the agent. The history keeps it.
+        memory: Keeps the history of each user from one session to the next; a `dict` will do.
+        memory_key: A function of the `Context` that tells users apart; its `user` by default.
+            Of `None`, nothing is kept.
+        idle_prompt: What is said when nobody has said anything for `idle_after`; of several, each
+            in its turn, until the user says something.
+        idle_after: In s.
+        mcp_servers: Servers whose tools the model may call as well.
+        name: Of the agent, for those that hand over to it.
+        limits: How long it waits, and how much it does.
+        vad: A detector of speech; `SileroVAD` by default.
+        options: More arguments of `ReplyOnPause`.
+
+    Raises:
+        ConfigurationError: If arguments contradict each other, or a tool has no schema.
+    """
+
+    carried_settings = (
+        *ReplyOnPause.carried_settings,
+        "instructions",
+        "greeting",
+        "idle_prompt",
+        "idle_after",
+        "limits",
+    )
+
+    def __init__(
+        self,
+        instructions: str | Callable[[Context], Any] = "",
+        *,
+        model: Model | str | Sequence[Model | str],
+        stt: STTModel | None = None,
+        tts: Any = None,
+        tools: Sequence[Callable[..., Any] | Tool] = (),
+        greeting: Any = None,
+        memory: Memory | MutableMapping[Any, list[Message]] | None = None,
+        memory_key: Callable[[Context], Any] = lambda context: context.user,
+        idle_prompt: str | Sequence[str] = (),
+        idle_after: float = 15.0,
+        mcp_servers: Sequence[MCPServer | str | Any] = (),
+        name: str = "",
+        limits: AgentLimits | None = None,
+        vad: VAD | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(_unused, model=vad, stt=stt, tts=tts, **options)
+        self.instructions = instructions
+        self.models = Models(model)
+        self.greeting = greeting
+        self.idle_prompt = idle_prompt
+        self.idle_after = idle_after
+        self.name = name or type(self).__name__
+        self.limits = limits or AgentLimits()
+        self.state: State = "listening"
+        self._tools = _by_name([*self._own_tools(), *map(as_tool, tools)])
+        self._mcp_servers = [MCPServer(url=s) if isinstance(s, str) else s for s in mcp_servers]
+        self._mcp_tools: dict[str, Tool] = {}
+        self._memory = as_memory(memory)
+        self._memory_key = memory_key
+        self._user: Any = None
+        self._save: asyncio.Event | None = None
+        self._history = History(self.limits.messages, self.limits.characters)
+        self._latest: Turn | None = None
+        self._ready = asyncio.Event()
+        self._idle: IdlePrompts | None = None
+
+    # What an application may call or override
+
+    @property
+    def history(self) -> list[Message]:
+        """What was said so far, as far as it was heard, in the form of OpenAI's chat completions.
+
+        It is a copy; the turn that is being answered is not in it.
+        """
+        return [dict(message) for message in self._history.messages]
+
+    def announce(self, source: Any, **options: Any) -> Speech:
+        """Say something of one's own accord, and remember what was heard of it.
+
+        Args:
+            source: A text, or whatever else `say` takes.
+            options: Of `say`.
+
+        Returns:
+            A handle that can be awaited and cancelled.
+        """
+        speech = self.say(source, **options)
+
+        def follow() -> None:
+            speech.when_heard(lambda: self.show("speaking"))
+            speech.when_done(self._announced)
+
+        self.loop.call_soon_threadsafe(follow)
+        return speech
+
+    def hand_over(self, other: VoiceAgent) -> None:
+        """Go on as another agent, with its instructions, models, tools and voice.
+
+        The history stays. A tool that returns an agent does the same, and the other agent answers.
+        Called on the event loop.
+
+        Args:
+            other: An agent that was made for this, and is served nowhere itself.
+        """
+        other = other.copy()
+        other._link = self._link  # its own methods, as tools, work on this session
+        self.instructions, self.models, self.name = other.instructions, other.models, other.name
+        self._tools = other._tools
+        if other.tts is not None:
+            self.tts = other.tts
+        self._mcp_servers, self._mcp_tools = other._mcp_servers, {}
+        if self._mcp_servers:
+            self._ready.clear()
+            self.create_task(self._connect_all())
+
+    def on_turn(self, record: TurnRecord) -> Any:
+        """Called after each turn, with how it went; for subclasses. It does not wait."""
+
+    def on_status(self, state: State, tool: str) -> Any:
+        """Called when the agent goes over to something else; for subclasses. It does not wait."""
+
+    def on_history(self, messages: list[Message]) -> Any:
+        """Called when the history has changed; for subclasses. It does not wait."""
+
+    # What the session calls
+
+    async def start_up(self) -> None:
+        """Remember the user, greet, and connect to MCP servers, while frames come in already."""
+        await super().start_up()
+        prompts = [self.idle_prompt] if isinstance(self.idle_prompt, str) else self.idle_prompt
+        self._idle = IdlePrompts(
+            tuple(prompts), self.idle_after, self.announce, lambda: self.turns.in_turn
+        )
+        self.show("listening")
+        self.create_task(self._prepare())
+
+    async def shutdown(self) -> None:
+        """Keep what was said last."""
+        super().shutdown()
+        if self._idle is not None:
+            self._idle.stop()
+        if self._save is not None and self._save.is_set():
+            await self._save_once()
+
+    # Turns
+
+    def _reply_to(self, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+        end = self.turns.latest_end if audio.samples_per_channel else None
+        silence = end.silence if end is not None and end.reason == "silence" else 0.0
+        began = self.loop.time()
+        return functools.partial(self._take_turn, audio, text, goes_on, silence, began)
+
+    async def _take_turn(
+        self, audio: AudioFrame, text: str, goes_on: bool, silence: float, began: float
+    ) -> Any:
+        """What is said to a turn."""
+        speech = self.speech
+        if speech is None:
+            return None  # the session ends
+        if goes_on and self._latest is not None:
+            self._history.take_back(self._latest.exchange)
+        self._latest = turn = Turn(self, speech, began)
+        turn.record.silence = silence
+        speech.when_heard(turn.note_sound)
+        speech.when_heard(lambda: self.show("speaking"))
+        speech.when_done(functools.partial(self._settle, turn))
+        return turn.pieces(functools.partial(self._listen_to, audio, text))
+
+    async def _listen_to(self, audio: AudioFrame, text: str) -> str:
+        """What the user said and typed."""
+        spoken = ""
+        if audio.samples_per_channel and self.stt is not None:
+            spoken = await self._recognise_turn(self.stt, audio)
+        words = f"{spoken} {text}".strip()
+        if words:
+            self.tell(
+                {"type": "transcript", "data": {"role": "user", "text": words, "final": True}}
+            )
+        return words
+
+    async def _recognise_turn(self, stt: STTModel, audio: AudioFrame) -> str:
+        if inspect.iscoroutinefunction(stt.stt):
+            return str(await guarded(stt.stt(audio))).strip()
+        thread = SessionThread("stt")
+        try:
+            return str(await thread.run(stt.stt, audio)).strip()
+        finally:
+            thread.close()
+
+    def determine_reply(self, audio: AudioFrame) -> bool:
+        """Without a recogniser, nothing that is spoken is answered."""
+        return self.stt is not None
+
+    def _settle(self, turn: Turn, playback: Playback) -> None:
+        turn.settle(playback)
+        self._history.add(turn.exchange)
+        self.show("listening")
+        self.changed()
+        self._log("turn", **turn.record.as_message())
+        self._let_know(self.on_turn, turn.record)
+
+    def _announced(self, playback: Playback) -> None:
+        if playback.text:
+            said = {"role": "assistant", "content": playback.text}
+            self._history.add(Exchange([said]))
+            self.changed()
+        self.show("listening")
+
+    def _log(self, event: str, **more: Any) -> None:
+        super()._log(event, **more)
+        if event == "started_talking" and self._idle is not None:
+            self.loop.call_soon_threadsafe(self._idle.hear)
+
+    # What a turn asks for
+
+    @property
+    def toolbox(self) -> Mapping[str, Tool]:
+        """What the model may call, by name."""
+        return {**self._mcp_tools, **self._tools}
+
+    @property
+    def handler(self) -> StreamHandlerBase:
+        """What tools get that ask for the agent."""
+        return self
+
+    async def prompt(self) -> list[Message]:
+        """The instructions, and what was said before."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.start):
+                await self._ready.wait()
+        told = self.instructions
+        if callable(told):
+            told = await _called(told, get_current_context())
+        system = [{"role": "system", "content": str(told)}] if told else []
+        return [*system, *self.history]
+
+    def show(self, state: State, tool: str = "") -> None:
+        """Tell the client and the application what goes on."""
+        self.state = state
+        if self._idle is not None:
+            if state == "thinking":
+                self._idle.hear()
+            if state == "listening":
+                self._idle.rest()
+            else:
+                self._idle.stop()
+        data = {"state": state, **({"tool": tool} if tool else {})}
+        self.tell({"type": "status", "data": data})
+        self._let_know(self.on_status, state, tool)
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Send the client a message; nothing if it is gone, or reads nothing."""
+        try:
+            self.post_message(message)
+        except (ChannelClosedError, MessageError, QueueFullError) as error:
+            logger.debug("%s was not sent: %s", message["type"], error)
+
+    def take(self, result: Any) -> str | None:
+        """Obey what a tool returned: another agent takes over."""
+        if not isinstance(result, VoiceAgent):
+            return None
+        self.hand_over(result)
+        return f"You are {self.name} now. Go on with the conversation."
+
+    def keep(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run it until the session ends."""
+        return self.create_task(work)
+
+    def changed(self) -> None:
+        """The history has changed."""
+        if self._save is not None:
+            self._save.set()
+        self._let_know(self.on_history, self.history)
+
+    def _let_know(self, hook: Callable[..., Any], *args: Any) -> None:
+        """Call a hook of a subclass; what it raises must not end the turn in its middle."""
+        try:
+            hook(*args)
+        except Exception:
+            logger.exception("%s failed", hook.__name__)
+
+    # The beginning and the end of a session
+
+    async def _prepare(self) -> None:
+        try:
+            await self._remember()
+        finally:
+            self._greet_user()
+            await self._connect_all()
+
+    async def _remember(self) -> None:
+        memory = self._memory
+        self._user = self._memory_key(get_current_context())
+        if memory is None or self._user is None:
+            return
+        async with asyncio.timeout(self.limits.start):
+            messages = await _called(memory.load, self._user)
+        self._history.load(messages or ())
+        self._save = asyncio.Event()
+        self.create_task(self._keep_saving())
+
+    def _greet_user(self) -> None:
+        greeting = self.greeting
+        if callable(greeting):
+            greeting = functools.partial(greeting, *Function(greeting, leading=0).pick((self,)))
+        if greeting is not None and self.sends_audio:
+            self.announce(greeting, interruptible=self.can_interrupt)
+
+    async def _connect_all(self) -> None:
+        """Connect to each server; one that fails is reported, and does without its tools."""
+        try:
+            connecting = [self.create_task(self._connect(server)) for server in self._mcp_servers]
+            if connecting:
+                await asyncio.wait(connecting)
+        finally:
+            self._ready.set()
+
+    async def _connect(self, server: MCPServer | Any) -> None:
+        connection = MCPConnection(server)
+        running = self.create_task(connection.run())
+        try:
+            async with asyncio.timeout(self.limits.start):
+                self._mcp_tools |= _by_name(await connection.tools())
+        except BaseException:
+            running.cancel()
+            raise
+
+    async def _keep_saving(self) -> None:
+        assert self._save is not None
+        while True:
+            await self._save.wait()
+            await self._save_once()
+
+    async def _save_once(self) -> None:
+        """Save what there is now; what changes meanwhile is saved next."""
+        assert self._save is not None
+        assert self._memory is not None
+        self._save.clear()
+        await _called(self._memory.save, self._user, self.history)
+
+    def _own_tools(self) -> list[Tool]:
+        """The methods that are tools, in the order in which they were written."""
+        names: dict[str, None] = {}
+        for cls in reversed(type(self).__mro__):
+            names |= dict.fromkeys(n for n, v in vars(cls).items() if isinstance(v, Tool))
+        found = [getattr(self, name) for name in names]
+        return [each for each in found if isinstance(each, Tool)]
+
+
+def _unused() -> None:
+    """Stands where `ReplyOnPause` has the function that replies."""
+
+
+def _by_name(tools: Sequence[Tool]) -> dict[str, Tool]:
+    found: dict[str, Tool] = {}
+    for each in tools:
+        if each.name in found:
+            raise ConfigurationError(f"there are two tools called {each.name}")
+        found[each.name] = each
+    return found
+
+
+async def _called(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function of the application: on a thread, unless it is a coroutine."""
+    if inspect.iscoroutinefunction(function):
+        return await guarded(function(*args))
+    thread = SessionThread("agent")
+    try:
+        result = await thread.run(function, *args)
+    finally:
+        thread.close()
+    return await guarded(result) if inspect.isawaitable(result) else result
