@@ -28,7 +28,6 @@ import { Emitter } from "./events.js";
 
 const AUDIBLE = 0.002; // loudness (RMS) from which on there is sound
 const STALE = 600; // ms for which sound that was cut off may still be heard
-const CHARACTERS = 15; // that are spoken in a second, about
 
 /** @extends {Emitter<Details>} */
 export class Conversation extends Emitter {
@@ -38,7 +37,6 @@ export class Conversation extends Emitter {
   /** When the user fell silent, while the answer is awaited. @type {number | null} */ #asked = null;
   #answering = false;
   /** Until when there may be sound of an answer that was cut off, on its way and in buffers. */ #stale = 0;
-  /** The sentences of the answer, and when they came. @type {{text: string, at: number}[]} */ #sentences = [];
   /** @type {Line | null} */ #answer = null;
   /** @type {Line | null} */ #written = null;
 
@@ -91,7 +89,6 @@ export class Conversation extends Emitter {
     if (event === "response_starting") {
       this.#answering = true;
       this.#answer = null;
-      this.#sentences = [];
     }
     if (event === "response_done") this.#answering = false;
     const activities = /** @type {Record<string, Activity>} */ ({
@@ -120,7 +117,6 @@ export class Conversation extends Emitter {
   /** @param {{role?: string, text?: string, final?: boolean}} transcript */
   #take({ role, text = "", final = true }) {
     if (role === "assistant") {
-      this.#sentences.push({ text, at: performance.now() / 1000 });
       if (!this.#answer) this.#answer = this.#add("assistant", text);
       else this.#change(this.#answer, { heard: `${this.#answer.heard} ${text}` });
       return;
@@ -132,20 +128,13 @@ export class Conversation extends Emitter {
     else if (text) this.#add("user", text, final);
   }
 
-  /** @param {{heard_ms?: number, text?: string}} interrupted */
-  #cut({ heard_ms: milliseconds = 0, text = "" }) {
+  /** @param {{text?: string}} interrupted */
+  #cut({ text = "" }) {
     this.#answering = false;
     this.#stale = performance.now() + STALE;
     if (this.#answer) {
-      const [whole, sentences] = [this.#answer.heard, this.#sentences];
-      let end = lengthOf(text, whole);
-      const last = sentences.at(-1);
-      // Of a sentence that was begun last, about as much as fits into the time.
-      if (last && end === whole.length) {
-        const seconds = milliseconds / 1000 - (last.at - sentences[0].at);
-        const spoken = Math.max(0, seconds) * CHARACTERS;
-        end = wordEnd(whole, end - Math.max(0, last.text.length - spoken));
-      }
+      const whole = this.#answer.heard;
+      const end = lengthOf(text, whole);
       this.#change(this.#answer, { heard: whole.slice(0, end), unheard: whole.slice(end) });
       this.#answer = null;
     }
@@ -182,10 +171,4 @@ function lengthOf(beginning, text) {
   let end = 0;
   while (left > 0 && end < text.length) if (/\S/.test(text[end++])) left -= 1;
   return end;
-}
-
-/** The end of the word at a position. @param {string} text  @param {number} position */
-function wordEnd(text, position) {
-  const end = text.slice(Math.floor(position)).search(/\s/);
-  return end < 0 ? text.length : Math.floor(position) + end;
 }

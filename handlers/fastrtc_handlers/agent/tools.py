@@ -47,7 +47,8 @@ class Tool:
             after the other. Empty: nothing.
         filler_after: In s, of silence.
         on_interrupt: Whether it is cancelled or kept when the user speaks before it is done.
-        timeout: How long in s it may take; `None`: as the agent's options say.
+        timeout: How long in s it may take; `None`: as the agent's limits say.
+        status: What the client is shown while it runs; its name by default.
     """
 
     function: Callable[..., Any]
@@ -58,6 +59,7 @@ class Tool:
     filler_after: float = 1.0
     on_interrupt: OnInterrupt = "cancel"
     timeout: float | None = None
+    status: str = ""
     _arguments: type[BaseModel] | None = None
     _handler_parameter: str = ""
 
@@ -139,6 +141,7 @@ def tool(
     filler_after: float = 1.0,
     on_interrupt: OnInterrupt = "cancel",
     timeout: float | None = None,
+    status: str = "",
 ) -> Callable[[Callable[..., Any]], Tool]: ...
 
 
@@ -152,6 +155,7 @@ def tool(
     filler_after: float = 1.0,
     on_interrupt: OnInterrupt = "cancel",
     timeout: float | None = None,
+    status: str = "",
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a function a tool, as a decorator with or without arguments.
 
@@ -167,6 +171,7 @@ def tool(
         filler_after: In s.
         on_interrupt: `cancel` or `keep`.
         timeout: In s.
+        status: Such as "Looking it up…".
 
     Raises:
         ConfigurationError: If no schema can be made of it.
@@ -196,6 +201,7 @@ def tool(
             filler_after,
             on_interrupt,
             timeout,
+            status or f"{called.replace('_', ' ').capitalize()}…",
             arguments,
             handler_parameter,
         )

@@ -107,7 +107,7 @@ class Host(Protocol):
     async def prompt(self) -> list[Message]:
         """The instructions, and what was said before."""
 
-    def show(self, state: State, tool: str = "") -> None:
+    def show(self, state: State, tool: Tool | None = None) -> None:
         """Say what goes on."""
 
     def take(self, result: Any) -> str | None:
@@ -261,7 +261,7 @@ class Turn:
             known = ", ".join(host.toolbox) or "none"
             result["content"] = f"Error: there is no tool {call.name}. There are: {known}."
             return
-        host.show("tool", tool.name)
+        host.show("tool", tool)
         work = self._work(tool, call, result)
         if tool.on_interrupt == "keep":
             result["content"] = RUNNING

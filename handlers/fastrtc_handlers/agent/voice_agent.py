@@ -12,12 +12,9 @@ from typing import Any
 
 from fastrtc_core import (
     AudioFrame,
-    ChannelClosedError,
     ConfigurationError,
     Context,
-    MessageError,
     Playback,
-    QueueFullError,
     Speech,
     StreamHandlerBase,
     get_current_context,
@@ -46,9 +43,9 @@ class VoiceAgent(ReplyOnPause):
     Turns that are typed are answered as well, and the messages of a client are those of
     `ReplyOnPause`. Methods of a subclass that are decorated with `tool` are tools.
 
-    The client is told what goes on in messages `status` (`{"state": "listening"}`, `thinking`,
-    `speaking`, or `tool` with its name under `tool`), what was said in messages `transcript`, and
-    after each turn how long its steps took in a `log` of `turn`.
+    The client is told what goes on in a `log` of `agent` (its `state` is `listening`, `thinking`,
+    `speaking`, or `tool` with the name under `tool`), what a tool does in a `status`, what was said
+    in messages `transcript`, and after each turn how long its steps took in a `log` of `turn`.
 
     Args:
         instructions: What the model is told first; a text, or a function of the `Context`, which
@@ -236,7 +233,7 @@ class VoiceAgent(ReplyOnPause):
             spoken = await self._recognise_turn(self.stt, audio)
         words = f"{spoken} {text}".strip()
         if words:
-            self.tell(
+            self.post_message(
                 {"type": "transcript", "data": {"role": "user", "text": words, "final": True}}
             )
         return words
@@ -297,9 +294,9 @@ class VoiceAgent(ReplyOnPause):
         system = [{"role": "system", "content": str(told)}] if told else []
         return [*system, *self.history]
 
-    def show(self, state: State, tool: str = "") -> None:
+    def show(self, state: State, tool: Tool | None = None) -> None:
         """Tell the client and the application what goes on."""
-        self.state = state
+        before, self.state = self.state, state
         if self._idle is not None:
             if state == "thinking":
                 self._idle.hear()
@@ -307,16 +304,11 @@ class VoiceAgent(ReplyOnPause):
                 self._idle.rest()
             else:
                 self._idle.stop()
-        data = {"state": state, **({"tool": tool} if tool else {})}
-        self.tell({"type": "status", "data": data})
-        self._let_know(self.on_status, state, tool)
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send the client a message; nothing if it is gone, or reads nothing."""
-        try:
-            self.post_message(message)
-        except (ChannelClosedError, MessageError, QueueFullError) as error:
-            logger.debug("%s was not sent: %s", message["type"], error)
+        if tool is not None or before == "tool":
+            self.post_message({"type": "status", "data": "" if tool is None else tool.status})
+        called = {} if tool is None else {"tool": tool.name}
+        self._log("agent", state=state, **called)
+        self._let_know(self.on_status, state, called.get("tool", ""))
 
     def take(self, result: Any) -> str | None:
         """Obey what a tool returned: another agent takes over."""

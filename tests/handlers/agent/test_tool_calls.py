@@ -47,6 +47,7 @@ async def test_a_model_calls_tools_and_is_told_what_they_say() -> None:
             "thinking", "slow", "double", "speaking", "thinking", "speaking", "listening",
         ]  # fmt: skip
         answer = {"role": "assistant", "content": "It is 42."}
+        assert peer.of_type("status") == ["Slow…", "Double…", ""]
         assert agent_of(peer).history[1:] == [*model.asked[1][2:], answer]
     assert model.tools == [["double", "slow"]] * 2
     assert model.asked[1][2:] == [
@@ -291,7 +292,7 @@ async def test_a_tool_may_ask_for_the_agent() -> None:
     """By the annotation of a parameter, of which the model knows nothing."""
 
     async def whisper(text: str, agent: VoiceAgent) -> None:
-        agent.tell({"type": "message", "data": text})
+        agent.post_message({"type": "message", "data": text})
 
     model = Script([ToolCall("whisper", {"text": "psst"})], "Done.")
     async with connect(make(model, whisper)) as peer:

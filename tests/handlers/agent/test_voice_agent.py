@@ -39,8 +39,11 @@ async def test_what_was_said_is_answered() -> None:
             ("user", "And then?"),
             ("assistant", "Three."),
         ]
-        states = [status["state"] for status in peer.of_type("status")]
-        assert states == ["listening", *(["thinking", "speaking", "listening"] * 2)]
+        assert agent_of(peer).states == [
+            "listening",
+            *(["thinking", "speaking", "listening"] * 2),
+        ]
+        assert peer.of_type("log").count("agent") == 7
     assert model.asked[1] == [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "word0 word1"},
