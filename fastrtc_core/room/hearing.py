@@ -32,6 +32,8 @@ class Hearing:
         self._heard = 0.0
         self._silence: AudioFrame | None = None
         self._timer: asyncio.TimerHandle | None = None
+        # uvloop's handle of a timer that is due already does not know when it was.
+        self._due = 0.0
         self._closed = False
 
     @property
@@ -49,7 +51,7 @@ class Hearing:
             silence = np.zeros((frame.num_channels, size), np.int16)
             self._silence = AudioFrame(frame.sample_rate, silence)
         if self._timer is None:
-            self._timer = self._loop.call_at(self._heard + GAP, self._look)
+            self._look_at(self._heard + GAP)
         self._push(frame)
 
     def close(self) -> None:
@@ -63,10 +65,14 @@ class Hearing:
         """Hear 20 ms of silence if it is time to, and look again."""
         assert self._timer is not None
         assert self._silence is not None
-        due, first = self._timer.when(), self._heard + GAP
+        due, first = self._due, self._heard + GAP
         self._timer = None
         if due < first:
-            self._timer = self._loop.call_at(first, self._look)
+            self._look_at(first)
         elif due < first + PAUSE:
             self._push(self._silence)
-            self._timer = self._loop.call_at(due + FRAME_DURATION, self._look)
+            self._look_at(due + FRAME_DURATION)
+
+    def _look_at(self, due: float) -> None:
+        self._due = due
+        self._timer = self._loop.call_at(due, self._look)

@@ -32,6 +32,8 @@ class Drive:
         self._track = track
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        # uvloop's handle of a timer that is due already does not know when it was.
+        self._due: float | None = None
         self._looking = False
         track._changed.listen(self._look)
         self._look()
@@ -56,7 +58,8 @@ class Drive:
 
     def _arm(self, due: float | None) -> None:
         if self._timer is not None:
-            if self._timer.when() == due:
+            if self._due == due:
                 return
             self._timer.cancel()
+        self._due = due
         self._timer = None if due is None else self._loop.call_at(due, self._fire)

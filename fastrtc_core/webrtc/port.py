@@ -280,6 +280,8 @@ class Line:
         self.expired = False
         self._port = port
         self._timer: asyncio.TimerHandle | None = None
+        # uvloop's handle of a timer that is due already does not know when it was.
+        self._due = 0.0
 
     def send(self, data: bytes) -> bool:
         """Send data the selected way; whether there is one."""
@@ -305,8 +307,9 @@ class Line:
             port.send(*transmit)
         due = agent.next_timeout()
         # A timer that is due earlier is left alone: it finds nothing to do, and sets itself anew.
-        if due is not None and (self._timer is None or self._timer.when() > due):
+        if due is not None and (self._timer is None or self._due > due):
             self.stop()
+            self._due = due
             self._timer = port.loop.call_at(due, self._tick)
 
     def stop(self) -> None:
