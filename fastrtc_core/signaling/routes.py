@@ -35,8 +35,8 @@ def add_routes(
             return JSONResponse(error.body(), status_code=error.http_status)
 
     @door.guarded.get("/webrtc/config")
-    async def config() -> JSONResponse:
-        """The `RTCConfiguration` for the client."""
+    async def config(user: Any = door.user) -> JSONResponse:
+        """The `RTCConfiguration` for the client; its TURN credentials are for users alone."""
         return JSONResponse(await client_configuration(), headers={"cache-control": "no-store"})
 
     browser.add_routes(door.public)

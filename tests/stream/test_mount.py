@@ -42,11 +42,14 @@ async def test_two_streams_live_on_one_app() -> None:
     assert paths["/a/webrtc/offer"]["post"]["tags"] == ["voice"]
 
 
-async def test_dependencies_guard_every_route() -> None:
+@pytest.mark.parametrize(
+    "guard", [{"dependencies": [Depends(signed_in)]}, {"user": Depends(signed_in)}]
+)
+async def test_dependencies_guard_every_route(guard: dict[str, Any]) -> None:
     """Without the token only the script answers, which is no secret; with it everything does."""
     stream = Stream(Silent(), rtc_configuration=[{"urls": "turn:example.org", "username": "u"}])
     app = FastAPI()
-    stream.mount(app, dependencies=[Depends(signed_in)])
+    stream.mount(app, **guard)
     routes = [("POST", "/webrtc/offer"), ("GET", "/webrtc/config")]
     async with serving(app) as url, httpx.AsyncClient(base_url=url) as http:
         for method, route in routes:
