@@ -2,7 +2,7 @@
 
 FastRTCError
 ├── HandlerError                its text is shown to the client
-│   └── InvalidFrameError       a frame of a shape, dtype or rate that cannot be meant (ValueError)
+│   └── InvalidFrameError       a frame of an invalid shape, dtype or rate (ValueError)
 ├── UserCodeError               code of the application awaited something that was cancelled
 │   └── UserExitError           it tried to end the program, `sys.exit()` for one: its session ends
 ├── ConfigurationError          a Stream or handler that cannot work as asked (ValueError)
@@ -47,7 +47,7 @@ class HandlerError(FastRTCError):
 
 
 class InvalidFrameError(HandlerError, ValueError):
-    """An emitted or pushed frame has a shape, dtype or rate that cannot be meant."""
+    """An emitted or pushed frame has an invalid shape, dtype or rate."""
 
 
 class UserCodeError(FastRTCError):

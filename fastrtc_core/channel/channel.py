@@ -134,7 +134,7 @@ class Channel(LocalMember):
             ConfigurationError: If there is no such user, or the token does not allow it.
         """
         if not self.may("subscribe"):
-            raise ConfigurationError("the token does not allow to hear others")
+            raise ConfigurationError("the token does not allow hearing others")
         return self._hear(uid)
 
     async def unsubscribe_audio(self, uid: int) -> None:
@@ -156,7 +156,7 @@ class Channel(LocalMember):
             ConfigurationError: If there is no such user, or the token does not allow it.
         """
         if not self.may("subscribe"):
-            raise ConfigurationError("the token does not allow to see others")
+            raise ConfigurationError("the token does not allow seeing others")
         participant = self._other(uid).participant
         return VideoStream.from_participant(participant=participant, track_source=source)
 

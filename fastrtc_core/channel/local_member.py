@@ -234,7 +234,7 @@ class LocalMember(Member):
     def _check(self, permission: Any) -> Room:
         room = self._connected()
         if not self.may(permission):
-            raise ConfigurationError(f"the token does not allow to {permission.replace('_', ' ')}")
+            raise ConfigurationError(f"the token lacks the permission {permission!r}")
         return room
 
     def _other(self, uid: int) -> Member:

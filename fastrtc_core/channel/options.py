@@ -68,7 +68,7 @@ class RtcOptions:
             ttl: How long it is good for, in s.
 
         Raises:
-            ConfigurationError: If an argument cannot be meant, or the extra `channel` is missing.
+            ConfigurationError: If an argument is invalid, or the extra `channel` is missing.
         """
         return tokens.build_token(
             appid, appcert, channel=self.channel_name, uid=self.uid, ttl=ttl, name=self.name

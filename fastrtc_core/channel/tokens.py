@@ -59,7 +59,7 @@ def build_token(
         now: The time, as Unix time in s; by default that of the clock.
 
     Raises:
-        ConfigurationError: If an argument cannot be meant, or the extra `channel` is missing.
+        ConfigurationError: If an argument is invalid, or the extra `channel` is missing.
     """
     jwt = _import_jwt()
     key = _key(appid, appcert)

@@ -279,7 +279,7 @@ class Room:
             RpcError: If the sender may not, or there is no such user.
         """
         if not sender.may("publish_messages"):
-            raise RpcError(RpcErrorCode.SEND_FAILED, "the token does not allow to send messages")
+            raise RpcError(RpcErrorCode.SEND_FAILED, "the token does not allow sending messages")
         if to not in self.members:
             raise RpcError(RpcErrorCode.RECIPIENT_NOT_FOUND, f"there is no user {to}")
         if len(text) > MAX_CALL:
@@ -295,7 +295,7 @@ class Room:
         if not sender.may("publish_messages"):
             answer = sender.answering.answer(to, text)
             if answer is None:
-                raise StreamError("the token does not allow to send messages")
+                raise StreamError("the token does not allow sending messages")
             text = answer
         if len(text) > MAX_PACKET:
             raise StreamError(f"a packet has up to {MAX_PACKET} characters")
@@ -362,7 +362,7 @@ class Room:
 
     def _check(self, sender: Sender) -> None:
         if not sender.may("publish_messages"):
-            raise ConfigurationError("the token does not allow to send messages")
+            raise ConfigurationError("the token does not allow sending messages")
 
     def _tell_all(self, event: Event) -> None:
         for member in self.here:

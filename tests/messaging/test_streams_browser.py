@@ -104,7 +104,7 @@ async def test_what_cannot_be_carried_is_refused() -> None:
         )
         await send(silent, 1, HEADER, Ack("s", 1))
         await eventually(
-            lambda: packets(silent) == [Refusal("s", "the token does not allow to send messages")],
+            lambda: packets(silent) == [Refusal("s", "the token does not allow sending messages")],
             "the refusal",
         )
         assert len(packets(writer)) == 1
