@@ -29,7 +29,7 @@
  * @typedef {object} Sending
  * @property {Receivers} [to]
  * @property {string} [topic]
- * @property {Object<string, string>} [attributes]
+ * @property {Record<string, string>} [attributes]
  * @property {OnProgress} [onProgress]  called with the bytes that all of them have read
  * @property {number} [timeout]  how long, in s, a receiver may read nothing
  *

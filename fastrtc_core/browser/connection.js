@@ -24,6 +24,8 @@
  * @typedef {(body: OfferBody, signal: AbortSignal) => Promise<any>} AskServer
  *
  * @typedef {object} Options
+ * @property {string | URL} [server]  where the stream is mounted, its path included; by default where this
+ *     module came from, or, if it was bundled with the page, the page's own server
  * @property {string | URL | AskServer} [offer]  where to post the offer, or a function that answers it
  * @property {Modality} [modality]  default `audio`; `text` opens the data channel alone
  * @property {Mode} [mode]  default `send-receive`
@@ -371,7 +373,7 @@ export class Connection extends Emitter {
     const { rtcConfiguration } = this.options;
     if (typeof rtcConfiguration === "function") return within(signal, rtcConfiguration());
     if (rtcConfiguration !== "server") return rtcConfiguration;
-    return this.#fetch(serverUrl("config"), { signal });
+    return this.#fetch(serverUrl("config", this.options.server), { signal });
   }
 
   /**
@@ -380,7 +382,7 @@ export class Connection extends Emitter {
    * @param {string} sdp  @param {AbortSignal} signal  @param {Partial<Again>} [again]
    */
   async #ask(sdp, signal, again = {}) {
-    const { offer = serverUrl("offer"), params } = this.options;
+    const { server, offer = serverUrl("offer", server), params } = this.options;
     /** @type {OfferBody} */
     const body = { ...again, sdp, type: "offer", args: this.args, params };
     const timeout = new ConnectionError(

@@ -7,9 +7,9 @@
  *
  * @typedef {"microphone" | "camera" | "screen_share" | "screen_share_audio"} TrackSource
  * @typedef {{sid: string, kind: "audio" | "video", source: TrackSource, name: string}} Described
- * @typedef {Object<string, RTCRtpTransceiver>} Receives  through what the server shall send, by `sid`
- * @typedef {{sdp: string, tracks: Object<string, {source: TrackSource, name: string}>,
- *     receives: Object<string, string>}} Offered  the data of an `offer`
+ * @typedef {Record<string, RTCRtpTransceiver>} Receives  through what the server shall send, by `sid`
+ * @typedef {{sdp: string, tracks: Record<string, {source: TrackSource, name: string}>,
+ *     receives: Record<string, string>}} Offered  the data of an `offer`
  * @typedef {(offered: Offered) => Promise<{sdp?: string, error?: string}>} Carry  takes it to the server
  */
 

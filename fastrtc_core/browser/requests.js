@@ -2,14 +2,22 @@
 
 import { ConnectionError } from "./errors.js";
 
+/** Where the server serves this module: `{path}/webrtc/client/{hash}/requests.js`. */
+const SERVED = /\/webrtc\/client\/[0-9a-f]{16}\/requests\.js$/;
+
+// Not within `new URL(…)`: bundlers take that for the address of a file to bundle.
+const here = import.meta.url;
+
 /**
- * The address of a route of the server that this module came from, which may be another than that
- * of the page: the module stands at `{path}/webrtc/client/{hash}/requests.js`.
+ * The address of a route of the server: that of a `server` that was named, else that which this module
+ * came from, which may be another than that of the page. In a bundle, it is that of the page.
  *
  * @param {string} name  what follows `{path}/webrtc/`
+ * @param {string | URL} [server]  where the stream or the engine is mounted, its path included
  */
-export function serverUrl(name) {
-  return new URL(`../../${name}`, import.meta.url);
+export function serverUrl(name, server) {
+  if (server) return new URL(`${String(server).replace(/\/$/, "")}/webrtc/${name}`, location.href);
+  return SERVED.test(here) ? new URL("../../" + name, here) : new URL(`/webrtc/${name}`, location.href);
 }
 
 /**

@@ -7,7 +7,7 @@
  * @property {string} streamId
  * @property {"text" | "bytes"} kind
  * @property {string} topic
- * @property {Object<string, string>} attributes
+ * @property {Record<string, string>} attributes
  * @property {number | null} totalSize  in bytes, if that is known
  * @property {string} mimeType
  * @property {string} name  of a file, as a stranger says: no path to trust
