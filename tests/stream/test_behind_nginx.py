@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 from fastapi import FastAPI, Request
 from websockets.asyncio.client import connect
@@ -31,6 +33,7 @@ pytestmark = [
 
 PAGE = Path(__file__).parents[2] / "docs" / "proxies.md"
 DOCUMENTED = re.findall(r"```nginx\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+TUTORIAL = (PAGE.parent / "learn" / "sign-in.md").read_text("utf-8")
 UPGRADING = """
     proxy_http_version 1.1;
     proxy_set_header Upgrade $http_upgrade;
@@ -115,6 +118,46 @@ async def test_the_documented_configuration(tmp_path: Path) -> None:
         assert code == 1008
         assert expected in reason
         await gone(stream)
+
+
+async def test_the_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below a path, only a good token opens a session, and the handler knows its user."""
+    monkeypatch.setenv("JWT_SECRET", secret := "a secret of thirty-two characters")
+    program = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)[0]
+    locations = re.findall(r"```nginx\n(.*?)```", TUTORIAL, re.DOTALL)[0]
+    names: dict[str, Any] = {"__name__": "tutorial"}
+    exec(compile(program, "sign-in.md", "exec"), names)
+    async with proxied(names["app"], locations, tmp_path) as (proxy, _):
+        async with proxy.http() as http:
+            assert "./webrtc/client.js" in (await http.get("/voice/")).text
+            ada = {"name": "ada", "password": "lovelace"}
+            reply = await http.post("/voice/login", json={**ada, "password": "byron"})
+            assert (reply.status_code, reply.json()) == (
+                401,
+                {"detail": "The name or the password is wrong."},
+            )
+            token = (await http.post("/voice/login", json=ada)).json()["token"]
+            old = jwt.encode({"sub": "ada", "exp": time.time() - 60}, secret, algorithm="HS256")
+            for bad, told in (
+                ("nonsense", "Sign in first."),
+                (token[:-3], "Sign in first."),
+                (old, "Your session has expired. Sign in again."),
+            ):
+                headers = {"authorization": f"Bearer {bad}"}
+                for call in (
+                    http.post("/voice/webrtc/offer", json={}, headers=headers),
+                    http.get("/voice/webrtc/config", headers=headers),
+                ):
+                    reply = await call
+                    assert (reply.status_code, reply.json()) == (401, {"detail": told})
+
+            async def post(body: dict[str, Any]) -> Any:
+                headers = {"origin": proxy.origin, "authorization": f"Bearer {token}"}
+                return (await http.post("/voice/webrtc/offer", json=body, headers=headers)).json()
+
+            async with Client(post, modality=None) as client:
+                assert (await client.receive()).data == "Hello, ada!"
+        await gone(names["stream"])
 
 
 async def test_the_host_that_nginx_sends_by_default(tmp_path: Path) -> None:
