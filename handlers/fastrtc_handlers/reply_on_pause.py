@@ -452,10 +452,20 @@ class ReplyOnPause(StreamHandlerBase):
                 self.resume_speech()
             elif action.kind == "interrupt":
                 self._cut_short()
+            elif action.kind == "draft" and action.audio is not None:
+                self._begin_draft(action.audio)
+            elif action.kind == "discard":
+                self._discard_draft()
             elif action.kind == "confirm" and action.audio is not None:
                 self.loop.call_soon_threadsafe(self._begin_to_confirm, action.audio)
             elif action.audio is not None and self.determine_reply(action.audio):
                 self._answer(action.audio)
+
+    def _begin_draft(self, audio: AudioFrame) -> None:
+        """Answer what was said so far, but let nobody hear it yet; for `VoiceAgent`."""
+
+    def _discard_draft(self) -> None:
+        """What was begun was no answer: the speaker goes on."""
 
     def _respond(self, empty: bool = False) -> bool:
         audio = self.turns.finish()

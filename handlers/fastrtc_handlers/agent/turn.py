@@ -11,12 +11,13 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from fastrtc_core import AdditionalOutputs, CloseStream, Playback, Speech, StreamHandlerBase
 
+from .draft import Draft
 from .history import Exchange
 from .limits import AgentLimits
 from .models import Message, Models, ToolCall
@@ -142,15 +143,20 @@ class Turn:
         self._loop = asyncio.get_running_loop()
         self._pieces: asyncio.Queue[Any] = asyncio.Queue(AHEAD)
         self._task: asyncio.Task[None] | None = None
+        self._draft: Draft | None = None
         self._settled = False
         self._closing = False
 
-    async def pieces(self, listen: Callable[[], Awaitable[str]]) -> AsyncIterator[Any]:
+    async def pieces(
+        self, listen: Callable[[], Awaitable[str]], draft: Draft | None = None
+    ) -> AsyncGenerator[Any]:
         """What is said, as it comes.
 
         Args:
             listen: Finds out what the user said; empty if that was nothing.
+            draft: The beginning of the answer, if there is one.
         """
+        self._draft = draft
         if self._settled:
             return
         self._task = self._host.keep(self._run(listen))
@@ -218,7 +224,11 @@ class Turn:
         self.exchange.messages.append(message)
         self.record.rounds += 1
         calls: list[ToolCall] = []
-        asked = host.models.ask(messages, tools, patience=host.limits.model)
+        draft, self._draft = self._draft, None
+        if draft is not None:
+            asked = draft.answers()
+        else:
+            asked = host.models.ask(messages, tools, patience=host.limits.model)
         async with contextlib.aclosing(asked) as answers:
             async for answer in answers:
                 if self.record.first_word is None:

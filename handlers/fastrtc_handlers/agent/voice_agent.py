@@ -7,8 +7,8 @@ import contextlib
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 from fastrtc_core import (
     AudioFrame,
@@ -19,17 +19,18 @@ from fastrtc_core import (
     StreamHandlerBase,
     get_current_context,
 )
-from fastrtc_core.toolkit import Function, SessionThread, guarded
+from fastrtc_core.toolkit import Function, Sentences, SessionThread, guarded
 
 from ..reply_on_pause import ReplyOnPause
 from ..stt import STTModel
 from ..vad import VAD
+from .draft import Draft
 from .history import Exchange, History
 from .idle import IdlePrompts
 from .limits import AgentLimits
 from .mcp_servers import MCPConnection, MCPServer
 from .memory import Memory, as_memory
-from .models import Message, Model, Models
+from .models import Answer, Message, Model, Models
 from .tools import Tool, as_tool
 from .turn import State, Turn, TurnRecord
 
@@ -121,6 +122,7 @@ class VoiceAgent(ReplyOnPause):
         self._save: asyncio.Event | None = None
         self._history = History(self.limits.messages, self.limits.characters)
         self._latest: Turn | None = None
+        self._draft: Draft | None = None
         self._ready = asyncio.Event()
         self._idle: IdlePrompts | None = None
 
@@ -207,36 +209,63 @@ class VoiceAgent(ReplyOnPause):
     def _reply_to(self, audio: AudioFrame, text: str, goes_on: bool) -> Any:
         end = self.turns.latest_end if audio.samples_per_channel else None
         silence = end.silence if end is not None and end.reason == "silence" else 0.0
-        began = self.loop.time()
-        return functools.partial(self._take_turn, audio, text, goes_on, silence, began)
+        turn = _Taken(audio, text, goes_on, self.turns.draft_holds, silence, self.loop.time())
+        return functools.partial(self._take_turn, turn)
 
-    async def _take_turn(
-        self, audio: AudioFrame, text: str, goes_on: bool, silence: float, began: float
-    ) -> Any:
+    async def _take_turn(self, taken: _Taken) -> Any:
         """What is said to a turn."""
         speech = self.speech
         if speech is None:
             return None  # the session ends
-        if goes_on and self._latest is not None:
+        if taken.goes_on and self._latest is not None:
             self._history.take_back(self._latest.exchange)
-        self._latest = turn = Turn(self, speech, began)
-        turn.record.silence = silence
+        self._latest = turn = Turn(self, speech, taken.began)
+        turn.record.silence = taken.silence
+        draft = self._draft if taken.draft_holds else None
+        if draft is not None and draft.typed == taken.text and not taken.goes_on:
+            self._draft, adopted = None, draft
+            speech.when_done(lambda _: adopted.discard())
+        else:
+            self._drop_draft()
+            draft = None
         speech.when_heard(turn.note_sound)
         speech.when_heard(lambda: self.show("speaking"))
         speech.when_done(functools.partial(self._settle, turn))
-        return turn.pieces(functools.partial(self._listen_to, audio, text))
+        pieces = turn.pieces(functools.partial(self._listen_to, taken, draft), draft)
+        return pieces if self.sends_audio else self._written(pieces)
 
-    async def _listen_to(self, audio: AudioFrame, text: str) -> str:
-        """What the user said and typed."""
+    async def _written(self, pieces: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+        """What is said, for a client that hears nothing: as transcripts alone."""
+        sentences = Sentences()
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                if not isinstance(piece, str):
+                    yield piece
+                    continue
+                for sentence in sentences.push(piece):
+                    self._transcribe("assistant", sentence)
+        for sentence in sentences.flush():
+            self._transcribe("assistant", sentence)
+
+    def _transcribe(self, role: str, text: str) -> None:
+        said = {"role": role, "text": text, "final": True}
+        self.post_message({"type": "transcript", "data": said})
+
+    async def _listen_to(self, taken: _Taken, draft: Draft | None) -> str:
+        """Tell what the user said and typed."""
+        if draft is not None:
+            words = await draft.words()
+        else:
+            words = await self._words_of(taken.audio, taken.text)
+        if words:
+            self._transcribe("user", words)
+        return words
+
+    async def _words_of(self, audio: AudioFrame, text: str) -> str:
         spoken = ""
         if audio.samples_per_channel and self.stt is not None:
             spoken = await self._recognise_turn(self.stt, audio)
-        words = f"{spoken} {text}".strip()
-        if words:
-            self.post_message(
-                {"type": "transcript", "data": {"role": "user", "text": words, "final": True}}
-            )
-        return words
+        return f"{spoken} {text}".strip()
 
     async def _recognise_turn(self, stt: STTModel, audio: AudioFrame) -> str:
         if inspect.iscoroutinefunction(stt.stt):
@@ -246,6 +275,32 @@ class VoiceAgent(ReplyOnPause):
             return str(await thread.run(stt.stt, audio)).strip()
         finally:
             thread.close()
+
+    def _begin_draft(self, audio: AudioFrame) -> None:
+        # What the turn before said is still in the history, and part of this one.
+        goes_on = self._text_goes_on or self.turns.taken_back > self._taken_back
+        if self.stt is not None and not goes_on:
+            self.loop.call_soon_threadsafe(self._start_draft, audio, self._text)
+
+    def _discard_draft(self) -> None:
+        self.loop.call_soon_threadsafe(self._drop_draft)
+
+    def _start_draft(self, audio: AudioFrame, text: str) -> None:
+        self._drop_draft()
+        listen = functools.partial(self._words_of, audio, text)
+        with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
+            self._draft = Draft(text, listen, self._ask_for, self.keep)
+
+    def _drop_draft(self) -> None:
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
+
+    async def _ask_for(self, words: str) -> AsyncGenerator[Answer]:
+        """Ask the model, as a turn would first."""
+        messages = [*await self.prompt(), {"role": "user", "content": words}]
+        tools = [tool.schema for tool in self.toolbox.values()]
+        return self.models.ask(messages, tools, patience=self.limits.model)
 
     def determine_reply(self, audio: AudioFrame) -> bool:
         """Without a recogniser, nothing that is spoken is answered."""
@@ -400,6 +455,20 @@ class VoiceAgent(ReplyOnPause):
             names |= dict.fromkeys(n for n, v in vars(cls).items() if isinstance(v, Tool))
         found = [getattr(self, name) for name in names]
         return [each for each in found if isinstance(each, Tool)]
+
+
+class _Taken(NamedTuple):
+    """A turn of the user that is to be answered."""
+
+    audio: AudioFrame
+    text: str
+    goes_on: bool
+    """Whether the turn before is part of it."""
+    draft_holds: bool
+    """Whether the latest draft is of it."""
+    silence: float
+    began: float
+    """When it was decided that it is over, in loop time."""
 
 
 def _unused() -> None:

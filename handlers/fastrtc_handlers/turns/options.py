@@ -34,6 +34,9 @@ class TurnOptions:
         warm_up: For how long nobody interrupts a bot that has just begun: its echo may reach the
             microphone until the browser has learned to cancel it.
 
+        draft_after: Silence after which a `VoiceAgent` begins to answer in silence, in case that
+            the turn is over; `None`: it waits for that.
+
     Raises:
         ConfigurationError: If a value is out of range.
     """
@@ -47,6 +50,7 @@ class TurnOptions:
     backchannels: frozenset[str] = BACKCHANNELS
     resume_after: float = 0.25
     warm_up: float = 0.0
+    draft_after: float | None = None
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -58,9 +62,10 @@ class TurnOptions:
             ("min_words", 0, 100),
             ("resume_after", 0.05, 10.0),
             ("warm_up", 0.0, 60.0),
+            ("draft_after", 0.05, 10.0),
         ):
             value = getattr(self, name)
-            if not least <= value <= most:
+            if value is not None and not least <= value <= most:
                 raise ConfigurationError(f"{name} must be {least:g} to {most:g}: {value}")
 
 

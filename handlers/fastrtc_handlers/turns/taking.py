@@ -88,11 +88,12 @@ class Action(NamedTuple):
 
     Attributes:
         kind: `pause` and `resume` the bot; `confirm` that what was said so far is meant to
-            interrupt, see `TurnTaking.confirm`; `interrupt` the bot; `reply` to a turn.
+            interrupt, see `TurnTaking.confirm`; `interrupt` the bot; `reply` to a turn; `draft` an
+            answer to what may become a turn, and `discard` that, as the speaker goes on.
         audio: What was said.
     """
 
-    kind: Literal["pause", "resume", "confirm", "interrupt", "reply"]
+    kind: Literal["pause", "resume", "confirm", "interrupt", "reply", "draft", "discard"]
     audio: AudioFrame | None = None
 
 
@@ -113,6 +114,7 @@ class TurnTaking:
         listening: Whether frames are listened to; set by `mute`.
         ended: How many turns have ended.
         latest_end: Why the latest of these did.
+        draft_holds: Whether the draft that was asked for last is of the turn that ended last.
         taken_back: How many of them were no ends: the speaker went on, and they are part of the
             turns after them.
     """
@@ -131,6 +133,9 @@ class TurnTaking:
         self.ended = 0
         self.latest_end: TurnEnd | None = None
         self.taken_back = 0
+        self.draft_holds = False
+        self._drafted = False
+        """Whether a draft was asked for in this turn that holds as yet."""
         self._recognises = recognises
         self.vad = vad
         self._attentive = vad if isinstance(vad, AttentiveVAD) else None
@@ -274,6 +279,7 @@ class TurnTaking:
         """End the turn now; returns what was said, or `None` if there is no turn."""
         if self._start is None:
             self._answered = None  # what is answered next, if anything, was not said
+            self.draft_holds = False
             return None
         return self._end_turn("command").audio
 
@@ -288,6 +294,8 @@ class TurnTaking:
     def drop(self) -> list[Action]:
         """Forget what was said; the next frame is the first of another stream."""
         actions = [Action("resume")] if self._paused else []
+        actions += [Action("discard")] if self._drafted else []
+        self._drafted = False
         self.vad.reset()
         self._vad_start = self._tape.end
         self._start = self._speech = None
@@ -372,6 +380,9 @@ class TurnTaking:
     def _decide_to_reply(self) -> list[Action]:
         assert self._start is not None
         now, options = self._tape.end, self._options
+        if self._drafted and self._speech is not None:
+            self._drafted = False
+            return [Action("discard")]
         if self._speech is None and self._listener is not None:
             with self._distrust():
                 self._patience = self._listener.revise((now - self._silence) / self._rate)
@@ -379,6 +390,9 @@ class TurnTaking:
             if self._is_speech(self._voiced):
                 return [self._end_turn("silence")]
             self._start = None
+        elif self._wants_draft(now):
+            self._drafted = True
+            return [Action("draft", self._since(self._start))]
         elif now - self._start >= options.max_turn * self._rate:
             speaking = self._speech is not None
             action = self._end_turn("length")
@@ -388,6 +402,13 @@ class TurnTaking:
                 self._has_floor = self._runs_on = self._unbroken = True
             return [action]
         return []
+
+    def _wants_draft(self, now: int) -> bool:
+        """Whether the pause is long enough to begin with an answer, and too short to give it."""
+        after = self._options.draft_after
+        if after is None or self._drafted or self._speech is not None:
+            return False
+        return now - self._silence >= after * self._rate and self._is_speech(self._voiced)
 
     def _is_speech(self, said: int) -> bool:
         """Whether so many samples of what was taken for speech are enough for a turn."""
@@ -490,6 +511,7 @@ class TurnTaking:
         assert self._start is not None
         self.ended += 1
         self.latest_end = self._end(reason)
+        self.draft_holds, self._drafted = self._drafted, False
         audio = self._since(self._start)
         cut = self._held or self._speech is not None
         self._spoken_until = self._tape.end if cut else self._silence

@@ -184,6 +184,20 @@ async def test_without_a_recogniser_it_answers_what_is_typed() -> None:
         assert said(peer) == [("user", "Hi"), ("assistant", "Yes.")]
 
 
+async def test_who_hears_nothing_reads_the_answer() -> None:
+    """A client that only sends gets it as transcripts, without an error."""
+    model = Script(["One. Tw", AdditionalOutputs("shown"), "o."])
+    async with connect(make(model, greeting="Hello."), sends=frozenset()) as peer:
+        write(peer, "Hi")
+        await turns(peer, 1)
+        assert said(peer) == [("user", "Hi"), ("assistant", "One. Two.")]
+        assert [t["text"] for t in peer.of_type("transcript")] == ["Hi", "One.", "Two."]
+        latest = peer.session.outputs.latest
+        assert latest is not None
+        assert latest.args == ("shown",)
+    assert not peer.of_type("error")
+
+
 async def test_the_greeting_is_in_the_history_as_far_as_it_was_heard() -> None:
     model = Script("Right.")
     greeting = "Welcome to the long greeting of the day."
