@@ -358,6 +358,7 @@ def serve_channel(port: int) -> None:
 
     app = FastAPI(lifespan=lifespan)
     engine.mount(app, "/rtc")
+    RtcEngine("shared", udp_port=0).mount(app, "/shared")
 
     @app.get("/")
     async def page() -> HTMLResponse:
