@@ -70,6 +70,7 @@ from .tracks import (
     VideoStream,
 )
 from .webrtc.options import AudioOptions, VideoOptions
+from .webrtc.turn import coturn_credentials
 
 __version__ = "0.1.0"
 
@@ -154,6 +155,7 @@ __all__ = [
     "VideoStreamHandler",
     "WordTime",
     "call_is_abandoned",
+    "coturn_credentials",
     "get_current_context",
     "send_status",
     "send_transcript",

@@ -4,7 +4,9 @@
 #   ensure_env_of WHICH EXTRA...
 #                         the same with the "newest" or the "lowest" versions that pyproject.toml
 #                         allows, in .venv-newest or .venv-lowest; sets venv_python to it
-#   ensure_node_modules   what checks JavaScript, in node_modules; returns 3 where it cannot be had
+#   ensure_node_modules FOLDER WHAT
+#                         what its package.json names, in its node_modules; returns 3 where it cannot
+#                         be had
 #   venv_python           path of the environment's interpreter
 #
 # What is installed is stamped with a hash of pyproject.toml, one stamp per extra, so that pip runs
@@ -131,26 +133,26 @@ ensure_env_of() {
     printf '%s\n' "$stamp" >"$venv_dir/.stamp"
 }
 
-# --- What checks JavaScript ----------------------------------------------------------------------
+# --- Packages of npm -----------------------------------------------------------------------------
 
-# Installs what package.json names into node_modules, once for each of its versions. Returns 3, and
-# says why, where there is no npm, Node is too old, or npm reaches nothing.
+# Installs what the package.json of a folder names, once for each of its versions. Returns 3, and says
+# why, where there is no npm, Node is too old, or npm reaches nothing.
 ensure_node_modules() {
-    local stamp
+    local folder=$1 what=$2 stamp
     if ! command -v npm >/dev/null || ! command -v node >/dev/null; then
         say "skipped: there is no npm here"
         return 3
     fi
-    if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 1818 ? 1 : 0)'; then
-        say "skipped: Node $(node --version) is too old, 18.18 is needed"
+    if ! node -e 'const [a, b] = process.versions.node.split("."); process.exit(a * 100 + +b < 1820 ? 1 : 0)'; then
+        say "skipped: Node $(node --version) is too old, 18.20 is needed"
         return 3
     fi
-    stamp=$({ cat package.json; node --version; } | cksum)
-    [[ "$(cat node_modules/.stamp 2>/dev/null)" != "$stamp" ]] || return 0
-    say "Installing TypeScript and ESLint into node_modules"
-    npm install --no-package-lock --no-audit --no-fund --silent || {
-        say "skipped: npm could not install what package.json names"
+    stamp=$({ cat "$folder/package.json"; node --version; } | cksum)
+    [[ "$(cat "$folder/node_modules/.stamp" 2>/dev/null)" != "$stamp" ]] || return 0
+    say "Installing $what into $folder/node_modules"
+    (cd "$folder" && npm install --no-package-lock --no-audit --no-fund --silent) || {
+        say "skipped: npm could not install what $folder/package.json names"
         return 3
     }
-    printf '%s\n' "$stamp" >node_modules/.stamp
+    printf '%s\n' "$stamp" >"$folder/node_modules/.stamp"
 }

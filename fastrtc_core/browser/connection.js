@@ -436,7 +436,7 @@ export class Connection extends Emitter {
    * @param {RTCPeerConnection} pc  @param {RTCDataChannel} channel  @param {AbortSignal} signal
    */
   #watch(pc, channel, signal) {
-    const restart = this.#secret ? this.#restarting(signal) : null;
+    const restart = this.#secret ? this.#restarting(pc, signal) : null;
     const again = async () => {
       if (this.#state !== "connected") return;
       this.#setState("reconnecting");
@@ -457,15 +457,36 @@ export class Connection extends Emitter {
   /**
    * How ICE is restarted.
    *
-   * @param {AbortSignal} session
+   * @param {RTCPeerConnection} pc  @param {AbortSignal} session
    * @returns {(signal: AbortSignal) => Promise<unknown>}
    */
-  #restarting(session) {
+  #restarting(pc, session) {
     const again = { webrtc_id: this.id ?? "", secret: this.#secret };
     return async (signal) => {
+      await this.#renewServers(pc, signal);
+      session.throwIfAborted();
       await this.#publisher?.restart((offered) => this.#ask(offered.sdp, signal, { ...offered, ...again }));
       session.throwIfAborted();
     };
+  }
+
+  /**
+   * Ask for the ICE servers again, where there is somebody to ask: a TURN server takes credentials that
+   * have expired for no new relay.
+   *
+   * @param {RTCPeerConnection} pc  @param {AbortSignal} signal
+   */
+  async #renewServers(pc, signal) {
+    const { rtcConfiguration } = this.options;
+    if (typeof rtcConfiguration !== "function" && rtcConfiguration !== "server") return;
+    try {
+      /** @type {RTCConfiguration} */
+      const { iceServers, iceTransportPolicy } = (await this.#rtcConfiguration(signal)) ?? {};
+      // All else must stay as it was (W3C WebRTC section 4.4.1.6).
+      pc.setConfiguration({ ...pc.getConfiguration(), iceServers, iceTransportPolicy });
+    } catch (error) {
+      if (signal.aborted) throw error; // else those that there are may do
+    }
   }
 
   /**

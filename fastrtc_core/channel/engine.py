@@ -72,7 +72,8 @@ class RtcEngine:
     Args:
         appid: Which application this is; tokens name it.
         appcert: The secret with which tokens are signed. With it, no browser joins without one.
-        rtc_configuration: ICE servers of this side; see `Stream`.
+        rtc_configuration: ICE servers for browsers; see `Stream`.
+        server_rtc_configuration: The same for this side.
         allowed_candidates: Networks in which clients may name candidates; see `Stream`.
         max_users: Users in one channel.
         max_channels: Channels at once.
@@ -101,6 +102,7 @@ class RtcEngine:
         appcert: str = "",
         *,
         rtc_configuration: ice.RtcConfigurationSource = None,
+        server_rtc_configuration: ice.RtcConfigurationSource = None,
         allowed_candidates: Sequence[str] | None = None,
         max_users: int = MAX_USERS,
         max_channels: int = MAX_CHANNELS,
@@ -139,7 +141,7 @@ class RtcEngine:
             EntranceOptions(max_users, max_channels, self._audio_options, hooks),
         )
         connections = ConnectionOptions(
-            rtc_configuration=rtc_configuration,
+            rtc_configuration=server_rtc_configuration,
             udp_ports=port_range(udp_port_range),
             udp_port=single_port(udp_port, udp_port_range),
             advertised_address=advertised_address,

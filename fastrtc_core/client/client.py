@@ -294,7 +294,10 @@ class Client:
         # It has chosen its server, and checks whatever address that names.
         peer = Peer(self, ice.for_aiortc(configuration), may_check=None)
         self._stack.push_async_callback(peer.close)
-        offer = Description.parse(await peer.offer())
+        try:
+            offer = Description.parse(await peer.offer())
+        except OSError as error:
+            raise ConnectionFailedError(str(error)) from None
         if self._stereo:
             force_stereo(offer)
         body = {

@@ -18,8 +18,9 @@ RtcConfiguration = Mapping[str, Any] | list[Mapping[str, Any]]
 RtcConfigurationSource = (
     RtcConfiguration | Callable[[], RtcConfiguration | Awaitable[RtcConfiguration]] | None
 )
-"""An `RTCConfiguration` dictionary of W3C WebRTC, its list of `iceServers` alone, a sync or async
-function that returns either (for credentials that expire), or `None`."""
+"""An `RTCConfiguration` dictionary of W3C WebRTC, its list of `iceServers` alone, or the one server
+in it. Or a sync or async function that returns any of these, for credentials that expire; or
+`None`."""
 
 
 async def resolve(source: RtcConfigurationSource) -> dict[str, Any]:
@@ -37,6 +38,8 @@ async def resolve(source: RtcConfigurationSource) -> dict[str, Any]:
         return {"iceServers": []}
     if isinstance(value, list):
         value = {"iceServers": value}
+    if isinstance(value, Mapping) and ("urls" in value or "url" in value):
+        value = {"iceServers": [value]}
     if not isinstance(value, Mapping):
         raise ConfigurationError("an RTC configuration is a dict with 'iceServers', or their list")
     return {"iceServers": [], **value}

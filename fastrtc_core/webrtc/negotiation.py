@@ -408,8 +408,7 @@ class Negotiation:
         return str(offer)
 
     async def _describe(self) -> Description:
-        if self._ports is not None:
-            internals.restrict_ports(self._pc, self._ports)
+        internals.gather_here(self._pc, self._ports)
         internals.guard(self._pc, self._may_check)
         # Created by the call without an argument: an offer or an answer, whichever is due.
         await self._pc.setLocalDescription()

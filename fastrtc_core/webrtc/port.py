@@ -52,7 +52,8 @@ class PortStatistics:
     Attributes:
         addresses: Of its sockets.
         sessions: How many transports use it.
-        receive_buffer: Bytes that the kernel keeps for the socket that has the least.
+        receive_buffer: Bytes that the kernel keeps for the socket that has the least; 0 once it is
+            closed.
         dropped: Datagrams that were dropped, by reason.
     """
 
@@ -136,7 +137,9 @@ class UdpPort:
         buffers = [
             sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) for sock in self._sockets.values()
         ]
-        return PortStatistics(tuple(self._sockets), len(self._by_agent), min(buffers), dropped)
+        return PortStatistics(
+            tuple(self._sockets), len(self._by_agent), min(buffers, default=0), dropped
+        )
 
     def serves(self, ufrag: str) -> bool:
         """Whether checks with this user name belong to somebody."""

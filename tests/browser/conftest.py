@@ -96,7 +96,7 @@ def any_browser(request: pytest.FixtureRequest) -> Browser | Firefox:
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens pages that may reach nothing but their own server, and must raise no error."""
-    with _pages_of_chromium(browser) as opened:
+    with pages_of_chromium(browser) as opened:
         yield opened
 
 
@@ -114,12 +114,12 @@ def open_any_page(any_browser: Browser | Firefox) -> Iterator[OpenAnyPage]:
         with _pages_of_firefox(any_browser) as opened:
             yield opened
     else:
-        with _pages_of_chromium(any_browser) as opened:
+        with pages_of_chromium(any_browser) as opened:
             yield opened
 
 
 @contextmanager
-def _pages_of_chromium(browser: Browser) -> Iterator[OpenPage]:
+def pages_of_chromium(browser: Browser) -> Iterator[OpenPage]:
     contexts: list[BrowserContext] = []
     errors: list[str] = []
     foreign: list[str] = []

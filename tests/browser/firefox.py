@@ -10,12 +10,14 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.sync.client import ClientConnection, connect
 
@@ -49,7 +51,6 @@ PREFERENCES: dict[str, bool | int | str] = {
     "network.proxy.http_port": 9,
     "network.proxy.ssl": "127.0.0.1",
     "network.proxy.ssl_port": 9,
-    "network.proxy.no_proxies_on": "127.0.0.1, localhost",
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "network.dns.disablePrefetch": True,
@@ -213,20 +214,32 @@ class Firefox:
 
 
 @contextmanager
-def running_firefox(profile: Path, sound: dict[str, str]) -> Iterator[Firefox]:
+def running_firefox(
+    profile: Path,
+    sound: dict[str, str],
+    *,
+    before: Sequence[str] = (),
+    call: Callable[[int], socket.socket] | None = None,
+    hosts: Sequence[str] = (),
+) -> Iterator[Firefox]:
     """A browser in a process of its own, with a new profile and no window on a screen.
 
     Args:
         profile: A folder that is empty.
         sound: The environment that names the sound server.
+        before: What comes before its command, to run it elsewhere than here.
+        call: How one of its ports on 127.0.0.1 is reached there.
+        hosts: Further hosts that its pages may ask.
     """
     path = firefox_path()
     assert path, "no Firefox found; scripts/test installs one"
-    lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in PREFERENCES.items()]
+    preferences = dict(PREFERENCES)
+    preferences["network.proxy.no_proxies_on"] = ", ".join(["127.0.0.1", "localhost", *hosts])
+    lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in preferences.items()]
     (profile / "user.js").write_text("\n".join(lines))
     with (profile / "firefox.log").open("w") as log:
         process = subprocess.Popen(
-            [path, *OPTIONS, "--profile", str(profile), "about:blank"],
+            [*before, path, *OPTIONS, "--profile", str(profile), "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -234,14 +247,16 @@ def running_firefox(profile: Path, sound: dict[str, str]) -> Iterator[Firefox]:
             env=os.environ | sound | {"HOME": str(profile), "MOZ_CRASHREPORTER_DISABLE": "1"},
         )
     try:
+        address = _address(profile, process)
         with connect(
-            _address(profile, process),
+            address,
+            sock=None if call is None else call(urlsplit(address).port or 0),
             compression=None,
             max_size=None,
             ping_interval=None,
             proxy=None,
-        ) as socket:
-            yield Firefox(socket)
+        ) as connection:
+            yield Firefox(connection)
     finally:
         process.terminate()
         try:

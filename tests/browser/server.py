@@ -1,8 +1,9 @@
-"""What the browser tests talk to: `python server.py (ui | page | channel | access) PORT`."""
+"""What the browser tests talk to: `python server.py (ui | page | channel | …) PORT`; see `APPS`."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from fastrtc_core import (
     Stream,
     StreamHandler,
     VideoStream,
+    coturn_credentials,
     get_current_context,
     send_warning,
 )
@@ -356,6 +358,7 @@ def serve_channel(port: int) -> None:
 
     app = FastAPI(lifespan=lifespan)
     engine.mount(app, "/rtc")
+    RtcEngine("shared", udp_port=0).mount(app, "/shared")
 
     @app.get("/")
     async def page() -> HTMLResponse:
@@ -395,7 +398,43 @@ def serve_access(port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
 
 
-APPS = {"ui": serve_ui, "page": serve_page, "channel": serve_channel, "access": serve_access}
+def serve_relay(port: int) -> None:
+    """Streams that relay, on the side that their path says, with credentials that expire soon.
+
+    The TURN server is named by the environment.
+    """
+
+    def relaying() -> dict[str, Any]:
+        server = coturn_credentials(os.environ["TURN_SECRET"], os.environ["TURN_URL"], ttl=2)
+        return {"iceServers": [server], "iceTransportPolicy": "relay"}
+
+    app = FastAPI()
+    streams = {
+        "/client": Stream(Answering(), udp_port=0, rtc_configuration=relaying),
+        "/server": Stream(Answering(), server_rtc_configuration=relaying),
+        "/both": Stream(Answering(), rtc_configuration=relaying, server_rtc_configuration=relaying),
+    }
+    for path, stream in streams.items():
+        stream.mount(app, path)
+
+    @app.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(PAGE.replace("/echo/", "/client/"))
+
+    @app.get("/sessions{path:path}")
+    async def sessions(path: str) -> int:
+        return streams[path].sessions
+
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+APPS = {
+    "ui": serve_ui,
+    "page": serve_page,
+    "channel": serve_channel,
+    "access": serve_access,
+    "relay": serve_relay,
+}
 
 if __name__ == "__main__":
     APPS[sys.argv[1]](int(sys.argv[2]))

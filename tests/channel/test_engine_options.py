@@ -7,6 +7,7 @@ import re
 from contextlib import AsyncExitStack
 from typing import Any
 
+import httpx
 import numpy as np
 import pytest
 from fastapi import FastAPI
@@ -46,6 +47,26 @@ class Door:
 
     def leave(self, reason: CloseReason, context: Context) -> None:
         self.left.append((reason, context))
+
+
+async def test_ice_servers_for_browsers_are_not_those_of_this_side() -> None:
+    """Members with a TURN server share the port; servers of this side want ports of its own."""
+    servers = [{"urls": "turn:turn.example.org", "username": "u", "credential": "c"}]
+    app, engine = FastAPI(), RtcEngine("app", udp_port=0, rtc_configuration=servers)
+    engine.mount(app)
+    async with serving(app) as url, httpx.AsyncClient(base_url=url) as http:
+        told = (await http.get("/rtc/webrtc/config")).json()
+        assert told == {"iceServers": servers}
+        async with raw_peer() as pc:
+            pc.createDataChannel("text")
+            answer = await engine.accept(await make_offer(pc), channel="room")
+            assert "a=ice-lite" in answer["sdp"]
+    stun = [{"urls": "stun:127.0.0.1:9"}]
+    async with RtcEngine("app", udp_port=0, server_rtc_configuration=stun) as other:
+        async with raw_peer() as pc:
+            pc.createDataChannel("text")
+            answer = await other.accept(await make_offer(pc), channel="room")
+            assert "a=ice-lite" not in answer["sdp"]
 
 
 async def test_every_candidate_lies_within_the_range() -> None:

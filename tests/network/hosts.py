@@ -8,12 +8,15 @@ needs no kernel module for it; it needs root, and `ip` from iproute2.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import fcntl
 import os
 import random
 import shutil
+import socket
 import struct
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,6 +24,7 @@ from dataclasses import dataclass
 import pytest
 
 TUNSETIFF = 0x400454CA
+CLONE_NEWNET = 0x40000000
 IFF_TUN = 0x0001
 IFF_NO_PI = 0x1000
 MAX_PACKET = 1 << 16
@@ -113,6 +117,23 @@ class Hosts:
     def inside(self, host: int) -> tuple[str, ...]:
         """What comes before a command, for it to run on one of them."""
         return ("ip", "netns", "exec", self._names[host])
+
+    def call(self, host: int, port: int) -> socket.socket:
+        """Connect to a port on 127.0.0.1 of a host."""
+        libc = ctypes.CDLL(None, use_errno=True)
+        connections: list[socket.socket] = []
+
+        def work() -> None:
+            with open(f"/run/netns/{self._names[host]}") as namespace:
+                if libc.setns(namespace.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "this thread cannot go to a host")
+            connections.append(socket.create_connection(("127.0.0.1", port), 10))
+
+        # A namespace is that of a thread, and this one ends with what it is there for.
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return connections[0]
 
     def unplug(self, host: int) -> None:
         """Take its address from a host."""

@@ -1,6 +1,7 @@
 """A server in a process of its own: an echo, and what became of its sessions.
 
-On `/shared` all sessions share one UDP port; `/` is a page for browsers.
+On `/shared` all sessions share one UDP port, and so do the members of channels on `/rtc`. In one
+channel a bot (uid 9) gives back what it is called with. `/` is a page for browsers.
 
 Usage: python server.py ADDRESS PORT
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -16,20 +19,38 @@ from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 from fastrtc_core import CloseReason, Stream
+from fastrtc_core.channel import RpcInvocation, RtcEngine, RtcOptions
 from fastrtc_handlers import Echo
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="icon" href="data:,">
 <script type="module">
   import { Connection } from "/shared/webrtc/client.js";
-  window.Connection = Connection;
+  import { Channel } from "/rtc/webrtc/client.js";
+  Object.assign(window, { Connection, Channel });
 </script>"""
 
 ended: list[CloseReason] = []
-app = FastAPI()
+engine = RtcEngine("network", udp_port=0)
+
+
+async def give_back(call: RpcInvocation) -> str:
+    return call.payload
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    bot = engine.create_channel(RtcOptions(channel_name="room", uid=9, name="Bot"))
+    bot.register_rpc_method("echo", give_back)
+    await bot.connect()
+    yield
+
+
+app = FastAPI(lifespan=lifespan)
 stream = Stream(Echo(), on_disconnect=ended.append)
 stream.mount(app)
 shared = Stream(Echo(), on_disconnect=ended.append, udp_port=0)
 shared.mount(app, "/shared")
+engine.mount(app, "/rtc")
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -40,6 +61,11 @@ def page() -> str:
 @app.get("/sessions")
 def sessions() -> dict[str, Any]:
     return {"running": stream.sessions + shared.sessions, "ended": ended}
+
+
+@app.get("/members")
+def members() -> dict[str, list[int]]:
+    return {name: list(room.members) for name, room in engine.snapshot().channels.items()}
 
 
 @app.get("/network/{webrtc_id}")

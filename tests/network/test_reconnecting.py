@@ -6,12 +6,15 @@ import asyncio
 import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, async_playwright
 
+from ..browser.firefox import FirefoxPage, firefox_path, running_firefox
+from ..browser.sound import has_sound_server, running_sound
 from ..browser.support import FLAGS, chromium_path
 from .hosts import Hosts, Weather, two_hosts
 from .test_two_hosts import asked, serving
@@ -40,6 +43,22 @@ CONNECT = """async () => {
   };
   if (!(await connection.connect())) throw new Error(failure);
   return connection.id;
+}"""
+JOIN = """async () => {
+  window.states = [];
+  window.left = [];
+  window.channel = new Channel({ channel: "room", uid: 7, trackConstraints: { audio: false } });
+  channel.addEventListener("connection_state_changed", ({ detail }) => states.push(detail.state));
+  channel.addEventListener("user_left", ({ detail }) => left.push(detail.uid));
+  if (!(await channel.connect())) throw new Error("not in the channel");
+}"""
+CALL = """async () => {
+  for (;;) {
+    const answer = await channel.performRpc(9, "echo", "there?", { responseTimeout: 2 })
+      .catch(() => "");
+    if (answer) return answer;
+    await new Promise((next) => setTimeout(next, 100));
+  }
 }"""
 RECEIVED = """async () => {
   for (const report of (await peers[0].getStats()).values())
@@ -74,7 +93,41 @@ async def browsing(hosts: Hosts, url: str, folder: Path) -> AsyncIterator[Page]:
         await browser.close()
 
 
-async def sound_again(page: Page, within: float) -> float:
+class InFirefox:
+    """A page in Firefox; this thread carries the packets, so another one waits."""
+
+    def __init__(self, page: FirefoxPage) -> None:
+        self._page = page
+
+    async def evaluate(self, expression: str) -> Any:
+        return await asyncio.to_thread(self._page.evaluate, expression)
+
+
+@asynccontextmanager
+async def browsing_firefox(hosts: Hosts, url: str, folder: Path) -> AsyncIterator[InFirefox]:
+    """The same in a Firefox."""
+    if firefox_path() is None or not has_sound_server():
+        pytest.skip("Firefox or PulseAudio is not installed; scripts/test installs them")
+    (folder / "sound").mkdir(mode=0o700)
+    (folder / "profile").mkdir()
+    with running_sound(folder / "sound") as sound:
+        with running_firefox(
+            folder / "profile",
+            sound.environment,
+            before=hosts.inside(1),
+            call=partial(hosts.call, 1),
+            hosts=hosts.addresses,
+        ) as firefox:
+            page = firefox.new_page()
+            await asyncio.to_thread(page.goto, url)
+            await asyncio.to_thread(page.wait_for_function, "Boolean(window.Connection)")
+            yield InFirefox(page)
+
+
+AnyPage = Page | InFirefox
+
+
+async def sound_again(page: AnyPage, within: float) -> float:
     """How long in s it takes until packets come again."""
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -87,7 +140,7 @@ async def sound_again(page: Page, within: float) -> float:
     raise AssertionError(f"no sound within {within} s; the states were {await states(page)}")
 
 
-async def states(page: Page) -> Any:
+async def states(page: AnyPage) -> Any:
     return await page.evaluate("states")
 
 
@@ -114,11 +167,21 @@ async def away_and_back(hosts: Hosts) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("trouble", [outage, move, away_and_back])
-async def test_the_session_goes_on(trouble: Trouble, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("trouble", "browse"),
+    [
+        (outage, browsing),
+        (move, browsing),
+        (away_and_back, browsing),
+        (outage, browsing_firefox),
+        (move, browsing_firefox),
+        (away_and_back, browsing_firefox),
+    ],
+)
+async def test_the_session_goes_on(trouble: Trouble, browse: Any, tmp_path: Path) -> None:
     """The same session, sound again, and no later than before."""
     with two_hosts(Weather(delay=0.02)) as hosts:
-        async with serving(hosts) as url, browsing(hosts, url, tmp_path) as page:
+        async with serving(hosts) as url, browse(hosts, url, tmp_path) as page:
             await page.evaluate(CONNECT)
             await asyncio.sleep(3)
             before = await page.evaluate(DELAY)
@@ -131,3 +194,26 @@ async def test_the_session_goes_on(trouble: Trouble, tmp_path: Path) -> None:
             print(f"jitter buffer {before:.3f} s before, {after:.3f} s after")
             assert await asked(hosts, 0, url) == {"running": 1, "ended": []}
             assert (await states(page))[-1] == "connected"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("trouble", [outage, away_and_back])
+async def test_a_member_of_a_channel_goes_on(trouble: Trouble, tmp_path: Path) -> None:
+    """The same member, of whom nobody is told that it has left."""
+    loop = asyncio.get_running_loop()
+    with two_hosts(Weather(delay=0.02)) as hosts:
+        async with serving(hosts) as url, browsing(hosts, url, tmp_path) as page:
+            await page.evaluate(JOIN)
+            await trouble(hosts)
+            began = loop.time()
+            async with asyncio.timeout(10):
+                assert await page.evaluate(CALL) == "there?"
+            print(f"answered after {loop.time() - began:.2f} s; states {await states(page)}")
+            await asyncio.sleep(5)  # a server that has heard nothing would have ended it by then
+            assert await asked(hosts, 0, url, "members") == {"room": [7, 9]}
+            assert (await states(page))[-1] == "connected"
+            assert await page.evaluate("[channel.uid, [...channel.users.keys()], left]") == [
+                7,
+                [9],
+                [],
+            ]

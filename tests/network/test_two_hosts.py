@@ -49,9 +49,9 @@ async def serving(hosts: Hosts) -> AsyncIterator[str]:
         yield url
 
 
-async def asked(hosts: Hosts, host: int, url: str) -> Any:
+async def asked(hosts: Hosts, host: int, url: str, what: str = "sessions") -> Any:
     """What the server says of its sessions, asked from one of the hosts; `None` if nothing."""
-    code = f"import urllib.request as u; print(u.urlopen('{url}/sessions').read().decode())"
+    code = f"import urllib.request as u; print(u.urlopen('{url}/{what}').read().decode())"
     async with process(hosts, host, "-c", code) as running:
         output, _ = await running.communicate()
     return json.loads(output) if output else None

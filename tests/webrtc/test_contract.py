@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pylibsrtp
-from aioice import stun
+from aioice import stun, turn
 from aioice.ice import CandidatePair, Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, rtp
 from aiortc.codecs.h264 import H264Encoder
@@ -219,7 +219,7 @@ async def test_names_of_the_association() -> None:
 
 
 async def test_names_of_aioice() -> None:
-    """The gathering that `restrict_ports` replaces, and the request of a probe."""
+    """The gathering that `gather_here` replaces, and the request of a probe."""
     gather = inspect.signature(Connection.get_component_candidates).parameters
     assert list(gather) == ["self", "component", "addresses", "timeout"]
     request = inspect.signature(StunProtocol.request).parameters
@@ -245,11 +245,35 @@ async def test_names_of_aioice() -> None:
     assert pair.task is None
     assert {"IN_PROGRESS", "SUCCEEDED", "WAITING"} <= set(CandidatePair.State.__members__)
     connection = Connection(ice_controlling=False)
+    assert connection._closing is False
+    assert list(inspect.signature(connection.protocol_lost).parameters) == ["protocol"]
     for name in ("_check_list", "_remote_candidates", "_local_candidates", "_protocols"):
         assert getattr(connection, name) == []
     assert connection._nominated == {}
     assert isinstance(connection._queue, asyncio.Queue)
     assert issubclass(stun.TransactionTimeout, stun.TransactionError)
+
+
+async def test_names_of_its_turn_client() -> None:
+    """What a relay of ours asks of it, and what it overrides."""
+    options = ["server", "username", "password", "lifetime", "channel_refresh_time"]
+    for kind in (turn.TurnClientUdpProtocol, turn.TurnClientTcpProtocol):
+        assert list(inspect.signature(kind).parameters) == options
+        client = kind(("x", 1), "user", "password", 600, 600)
+        assert client.receiver is client.refresh_task is client.relayed_address is None
+        assert client.mapped_address is None
+        assert client.peer_to_channel == {}
+        for name in ("connect", "delete", "channel_bind", "send_data", "request", "refresh"):
+            assert inspect.iscoroutinefunction(getattr(client, name))
+        assert list(inspect.signature(client.channel_bind).parameters) == ["channel_number", "addr"]
+        assert list(inspect.signature(client.request).parameters) == ["request"]
+        assert list(inspect.signature(client.send_stun).parameters) == ["message", "addr"]
+        assert list(inspect.signature(client._send).parameters) == ["data"]
+        assert list(inspect.signature(client.connection_lost).parameters) == ["exc"]
+        assert "self.transport.close()" in inspect.getsource(kind.refresh)
+    async with raw_peer() as pc:
+        private: Any = pc
+        assert private._RTCPeerConnection__configuration.iceTransportPolicy.value == "all"
 
 
 async def test_a_probe_is_answered_by_a_live_peer() -> None:

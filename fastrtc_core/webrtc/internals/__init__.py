@@ -26,11 +26,11 @@ from .encoded_video import (
 )
 from .feedback import send_feedback
 from .gate import MayCheck
+from .gathering import gather_here
 from .guard import dropped, guard, packets_heard
 from .negotiated import open_channel, take_negotiated
 from .numbering import number_sections, take_parameters
 from .payload_types import take_low_payload_types
-from .ports import restrict_ports
 from .receiving import receive_directly
 from .restarting import IceRestart, local_credentials, remote_ufrags
 from .sending import EncodedFrame, reported_loss, send_directly
@@ -52,6 +52,7 @@ __all__ = [
     "close",
     "dropped",
     "dtls_transports",
+    "gather_here",
     "guard",
     "local_credentials",
     "negotiated_codecs",
@@ -62,7 +63,6 @@ __all__ = [
     "receive_directly",
     "remote_ufrags",
     "reported_loss",
-    "restrict_ports",
     "retire",
     "send_directly",
     "send_encoded",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from aioice import Candidate, stun
-from aioice.ice import CandidatePair, Connection
+from aioice.ice import CandidatePair, Connection, StunProtocol
 
 logger = logging.getLogger(__name__)
 
@@ -251,16 +251,35 @@ class Gate(PacketIntake):
             self.dropped["candidates"] += 1
 
     def _pair_candidate(self, candidate: Candidate) -> None:
-        """Form pairs with a candidate, and so check it, if it may be checked."""
+        """Form pairs with a candidate, and so check it, from where it may be checked."""
         address = candidate._network_host, candidate.port
-        if address not in self.trusted and address not in self._checked:
-            own = [local.host for local in self._ice._local_candidates if local.type == "host"]
-            assert self._may_check is not None
-            if len(self._checked) >= MAX_CHECKED or not self._may_check(*address, own):
-                self.dropped["candidates"] += 1
-                return
-            self._checked.add(address)
-        self._pair(candidate)
+        ice = self._ice
+        if address in self.trusted or not ice._protocols:  # no sockets yet: asked again then
+            self._pair(candidate)
+            return
+        allowed = [protocol for protocol in ice._protocols if self._may_reach(protocol, address)]
+        if not allowed or (address not in self._checked and len(self._checked) >= MAX_CHECKED):
+            self.dropped["candidates"] += 1
+            return
+        self._checked.add(address)
+        everything, ice._protocols = ice._protocols, allowed
+        try:
+            self._pair(candidate)
+        finally:
+            ice._protocols = everything
+
+    def _may_reach(self, protocol: StunProtocol, address: tuple[str, int]) -> bool:
+        """Whether a candidate may be checked from a socket, or from a relay.
+
+        A check from a relay leaves from where that is, and reaches what lies beside it, not what
+        lies beside this machine.
+        """
+        assert self._may_check is not None
+        local = protocol.local_candidate
+        if local.type == "relay":
+            return self._may_check(*address, [local.host])
+        own = [one.host for one in self._ice._local_candidates if one.type == "host"]
+        return self._may_check(*address, own)
 
     def _may_ask(self, socket: int, request: stun.Message, address: tuple[str, int]) -> bool:
         if self._may_check is None or address in self.trusted:
