@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
-import os
-import socket
 import ssl
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -18,8 +14,7 @@ import segno
 from cryptography import x509
 
 from ..browser.support import ROOT
-
-HOST = "127.0.0.2"  # loopback, but not the address that `--lan` takes for "the machine itself"
+from .lan import serving_lan
 
 
 @pytest.fixture(scope="module")
@@ -52,35 +47,12 @@ def test_the_code_is_the_address(lan: Any, capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("demo", ["html_page", "audio_echo"])
-def test_a_demo_is_served_on_https(demo: str) -> None:
-    """With a certificate that fits, for pages of Gradio and others, whatever proxy there is."""
-    with socket.create_server((HOST, 0)) as probe:
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / f"demo/{demo}.py"), "--lan", "--host", HOST, f"--port={port}"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"https_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""},
-    )
-    try:
-        assert process.stdout is not None
-        assert any(f"https://{HOST}:{port}/" in line for line in process.stdout)
-        while True:
-            try:
-                pem = ssl.get_server_certificate((HOST, port), timeout=5)
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None
+def test_a_demo_is_served_on_https() -> None:
+    """With a certificate that fits; a page in a browser is in `tests/browser/test_lan.py`."""
+    with serving_lan("html_page") as (url, pem):
         context = ssl.create_default_context(cadata=pem)
         direct = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
-        with direct.open(f"https://{HOST}:{port}/", timeout=20) as page:
-            assert page.status == 200
+        with direct.open(url, timeout=20) as page:
             assert "<title>" in page.read().decode()
-        process.send_signal(2)
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.communicate()
