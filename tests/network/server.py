@@ -1,6 +1,7 @@
 """A server in a process of its own: an echo, and what became of its sessions.
 
-On `/shared` all sessions share one UDP port; `/` is a page for browsers.
+On `/shared` all sessions share one UDP port, and so do they on `/resumable`, where they wait for
+their client; `/` is a page for browsers.
 
 Usage: python server.py ADDRESS PORT
 """
@@ -30,6 +31,8 @@ stream = Stream(Echo(), on_disconnect=ended.append)
 stream.mount(app)
 shared = Stream(Echo(), on_disconnect=ended.append, udp_port=0)
 shared.mount(app, "/shared")
+resumable = Stream(Echo(), on_disconnect=ended.append, udp_port=0, resume_timeout=30)
+resumable.mount(app, "/resumable")
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -39,7 +42,7 @@ def page() -> str:
 
 @app.get("/sessions")
 def sessions() -> dict[str, Any]:
-    return {"running": stream.sessions + shared.sessions, "ended": ended}
+    return {"running": sum(one.sessions for one in (stream, shared, resumable)), "ended": ended}
 
 
 @app.get("/network/{webrtc_id}")
