@@ -16,9 +16,9 @@ from .errors import MessageError
 MAX_MESSAGE_BYTES = 65_536
 """Largest message taken from a client, in bytes of UTF-8."""
 
-CLIENT_TYPES = frozenset({"message", "send_input", "offer"})
-"""What a client may send: a message for `on_message`, its additional inputs, or an offer for tracks
-that come later."""
+CLIENT_TYPES = frozenset({"message", "send_input", "offer", "close"})
+"""What a client may send: a message for `on_message`, its additional inputs, an offer for tracks
+that come later, or that it ends the session."""
 
 SERVER_TYPES = frozenset(
     {

@@ -123,6 +123,9 @@ class Stream:
         audio_options: How the audio that is sent is encoded; or a sync or async function that takes
             the `Context` of a session and returns that.
         video_options: The same for video.
+        resume_timeout: How long in s a session of WebRTC waits for its client when its connection
+            is lost or its page is reloaded, if the client can come back; it counts toward
+            `concurrency_limit` meanwhile. `None`: it ends within 6 s, or at once.
 
     Raises:
         ConfigurationError: If the handler cannot serve the modality and mode, or an argument makes
@@ -156,6 +159,7 @@ class Stream:
         allowed_candidates: Sequence[str] | None = None,
         audio_options: OptionsSource[AudioOptions] = None,
         video_options: OptionsSource[VideoOptions] = None,
+        resume_timeout: float | None = None,
     ) -> None:
         _check_choice("modality", modality, get_args(Modality))
         _check_choice("mode", mode, get_args(Mode))
@@ -163,12 +167,15 @@ class Stream:
             raise ConfigurationError("time_limit must be a positive number of seconds, or None")
         if not 0 <= drain_timeout < math.inf:
             raise ConfigurationError("drain_timeout must be a number of seconds, 0 or more")
+        if resume_timeout is not None and resume_timeout <= 0:
+            raise ConfigurationError("resume_timeout must be a positive number of seconds, or None")
         self.modality: Modality = modality
         self.mode: Mode = mode
         self.handler = as_handler(handler, modality, mode)
         self.concurrency_limit = _limit(concurrency_limit)
         self.time_limit = time_limit
         self.drain_timeout = drain_timeout
+        self.resume_timeout = resume_timeout
         self.rtc_configuration = rtc_configuration
         self.server_rtc_configuration = server_rtc_configuration
         self.track_constraints = track_constraints
@@ -181,9 +188,8 @@ class Stream:
         self._sockets = SocketManager(
             self.handler, self._registry, SocketOptions(mode, time_limit, hooks)
         )
-        sessions = Sessions(
-            self.handler, self._registry, SessionOptions(modality, mode, time_limit, hooks)
-        )
+        asked = SessionOptions(modality, mode, time_limit, hooks, resume_timeout)
+        sessions = Sessions(self.handler, self._registry, asked)
         connections = ConnectionOptions(
             rtc_configuration=server_rtc_configuration,
             udp_ports=port_range(udp_port_range),

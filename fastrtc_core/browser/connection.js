@@ -19,8 +19,10 @@
  * @typedef {"send-receive" | "send" | "receive"} Mode  as this client sees it
  * @typedef {"idle" | "connecting" | "connected" | "reconnecting" | "closed" | "failed"} State
  *     `reconnecting`: nothing comes through for now; what can be done for it is done
- * @typedef {{sdp: string, type: "offer", args?: any[], params?: object} & Partial<Again>} OfferBody
+ * @typedef {{sdp: string, type: "offer", args?: any[], params?: object} & (Again | Resuming | {})} OfferBody
  * @typedef {{webrtc_id: string, secret: string} & Offered} Again  of a session that stands: restart ICE
+ * @typedef {{webrtc_id?: string, resume: true | string}} Resuming  whether this client can come back to its
+ *     session, or the token with which it does
  * @typedef {(body: OfferBody, signal: AbortSignal) => Promise<any>} AskServer
  *
  * @typedef {object} Options
@@ -40,10 +42,15 @@
  * @property {any[]} [args]  the additional inputs that go with the offer
  * @property {object} [params]  whatever else the handler is to know from the start
  * @property {boolean} [stereo]  send two audio channels, too; what comes in stereo is played so
+ * @property {boolean | string} [resume]  come back to the session when its connection is lost, or the page is
+ *     reloaded, to a server with `resume_timeout`. What it takes is kept in the `sessionStorage` of the page,
+ *     under the address of the server, and this text where a page has several connections to it.
  * @property {HTMLMediaElement} [audio]  the element that plays the remote audio; one is made if none is given
  *
  * @typedef {object} Details  of the events, each a `CustomEvent`
- * @property {{state: State, reason: string}} state  the connection went from one state to another
+ * @property {{state: State, reason: string, resumed?: boolean}} state  the connection went from one state to
+ *     another; of a client that can come back, `resumed` tells whether it is `connected` to the session that there
+ *     was before, and not to a new one
  * @property {Failure} error  what went wrong
  * @property {{track: MediaStreamTrack, remote: boolean, stream?: MediaStream} & Partial<Described>} track
  *     a local or remote track is there to be shown. What the server publishes beside its voice and picture has
@@ -87,6 +94,7 @@ import { Meters } from "./meters.js";
 import { Publisher } from "./publishing.js";
 import { reconnect } from "./reconnecting.js";
 import { fetchJson, refusal, serverUrl } from "./requests.js";
+import { Wallet, insist, isPassing, isVoid } from "./resuming.js";
 import { withStereo } from "./sdp.js";
 import { utf8Size } from "./text.js";
 import { within } from "./waiting.js";
@@ -94,6 +102,7 @@ import { within } from "./waiting.js";
 const GATHER_TIMEOUT = 1500; // ms; then the offer goes out with the candidates that are there
 const ANSWER_TIMEOUT = 10_000; // ms
 const CONNECT_TIMEOUT = 10_000; // ms
+const PAUSE = 500; // ms between two attempts to come back to a session
 const TAIL = 400; // ms that the browser needs to play what is still in its buffer
 const MAX_SENT = 65_536; // bytes of the largest message that the server takes
 const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up at 16 MiB
@@ -121,6 +130,7 @@ const CLOSINGS = {
   refused: "The server has refused the session.",
   removed: "You have been removed from the channel.",
   ended: "The channel has been ended.",
+  resumed: "The session goes on in another page.",
   expired: "Your access to the channel has expired.",
   revoked: "Your access to the channel has been withdrawn.",
   error: "The session has ended: the server failed.",
@@ -142,9 +152,13 @@ export class Connection extends Emitter {
   #devices = { audio: "", video: "", speaker: "" };
   #meters = new Meters((detail) => this.#emit("level", detail));
   #farewell = "";
+  /** Whether the server has said that it closes the session. */ #closing = false;
+  #resumed = false;
+  /** The connection will not come back. */ #lose = () => {};
+  /** What it takes to come back to the session, if that is wanted. @type {Wallet | null} */ #wallet = null;
   /** With it, the server takes further offers for this session; empty if it takes none. */
   #secret = "";
-  #onPageHide = () => this.close();
+  #onPageHide = () => (this.#wallet?.ticket ? this.#leave("") : this.close());
 
   /** @param {Options} [options] */
   constructor(options = {}) {
@@ -161,6 +175,7 @@ export class Connection extends Emitter {
     this.remoteStream = null;
     /** Plays the remote audio. @type {HTMLMediaElement} */
     this.audio = options.audio ?? new Audio();
+    if (options.resume) this.#wallet = new Wallet(walletName(options));
   }
 
   get state() {
@@ -170,6 +185,16 @@ export class Connection extends Emitter {
   /** Whether it is wanted: it connects, is connected, or tries to be so again. */
   get running() {
     return RUNNING.has(this.#state);
+  }
+
+  /** Whether `connect()` leads to the session that there was before, as far as is known. */
+  get resumable() {
+    return Boolean(this.#wallet?.ticket);
+  }
+
+  /** Whether this is the session that there was before the connection was lost, or the page reloaded. */
+  get resumed() {
+    return this.#resumed;
   }
 
   /** What is muted now: `{audio, video}` are not sent, `speaker` is not heard. */
@@ -193,6 +218,7 @@ export class Connection extends Emitter {
     this.#attempt = new AbortController();
     const { signal } = this.#attempt;
     this.#farewell = "The server closed the connection.";
+    this.#closing = this.#resumed = false;
     this.#setState("connecting");
     this.#connecting = within(signal, this.#open(signal)).then(
       () => true,
@@ -207,8 +233,18 @@ export class Connection extends Emitter {
   /** End the session and release microphone, camera and speaker. @param {string} [reason] */
   close(reason = "") {
     if (!this.running) return;
-    this.#release();
-    this.#setState("closed", reason);
+    if (this.#wallet?.ticket) {
+      this.#post("close", null); // or the server would wait for this client
+      this.#wallet.ticket = null;
+    }
+    this.#leave(reason);
+  }
+
+  /** Lose the connection, as a bad network does, to see what follows: nobody is told. */
+  drop() {
+    if (this.#state !== "connected") return;
+    this.#pc?.close();
+    this.#lose();
   }
 
   /**
@@ -296,23 +332,27 @@ export class Connection extends Emitter {
 
   /** @param {AbortSignal} signal */
   async #open(signal) {
-    const { modality, mode, stereo = false } = this.options;
-    /** @type {Medium[]} */
-    const media = ["audio", "video"];
-    const kinds = media.filter((kind) => modality.split("-").includes(kind));
     addEventListener("pagehide", this.#onPageHide);
-    if (kinds.includes("audio")) this.#meters.start();
+    if (this.#kinds.includes("audio")) this.#meters.start();
     const configuration = await this.#rtcConfiguration(signal);
-    /** @type {MediaStreamConstraints} */
-    const asked = Object(this.options.trackConstraints);
-    /** @type {(kind: Medium) => boolean} */
-    const wanted = (kind) => mode !== "receive" && asked[kind] !== false;
-    const sent = kinds.filter(wanted);
+    const sent = this.#kinds.filter((kind) => this.#sends(kind));
     const captured = sent.length > 0 ? await this.#capture(sent, signal) : new MediaStream();
     if (signal.aborted) captured.getTracks().forEach((track) => track.stop());
     signal.throwIfAborted();
-
     this.localStream = captured;
+    for (const track of captured.getTracks()) this.#addLocal(track);
+    await this.#join(configuration, signal);
+  }
+
+  /**
+   * Connect what is captured to a session: to the one that there was before, if it is still there.
+   *
+   * @param {RTCConfiguration | undefined} configuration  @param {AbortSignal} signal
+   * @param {number} [deadline]  by `performance.now()`: until then the offer is made again and again
+   */
+  async #join(configuration, signal, deadline = 0) {
+    const { mode, stereo = false } = this.options;
+    const captured = this.localStream ?? new MediaStream();
     this.remoteStream = new MediaStream();
     const pc = new RTCPeerConnection(configuration);
     this.#pc = pc;
@@ -332,19 +372,18 @@ export class Connection extends Emitter {
     channel.onmessage = ({ data }) => this.#receive(data);
     /** @type {Record<Mode, RTCRtpTransceiverDirection>} */
     const directions = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" };
-    for (const kind of kinds) {
-      const direction = wanted(kind) ? directions[mode] : "recvonly";
+    for (const kind of this.#kinds) {
+      const direction = this.#sends(kind) ? directions[mode] : "recvonly";
       const track = captured.getTracks().find((one) => one.kind === kind);
       const { sender } = pc.addTransceiver(track ?? kind, { direction, streams: [captured] });
       if (track?.kind === "video") keepSize(pc, sender);
-      if (track) this.#addLocal(track);
     }
 
     const offer = await pc.createOffer();
     offer.sdp = withStereo(offer.sdp ?? "", stereo);
     await pc.setLocalDescription(offer);
     await gathered(pc, signal);
-    const answer = await this.#ask(pc.localDescription?.sdp ?? "", signal);
+    const { answer, resumed } = await this.#request(pc.localDescription?.sdp ?? "", signal, deadline);
     this.id = answer.webrtc_id ?? null;
     // Only a server on a shared port, which is a lite agent, can restart ICE.
     this.#secret = /^a=ice-lite/m.test(answer.sdp) ? (answer.secret ?? "") : "";
@@ -359,8 +398,26 @@ export class Connection extends Emitter {
     }
     await connected;
     signal.throwIfAborted();
-    this.#watch(pc, channel, signal);
+    if (this.#wallet) {
+      const { webrtc_id: id, resume: token, resume_timeout: timeout } = answer;
+      this.#wallet.ticket = token ? { id, token, timeout } : null;
+    }
+    this.#watch(pc, channel, configuration, signal);
+    this.#resumed = resumed;
     this.#setState("connected");
+  }
+
+  /** @returns {Medium[]} */
+  get #kinds() {
+    /** @type {Medium[]} */
+    const media = ["audio", "video"];
+    return media.filter((kind) => this.options.modality.split("-").includes(kind));
+  }
+
+  /** @param {Medium} kind */
+  #sends(kind) {
+    const asked = Object(this.options.trackConstraints);
+    return this.options.mode !== "receive" && asked[kind] !== false;
   }
 
   /** @param {Medium[]} kinds  @param {AbortSignal} signal */
@@ -377,9 +434,34 @@ export class Connection extends Emitter {
   }
 
   /**
+   * Ask for the session that there was before, and for a new one if it has ended.
+   *
+   * @param {string} sdp  @param {AbortSignal} signal  @param {number} deadline
+   * @returns {Promise<{answer: any, resumed: boolean}>}
+   */
+  async #request(sdp, signal, deadline) {
+    /** @type {(more: Resuming | {}) => Promise<any>} */
+    const ask = (more) => {
+      /** @type {(each: AbortSignal) => Promise<any>} */
+      const once = (each) => this.#ask(sdp, each, more);
+      return deadline ? insist(once, signal, deadline) : once(signal);
+    };
+    const ticket = this.#wallet?.ticket;
+    if (this.#wallet && ticket) {
+      try {
+        return { answer: await ask({ webrtc_id: ticket.id, resume: ticket.token }), resumed: true };
+      } catch (error) {
+        if (!isVoid(error)) throw error;
+        this.#wallet.ticket = null;
+      }
+    }
+    return { answer: await ask(this.#wallet ? { resume: true } : {}), resumed: false };
+  }
+
+  /**
    * Send the offer, take the answer; a refusal becomes an error with the server's words.
    *
-   * @param {string} sdp  @param {AbortSignal} signal  @param {Partial<Again>} [again]
+   * @param {string} sdp  @param {AbortSignal} signal  @param {Again | Resuming | {}} [again]
    */
   async #ask(sdp, signal, again = {}) {
     const { server, offer = serverUrl("offer", server), params } = this.options;
@@ -433,25 +515,69 @@ export class Connection extends Emitter {
   /**
    * Notice that the server closed the session or went away.
    *
-   * @param {RTCPeerConnection} pc  @param {RTCDataChannel} channel  @param {AbortSignal} signal
+   * @param {RTCPeerConnection} pc  @param {RTCDataChannel} channel
+   * @param {RTCConfiguration | undefined} configuration  for the next one
+   * @param {AbortSignal} signal
    */
-  #watch(pc, channel, signal) {
+  #watch(pc, channel, configuration, signal) {
+    const over = new AbortController(); // this connection is
+    signal.addEventListener("abort", () => over.abort(), { signal: over.signal });
     const restart = this.#secret ? this.#restarting(pc, signal) : null;
     const again = async () => {
       if (this.#state !== "connected") return;
+      this.#resumed = true;
       this.#setState("reconnecting");
-      const stands = await reconnect(pc, restart, signal);
+      const stands = await reconnect(pc, restart, over.signal, this.resumable);
       if (signal.aborted) return;
       const text = "The connection to the server was lost.";
-      if (stands) this.#setState("connected");
-      else this.#fail(new ConnectionError("connection-lost", text));
+      if (stands && !over.signal.aborted) this.#setState("connected");
+      else if (!this.resumable) this.#fail(new ConnectionError("connection-lost", text));
+      else {
+        over.abort();
+        await this.#comeBack(configuration, signal);
+      }
     };
     pc.onconnectionstatechange = () => {
       if (["disconnected", "failed"].includes(pc.connectionState)) again();
     };
     // Another network, of which the browser's ICE agent knows nothing yet.
-    if (restart) addEventListener("online", again, { signal });
-    channel.onclose = () => this.#closeLater(signal, this.#farewell);
+    if (restart) addEventListener("online", again, { signal: over.signal });
+    this.#lose = () => {
+      over.abort();
+      again();
+    };
+    channel.onclose = () => {
+      if (this.#closing || !this.resumable) this.#closeLater(signal, this.#farewell);
+      else this.#lose();
+    };
+  }
+
+  /**
+   * Come back to the session over another connection, or begin a new one where it has ended.
+   *
+   * @param {RTCConfiguration | undefined} configuration  @param {AbortSignal} signal
+   */
+  async #comeBack(configuration, signal) {
+    const deadline = performance.now() + 1000 * (this.#wallet?.ticket?.timeout ?? 0);
+    const published = this.#publisher?.published ?? [];
+    for (;;) {
+      this.#drop();
+      try {
+        await this.#join(configuration, signal, deadline);
+        break;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isPassing(error) || performance.now() >= deadline) {
+          this.#fail(/** @type {Error} */ (error));
+          return;
+        }
+      }
+      await new Promise((next) => setTimeout(next, PAUSE));
+      if (signal.aborted) return;
+    }
+    for (const [track, { source, name }] of published) {
+      this.publish(track, { source, name }).catch((error) => this.#tell(error, false));
+    }
   }
 
   /**
@@ -524,6 +650,7 @@ export class Connection extends Emitter {
       if (type === "log") this.#emit("turn", { event: String(data), silence: Number(message.silence) || 0 });
       if (type === "send_input" && goOn && this.args) this.sendInput(this.args);
       if (type === "closing") this.#farewell = CLOSINGS[data] ?? this.#farewell;
+      if (type === "closing" || type === "end_stream") this.#closing = true;
       if (type === "end_stream") this.#closeLater(this.#attempt.signal, data ? String(data) : "");
     }
   }
@@ -607,10 +734,23 @@ export class Connection extends Emitter {
       track.stop();
     }
     this.#meters.stop();
-    if (this.#channel) this.#channel.onmessage = this.#channel.onclose = null;
-    this.#pc?.close();
+    this.#drop();
     this.audio.srcObject = null;
-    this.#pc = this.#channel = this.#publisher = this.localStream = this.remoteStream = this.id = null;
+    this.localStream = this.remoteStream = this.id = null;
+  }
+
+  /** Close the connection, and nothing else. */
+  #drop() {
+    if (this.#channel) this.#channel.onmessage = this.#channel.onclose = null;
+    if (this.#pc) this.#pc.onconnectionstatechange = null;
+    this.#pc?.close();
+    this.#pc = this.#channel = this.#publisher = null;
+  }
+
+  /** @param {string} reason */
+  #leave(reason) {
+    this.#release();
+    this.#setState("closed", reason);
   }
 
   /** @param {any} error  @param {boolean} fatal */
@@ -623,7 +763,8 @@ export class Connection extends Emitter {
   /** @param {State} state  @param {string} [reason] */
   #setState(state, reason = "") {
     this.#state = state;
-    this.#emit("state", { state, reason });
+    const which = this.#wallet && state === "connected" ? { resumed: this.#resumed } : {};
+    this.#emit("state", { state, reason, ...which });
   }
 
   /** @template {keyof Details} Name  @param {Name} type  @param {Details[Name]} detail */
@@ -644,6 +785,16 @@ function gathered(pc, signal) {
     pc.onicegatheringstatechange = () => pc.iceGatheringState === "complete" && resolve(undefined);
   });
   return within(signal, complete);
+}
+
+/**
+ * Under which name the page keeps what it takes to come back.
+ *
+ * @param {Options} options
+ */
+function walletName({ offer = serverUrl("offer"), resume }) {
+  const address = typeof offer === "function" ? location.pathname : String(new URL(offer, location.href));
+  return typeof resume === "string" ? `${address} ${resume}` : address;
 }
 
 /** @param {MediaStreamTrack} track */

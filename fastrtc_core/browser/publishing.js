@@ -71,6 +71,19 @@ export class Publisher {
     );
   }
 
+  /**
+   * What is published, and as what.
+   *
+   * @returns {[MediaStreamTrack, {source: TrackSource, name: string}][]}
+   */
+  get published() {
+    /** @type {[MediaStreamTrack, {source: TrackSource, name: string}][]} */ const tracks = [];
+    for (const [{ sender }, described] of this.#published) {
+      if (sender.track) tracks.push([sender.track, described]);
+    }
+    return tracks;
+  }
+
   /** Does nothing for a track that is not published. @param {MediaStreamTrack} track */
   async unpublish(track) {
     const found = [...this.#published.keys()].find(({ sender }) => sender.track === track);

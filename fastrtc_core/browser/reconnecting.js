@@ -25,9 +25,10 @@ const FINAL = new Set([
  * @param {RTCPeerConnection} pc  if it says that it is connected, it is not believed before a restart
  * @param {((signal: AbortSignal) => Promise<unknown>) | null} restart  restarts ICE; null if the server cannot
  * @param {AbortSignal} signal
+ * @param {boolean} [resumable]  whether there is another way, once the server knows the connection no longer
  * @returns {Promise<boolean>} whether it does; false once it is given up
  */
-export async function reconnect(pc, restart, signal) {
+export async function reconnect(pc, restart, signal, resumable = false) {
   const news = new News();
   const began = performance.now();
   let deadline = began + LOST_AFTER;
@@ -54,6 +55,7 @@ export async function reconnect(pc, restart, signal) {
       if (FINAL.has(error?.code)) {
         restart = null;
         believed = true;
+        if (resumable && error.code === "unknown_session") deadline = 0;
       }
     }
     clearTimeout(timer);

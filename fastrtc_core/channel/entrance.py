@@ -191,6 +191,10 @@ class MemberVisit:
         )
         return Party(member, self._context)
 
+    def answered(self) -> Mapping[str, Any]:
+        """There is no more to say."""
+        return {}
+
     def abandon(self) -> None:
         """It was in no room."""
         self._member.stop(CloseReason.FAILED)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import (
     ChannelClosedError,
     ConfigurationError,
     ConnectionFailedError,
     EndOfStreamError,
+    FastRTCError,
     MessageError,
+    OfferError,
 )
 from ..handler.functions import Modality, Mode
 from ..media.session_clock import SessionClock
@@ -38,6 +42,11 @@ from ..webrtc.sdp.opus import force_stereo
 from .publishing import NEGOTIATION, ClientPublisher
 from .signaling import post_offer, raise_refusal
 
+logger = logging.getLogger(__name__)
+
+PAUSE = 0.5
+"""Time in s between two attempts to come back to a session."""
+
 MESSAGE_CAPACITY = 256
 """Messages that may wait to be read; then the oldest are dropped."""
 
@@ -45,6 +54,18 @@ MESSAGE_BYTES = 8 << 20
 """The same, in bytes, or characters of their JSON."""
 
 SendOffer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
+
+
+class Ticket(NamedTuple):
+    """What it takes to come back to a session.
+
+    Attributes:
+        token: A secret; each connection has one.
+        timeout: How long in s the server waits.
+    """
+
+    token: str
+    timeout: float
 
 
 class Client:
@@ -63,6 +84,8 @@ class Client:
         headers: Headers of the HTTP request, for authentication.
         rtc_configuration: ICE servers of this side; see `Stream`.
         webrtc_id: The id to ask for; the server issues one by default.
+        resume: Whether to come back to the session by itself when the connection is lost, to a
+            server with `resume_timeout`. Tracks that were published with `publish_track` end.
 
     Attributes:
         audio_source: Push here what the server shall hear, or `None`.
@@ -87,6 +110,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         rtc_configuration: ice.RtcConfigurationSource = None,
         webrtc_id: str | None = None,
+        resume: bool = False,
     ) -> None:
         media = modality.split("-") if modality else []
         if not set(media) <= {"audio", "video"}:
@@ -99,6 +123,9 @@ class Client:
         self._params = dict(params or {})
         self._headers = dict(headers or {})
         self._rtc_configuration = rtc_configuration
+        self._resume = resume
+        self._ticket: Ticket | None = None
+        self._interrupted = asyncio.Event()
         channels = 2 if stereo else 1
         sends, receives = mode != "receive", mode != "send"
         self.audio_source = (
@@ -129,7 +156,7 @@ class Client:
         self._closed = asyncio.Event()
         self._close_reason: CloseReason | None = None
         # What the server said of why it is about to close.
-        self._announced = CloseReason.CLOSED
+        self._announced: CloseReason | None = None
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Client:
@@ -157,6 +184,9 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connection; idempotent."""
+        if self._ticket is not None and self._channel is not None and not self._closed.is_set():
+            with contextlib.suppress(FastRTCError):  # or the server would wait for this client
+                self._channel.post(build_message("close"))
         self.stop(CloseReason.CLOSED)
         await self._stack.aclose()
         await self._end()
@@ -277,10 +307,16 @@ class Client:
     def stop(self, reason: CloseReason) -> None:
         """Note that the connection has ended; the first reason counts.
 
-        `CLIENT` is how a peer calls the other side, which here is the server.
+        `CLIENT` is how a peer calls the other side, which here is the server. Where the session
+        may go on over another connection, this one has ended alone.
         """
+        lost = reason in (CloseReason.LOST, CloseReason.CLIENT)
+        if lost and self._ticket is not None and self._announced is None:
+            self._interrupted.set()
+            return
         if self._close_reason is None:
-            self._close_reason = self._announced if reason is CloseReason.CLIENT else reason
+            by_server = reason is CloseReason.CLIENT
+            self._close_reason = (self._announced or CloseReason.CLOSED) if by_server else reason
         self._closed.set()
         self._messages.end()
         for track in self.server.tracks.values():
@@ -290,35 +326,93 @@ class Client:
     # Connecting
 
     async def _connect(self) -> None:
+        peer = await self._open({"resume": True} if self._resume else {})
+        self._stack.push_async_callback(peer.close)
+        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
+        self._publisher = ClientPublisher(peer, self.server, self._send)
+        if self._ticket is not None:
+            self._stack.callback(tasks.create_task(self._carry_on(peer)).cancel)
+            return
+        for work in (peer.run(), self._publisher.run()):
+            self._stack.callback(tasks.create_task(work).cancel)
+
+    async def _open(self, more: Mapping[str, Any]) -> Peer:
+        """Make a connection, and wait until it stands.
+
+        Args:
+            more: Further fields of the offer.
+        """
         configuration = await ice.resolve(self._rtc_configuration)
         # It has chosen its server, and checks whatever address that names.
         peer = Peer(self, ice.for_aiortc(configuration), may_check=None)
-        self._stack.push_async_callback(peer.close)
         try:
-            offer = Description.parse(await peer.offer())
-        except OSError as error:
-            raise ConnectionFailedError(str(error)) from None
-        if self._stereo:
-            force_stereo(offer)
-        body = {
-            "sdp": str(offer),
-            "type": "offer",
-            "params": self._params,
-            **({} if self._args is None else {"args": self._args}),
-            **({} if self.webrtc_id is None else {"webrtc_id": self.webrtc_id}),
-        }
-        answer = await self._exchange(body)
+            try:
+                offer = Description.parse(await peer.offer())
+            except OSError as error:
+                raise ConnectionFailedError(str(error)) from None
+            if self._stereo:
+                force_stereo(offer)
+            body = {
+                "sdp": str(offer),
+                "type": "offer",
+                "params": self._params,
+                **({} if self._args is None else {"args": self._args}),
+                **({} if self.webrtc_id is None else {"webrtc_id": self.webrtc_id}),
+                **more,
+            }
+            answer = await self._exchange(body)
+            await peer.accept(answer["sdp"])
+            if not await peer.connected():
+                raise ConnectionFailedError(
+                    "the server answered, but no path for media was found: UDP is blocked, or a "
+                    "TURN server is needed"
+                )
+        except BaseException:
+            await peer.close()
+            raise
         self.webrtc_id = answer["webrtc_id"]
-        await peer.accept(answer["sdp"])
-        if not await peer.connected():
-            raise ConnectionFailedError(
-                "the server answered, but no path for media was found: UDP is blocked, or a TURN "
-                "server is needed"
-            )
-        tasks = await self._stack.enter_async_context(asyncio.TaskGroup())
-        self._publisher = ClientPublisher(peer, self.server, self._send)
-        for work in (peer.run(), self._publisher.run()):
-            self._stack.callback(tasks.create_task(work).cancel)
+        if isinstance(answer.get("resume"), str):
+            self._ticket = Ticket(answer["resume"], float(answer.get("resume_timeout", 0)))
+        return peer
+
+    async def _carry_on(self, peer: Peer) -> None:
+        """Be connected, over one connection after the other, until cancelled."""
+        while True:
+            self._publisher = publisher = ClientPublisher(peer, self.server, self._send)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    works = [tasks.create_task(work) for work in (peer.run(), publisher.run())]
+                    await self._interrupted.wait()
+                    for work in works:
+                        work.cancel()
+                self._publisher, self._channel = None, None
+                self._channel_open.clear()
+                await peer.detach()
+            finally:
+                await peer.close()
+            another = await self._come_back()
+            if another is None:
+                self._ticket = None
+                self.stop(CloseReason.LOST)
+                return
+            peer = another
+
+    async def _come_back(self) -> Peer | None:
+        """Come back to the session, or find out that this cannot be."""
+        assert self._ticket is not None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._ticket.timeout
+        while loop.time() < deadline:
+            self._interrupted.clear()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await self._open({"resume": self._ticket.token})
+            except (ConnectionFailedError, TimeoutError):
+                await asyncio.sleep(PAUSE)
+            except OfferError as error:
+                logger.info("the session cannot be resumed: %s", error)
+                return None
+        return None
 
     async def _exchange(self, body: dict[str, Any]) -> dict[str, Any]:
         if isinstance(self._send_offer, str):

@@ -171,6 +171,18 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         May be a coroutine.
         """
 
+    def on_pause(self) -> Any:
+        """Called when the client is away and may come back (`Stream(resume_timeout=…)`).
+
+        Nothing comes in meanwhile, and nothing is heard: what is said waits. May be a coroutine.
+        """
+
+    def on_resume(self) -> Any:
+        """Called when it is back, on a new connection, after each `on_pause` that was not the last.
+
+        What was said and not heard is said from then on. May be a coroutine.
+        """
+
     def on_track(self, source: TrackSource, track: Track[Any]) -> Any:
         """Called when the client publishes a further track: its screen, or a camera in mid-call.
 

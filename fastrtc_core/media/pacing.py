@@ -82,11 +82,14 @@ class Pacer:
         sample_rate: Rate of the track in Hz.
         frame_size: Samples per packet.
         clock: The clock of the session.
+
+    Attributes:
+        frame_size: As above; it may change between two packets.
     """
 
     def __init__(self, sample_rate: int, frame_size: int, clock: SessionClock) -> None:
         self._rate = sample_rate
-        self._frame_size = frame_size
+        self.frame_size = frame_size
         self._clock = clock
         self._position: int | None = None
         # Whether the producer is ahead of time: it was held back, or queued an utterance, and the
@@ -106,7 +109,7 @@ class Pacer:
             due = now if self._ahead else settled
         else:
             due = self._due if self._ahead else self._due - TOLERANCE
-        if queue.queued < self._frame_size and not queue.flushed:
+        if queue.queued < self.frame_size and not queue.flushed:
             grace = min(MAX_GRACE, max(TAIL_GRACE, 1.25 * queue.interval))
             due = max(due, queue.last_push + grace)
         return due
@@ -117,7 +120,7 @@ class Pacer:
         if self._is_silent(now):
             start = now
             if not self._ahead:
-                start = queue.last_push - max(0, queue.queued - self._frame_size) / self._rate
+                start = queue.last_push - max(0, queue.queued - self.frame_size) / self._rate
             if self._position is None or start - self._due > TOLERANCE:
                 resumed = True
                 earliest = self._position or 0
@@ -126,8 +129,8 @@ class Pacer:
         assert self._position is not None
         timestamp = self._position
         self._follow(now - self._due)
-        self._position += self._frame_size
-        if queue.queued <= self._frame_size:
+        self._position += self.frame_size
+        if queue.queued <= self.frame_size:
             self._ahead = False
         return Departure(timestamp, resumed)
 
@@ -146,7 +149,7 @@ class Pacer:
         if self._ahead:
             self._earliest, self._watched, self._step = float("inf"), 0, 0.0
         elif self._watched == WINDOW:
-            most = SLEW * self._frame_size / self._rate
+            most = SLEW * self.frame_size / self._rate
             self._step = max(-most, min(most, self._earliest / WINDOW))
             self._earliest, self._watched = float("inf"), 0
         self._clock.slew(self._step)

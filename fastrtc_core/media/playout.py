@@ -18,7 +18,7 @@ class PlayoutStatistics(NamedTuple):
 
     Attributes:
         pushed: Samples that were handed over.
-        played: Samples that were pulled for sending.
+        played: Samples that were pulled for sending, and not put back.
         queued: Samples that wait.
         cleared: Samples that were discarded by `clear`.
         padded: Samples of silence that filled up a last, short frame.
@@ -69,6 +69,11 @@ class Playout:
             self._padded += count - taken
             data = np.pad(data, ((0, 0), (0, count - taken)))
         return data
+
+    def put_back(self, data: NDArray[np.int16]) -> None:
+        """Queue samples that were pulled, before all others: they were not heard."""
+        self._buffer.put_back(data)
+        self._played -= data.shape[1]
 
     def discard(self, data: NDArray[np.int16]) -> None:
         """Book samples that were handed over and are discarded before they could be queued."""

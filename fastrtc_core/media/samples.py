@@ -27,6 +27,16 @@ class SampleBuffer:
             self._blocks.append(np.array(data, order="C"))
             self.queued += data.shape[1]
 
+    def put_back(self, data: NDArray[np.int16]) -> None:
+        """Put samples before all others: what was taken last is taken again."""
+        if not data.shape[1]:
+            return
+        if self._offset:
+            self._blocks[0] = self._blocks[0][:, self._offset :]
+            self._offset = 0
+        self._blocks.appendleft(data)
+        self.queued += data.shape[1]
+
     def take(self, count: int) -> NDArray[np.int16]:
         """Remove and return the oldest `count` samples, or as many as there are."""
         count = min(count, self.queued)

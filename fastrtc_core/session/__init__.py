@@ -1,9 +1,10 @@
 """Sessions: one live connection each, whatever its transport."""
 
 from .calls import call_hook
+from .copying import copy_handler
 from .output_hub import OutputHub
 from .postbox import post_on
-from .session import Session, copy_handler
+from .session import Session
 from .snapshot import SessionSnapshot
 from .totals import SessionTotals
 from .types import (

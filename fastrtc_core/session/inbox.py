@@ -26,6 +26,7 @@ class Inbox:
         reporter: Tells the client what cannot be read, or is lost.
         take_inputs: Takes the values of the additional inputs.
         take_offer: Takes an offer for further tracks.
+        take_close: The client ends the session.
     """
 
     def __init__(
@@ -33,12 +34,14 @@ class Inbox:
         reporter: Reporter,
         take_inputs: Callable[[list[Any]], None],
         take_offer: Callable[[Any], None],
+        take_close: Callable[[], None],
     ) -> None:
         self.malformed = 0
         """Messages that could not be read."""
         self._reporter = reporter
         self._take_inputs = take_inputs
         self._take_offer = take_offer
+        self._take_close = take_close
         # Messages wait as text: as objects they can take 25 times as many bytes.
         self._messages: Ring[tuple[str, str | bytes]] = Ring(CAPACITY, CAPACITY_BYTES)
 
@@ -66,6 +69,9 @@ class Inbox:
             return
         if message.type == "offer":
             self._take_offer(message.data)
+            return
+        if message.type == "close":
+            self._take_close()
             return
         self._put("on_message", text)
 

@@ -21,6 +21,8 @@ class SessionState(enum.Enum):
     """It was made; its handler has not been started."""
     RUNNING = "running"
     """Its handler was started, and its loops run."""
+    PAUSED = "paused"
+    """The same, while its client is away and may come back."""
     ENDING = "ending"
     """It was told to end, and takes nothing more for its handler."""
     CLOSED = "closed"
@@ -29,7 +31,8 @@ class SessionState(enum.Enum):
 
 MAY_FOLLOW = {
     SessionState.NEW: {SessionState.RUNNING, SessionState.ENDING},
-    SessionState.RUNNING: {SessionState.ENDING},
+    SessionState.RUNNING: {SessionState.PAUSED, SessionState.ENDING},
+    SessionState.PAUSED: {SessionState.RUNNING, SessionState.ENDING},
     SessionState.ENDING: {SessionState.CLOSED},
     SessionState.CLOSED: set[SessionState](),
 }
@@ -62,7 +65,12 @@ class Life:
     @property
     def running(self) -> bool:
         """Whether code of the handler may be started."""
-        return self.state is SessionState.RUNNING
+        return self.state in (SessionState.RUNNING, SessionState.PAUSED)
+
+    @property
+    def paused(self) -> bool:
+        """Whether its client is away."""
+        return self.state is SessionState.PAUSED
 
     @property
     def ending(self) -> bool:
@@ -93,7 +101,26 @@ class Life:
             RuntimeError: If it has run before.
         """
         if self.state is not SessionState.ENDING:  # it may be over before it begins
+            if self.paused:
+                self._progress.require(SessionState.NEW)
             self._progress.enter(SessionState.RUNNING)
+
+    def pause(self) -> None:
+        """Its client is away, and may come back.
+
+        Raises:
+            RuntimeError: If it does not run.
+        """
+        self._progress.enter(SessionState.PAUSED)
+
+    def resume(self) -> None:
+        """Its client is back.
+
+        Raises:
+            RuntimeError: If it was not away.
+        """
+        self._progress.require(SessionState.PAUSED)
+        self._progress.enter(SessionState.RUNNING)
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Work until it is told to end, and end all that was started meanwhile."""

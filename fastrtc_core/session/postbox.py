@@ -1,10 +1,14 @@
-"""Messages to the client, from before its channel is open until after the session has ended."""
+"""Messages to the client, from before its channel is open until after the session has ended.
+
+Where the client may come back after its connection was lost, they wait for its next channel.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ChannelClosedError, FastRTCError, MessageError
@@ -41,6 +45,7 @@ class Postbox:
         self.note: Note | None = None
         self._early: deque[str | bytes] = deque()
         self._early_size = 0
+        self._reported = 0
         self._closed = False
 
     @property
@@ -52,8 +57,8 @@ class Postbox:
         """Send what waits, and from now on at once."""
         self.channel = channel
         self.opened.set()
-        if self.dropped:
-            logger.warning("session %s: %d early messages are lost", self._session_id, self.dropped)
+        if lost := self.dropped - self._reported:
+            logger.warning("session %s: %d early messages are lost", self._session_id, lost)
         while self._early:
             try:
                 post_on(channel, self._pop())
@@ -61,6 +66,14 @@ class Postbox:
                 logger.warning(
                     "session %s: an early message was not sent: %s", self._session_id, error
                 )
+
+    def hold(self, unsent: Sequence[str | bytes]) -> None:
+        """The channel is lost, and these messages with it: keep all for the next one."""
+        self.channel = None
+        self.opened.clear()
+        self._reported = self.dropped
+        for text in unsent:
+            self._keep(text)
 
     def close(self) -> None:
         """Take nothing more."""

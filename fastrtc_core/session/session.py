@@ -11,12 +11,12 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Coroutine, Set
+from collections.abc import Awaitable, Callable, Coroutine, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
 from ..context import Context, current_context
-from ..errors import ConfigurationError, HandlerError, InvalidFrameError, UserExitError
+from ..errors import HandlerError, InvalidFrameError, UserExitError
 from ..handler import StreamHandlerBase, implements
 from ..media.session_clock import SessionClock
 from ..outputs import AdditionalOutputs, CloseStream
@@ -34,12 +34,14 @@ from .inbox import Inbox
 from .life import Life, SessionState
 from .output_hub import OutputHub
 from .postbox import Postbox
+from .presence import Presence
 from .reports import Reporter
 from .session_media import SessionMedia
 from .session_tracks import SessionTracks
 from .snapshot import SessionSnapshot
 from .speaker import Speaker
 from .tasks import within
+from .time_limit import enforce_time_limit
 from .types import CloseReason, Hooks, Medium, MessageChannel, Note
 
 logger = logging.getLogger("fastrtc_core.session")
@@ -52,9 +54,6 @@ SLOW_START = 2.0
 
 CHANNEL_TIMEOUT = 2.0
 """How long in s a session that the server ends waits for a channel to say why."""
-
-TIME_LIMIT_NOTICE = 10.0
-"""How long in s before the time limit the client is warned."""
 
 PLAYOUT_TIMEOUT = 120.0
 """How long in s a session that ends waits for its playout to be played."""
@@ -85,6 +84,7 @@ class Session:
         hooks: What the application wants to be told.
         output_sample_rate, output_channels: Of the audio that goes out; those of the handler by
             default.
+        resumable: Whether the client may come back on another connection; see `pause`.
 
     Attributes:
         outputs: The additional outputs of the handler.
@@ -96,6 +96,8 @@ class Session:
             it sets this.
         unplayed: How much in s of what was sent a client certainly holds yet; set by a transport
             that can take it back.
+        arrived: Waits until what was sent before has certainly arrived; set where the client may
+            be away, and what it did not hear is said again.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class Session:
         hooks: Hooks | None = None,
         output_sample_rate: int | None = None,
         output_channels: int | None = None,
+        resumable: bool = False,
     ) -> None:
         self.id = context.webrtc_id
         self._name = self.id[:8]
@@ -117,6 +120,7 @@ class Session:
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
         self.unplayed: Callable[[], float] = lambda: 0.0
+        self.arrived: Callable[[], Awaitable[None]] | None = None
         self._life = life = Life(self.id)
         self._postbox = Postbox(self.id)
         self.reporter = reporter = Reporter(
@@ -130,6 +134,7 @@ class Session:
             SessionClock(life.loop.time()),
             output_sample_rate,
             output_channels,
+            resumable,
         )
         self.participant = tracks.participant
         self.media = SessionMedia(
@@ -149,8 +154,12 @@ class Session:
             reporter=reporter,
             deliver_extras=self._deliver_extras,
             unplayed=lambda: self.unplayed(),
+            arrived=lambda: self.arrived,
         )
-        self._inbox = Inbox(reporter, handler.set_args, self._take_offer)
+        self._inbox = Inbox(
+            reporter, handler.set_args, self._take_offer, lambda: self.stop(CloseReason.CLIENT)
+        )
+        self._presence = Presence()
         self._calls: dict[str, UserCall] = {}
         self._note: Note | None = None
         self.time_limit = time_limit
@@ -267,8 +276,37 @@ class Session:
         self.outputs.end()
         self._life.close()
 
+    def pause(self) -> None:
+        """The client is away and may come back: the handler is told.
+
+        Raises:
+            RuntimeError: If the session does not run, or its client is away already.
+        """
+        self._life.pause()
+        self._presence.note(False)
+
+    def resume(self) -> None:
+        """The client is back; its channel comes by `open_channel`, now or before.
+
+        Raises:
+            RuntimeError: If it was not away.
+        """
+        self._life.resume()
+        self._presence.note(True)
+
+    def put_back(self, since: float) -> None:
+        """What was said after this loop time (s) was not heard: say it again, before all else."""
+        if self.local_audio is not None:
+            self.local_audio.source.put_back(since)
+
+    def lose_channel(self, channel: MessageChannel, unsent: Sequence[str | bytes]) -> None:
+        """This channel, where it is in use, has lost these messages: they wait for another."""
+        if self._postbox.channel is channel:
+            self._postbox.hold(unsent)
+            self.handler.channel_set.clear()
+
     def open_channel(self, channel: MessageChannel) -> None:
-        """Give the session its message channel."""
+        """Give the session its message channel, or another one."""
         self._postbox.open(channel)
         self.handler.channel_set.set()
 
@@ -383,23 +421,13 @@ class Session:
     def _loops(self) -> list[Coroutine[Any, Any, None]]:
         """The loops that this session needs beside those of its media."""
         loops: list[Coroutine[Any, Any, None]] = []
-        hooks = [
-            name
-            for name in ("on_message", "on_dtmf")
-            if getattr(type(self.handler), name) is not getattr(StreamHandlerBase, name)
-        ]
-        if hooks:
-            loops.append(self._inbox.run({name: self._call(name) for name in hooks}, self._life))
+        if hooks := self._hooks_of("on_message", "on_dtmf"):
+            loops.append(self._inbox.run(hooks, self._life))
+        if hooks := self._hooks_of("on_pause", "on_resume"):
+            loops.append(self._presence.run(hooks, self.reporter))
         if self.time_limit is not None:
-            loops.append(self._enforce_time_limit(self.time_limit))
+            loops.append(enforce_time_limit(self.time_limit, self.reporter, self.stop))
         return loops
-
-    async def _enforce_time_limit(self, limit: float) -> None:
-        notice = min(TIME_LIMIT_NOTICE, limit / 2)
-        await asyncio.sleep(limit - notice)
-        self.reporter.tell("warning", f"The session ends in {notice:g} s.")
-        await asyncio.sleep(notice)
-        self.stop(CloseReason.TIME_LIMIT)
 
     async def _close_after_playout(self, text: str) -> None:
         """End the session when what was emitted has been played."""
@@ -456,6 +484,11 @@ class Session:
     def _method(self, name: str) -> UserCall | None:
         return self._call(name) if implements(self.handler, name) else None
 
+    def _hooks_of(self, *names: str) -> dict[str, UserCall]:
+        """The calls of those that its class has."""
+        own, base = type(self.handler), StreamHandlerBase
+        return {n: self._call(n) for n in names if getattr(own, n) is not getattr(base, n)}
+
     def _call(self, name: str) -> UserCall:
         if name not in self._calls:
             call = UserCall(getattr(self.handler, name), f"{name}-{self._name}")
@@ -476,19 +509,3 @@ class Session:
             SLOW_START,
         )
         self.reporter.tell("warning", "The server is still starting; it may not answer yet.")
-
-
-async def copy_handler(prototype: StreamHandlerBase, session_id: str) -> StreamHandlerBase:
-    """Make the handler of one session, off the event loop.
-
-    Raises:
-        ConfigurationError: If `copy` returns no handler, or one that is in use, or a setting of the
-            prototype makes no sense.
-    """
-    handler = await call_once(prototype.copy, f"copy-{session_id[:8]}")
-    if not isinstance(handler, StreamHandlerBase) or not hasattr(handler, "args_set"):
-        raise ConfigurationError(f"{type(prototype).__name__}.copy() must return a handler")
-    if handler is prototype or handler._link is not None:
-        raise ConfigurationError(f"{type(prototype).__name__}.copy() must return a new instance")
-    handler.phone_mode = prototype.phone_mode
-    return handler.take_settings(prototype)

@@ -40,6 +40,7 @@ class SessionTracks:
         clock: The clock of the session.
         output_sample_rate, output_channels: Of the audio that goes out; those of the handler by
             default.
+        resumable: Whether what is said is kept for a while, in case it was not heard.
 
     Attributes:
         remote_audio, remote_video: Where the transport pushes what comes in, or `None`.
@@ -57,8 +58,10 @@ class SessionTracks:
         clock: SessionClock,
         output_sample_rate: int | None = None,
         output_channels: int | None = None,
+        resumable: bool = False,
     ) -> None:
         self._handler = handler
+        self._resumable = resumable
         self._clock = clock
         self.remote_audio: RemoteAudioTrack | None = None
         self.remote_video: RemoteVideoTrack | None = None
@@ -102,6 +105,8 @@ class SessionTracks:
         """Make the track from which the transport pulls a medium."""
         if medium == "audio":
             source = AudioSource(*self._output, QUEUE_SIZE_MS)
+            if self._resumable:
+                source.keep_speech()
             self.local_audio = LocalAudioTrack(source, self._clock, published=True)
             return self.local_audio
         self.local_video = LocalVideoTrack(VideoSource(), self._clock, published=True)

@@ -19,7 +19,7 @@ class SessionSnapshot:
     Attributes:
         id: Its id.
         transport: As in its `Context`.
-        state: `new`, `running`, `ending` or `closed`.
+        state: `new`, `running`, `paused`, `ending` or `closed`.
         close_reason: Why it ends, once it was told to; a `CloseReason`.
         tracks: The sources of the tracks that the client publishes, sorted.
         tasks: Tasks that it owns.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from ..errors import (
@@ -44,6 +44,9 @@ AHEAD = 16
 """Pieces that are made ahead of what is played; then the source is held back."""
 
 
+Arrived = Callable[[], Awaitable[None]]
+
+
 class _Piece(NamedTuple):
     """Something to play; the first of a sentence carries that.
 
@@ -72,6 +75,8 @@ class Speaker:
         reporter: Tells what is said, and what went wrong.
         deliver_extras: Takes what comes beside what is said.
         unplayed: How much in s of what was sent the client certainly holds yet.
+        arrived: Gives what waits until that which was sent before has certainly arrived, where what
+            has not is put back.
     """
 
     def __init__(
@@ -84,6 +89,7 @@ class Speaker:
         reporter: Reporter,
         deliver_extras: DeliverExtras,
         unplayed: Callable[[], float],
+        arrived: Callable[[], Arrived | None] = lambda: None,
     ) -> None:
         self.current: Speech | None = None
         self._handler = handler
@@ -96,6 +102,7 @@ class Speaker:
         self._reporter = reporter
         self._deliver_extras = deliver_extras
         self._unplayed = unplayed
+        self._arrived = arrived
         self._waiting: list[Speech] = []
         self._progress: SpeechProgress | None = None
         self._pace = Pace()
@@ -228,9 +235,11 @@ class Speaker:
         made: list[SpokenSentence] = []
         making = self._life.own(self._make(speech, pieces, made))
         error = None
+        finishing = False
         try:
             async with self._output.floor:
                 self._output.flush()  # what came before
+                self._source.begin_speech()
                 self._reporter.tell("log", "response_starting")
                 self._progress = progress = SpeechProgress(self._source, self._unplayed, made)
                 speech.begin(progress.heard, progress.words)
@@ -239,7 +248,12 @@ class Speaker:
                 error = piece.error
                 self._output.flush()
                 await self._source.wait_for_playout()
-                speech.finish(self._playback(interrupted=False, error=error))
+                playback = self._playback(interrupted=False, error=error)
+                if (arrived := self._arrived()) is None:
+                    speech.finish(playback)
+                else:
+                    finishing = True
+                    self._life.own(self._finish_later(speech, playback, progress, arrived))
         except SourceClosedError:
             pass  # the session ends
         except Exception as failure:
@@ -249,10 +263,32 @@ class Speaker:
             making.cancel()
             if error is not None:
                 self._reporter.error(error, speech.what)
-            speech.finish(self._playback(interrupted=True, error=error))
+            if not finishing:
+                speech.finish(self._playback(interrupted=True, error=error))
             if self._progress is not None:
+                self._source.end_speech()
                 self._reporter.tell("log", "response_done")
             self._progress = None
+
+    async def _finish_later(
+        self, speech: Speech, playback: Playback, progress: SpeechProgress, arrived: Arrived
+    ) -> None:
+        """A speech was sent to its end: it is over when that has arrived."""
+        source = self._source
+        cleared = source.statistics().cleared
+        speech.begin(lambda: min(playback.heard, progress.heard()), progress.words)
+        try:
+            await arrived()
+            while progress.heard() < playback.heard:  # it has not: it is played once more
+                if source.closed or source.statistics().cleared > cleared:
+                    return  # or would be
+                await source.wait_for_change()
+                if progress.heard() >= playback.heard:
+                    await arrived()
+        finally:
+            if progress.heard() >= playback.heard:
+                speech.finish(playback)
+            speech.finish(Playback(progress.heard(), progress.text(), True, playback.error))
 
     async def _deliver(self, piece: _Piece, speech: Speech) -> None:
         value, extras = split_emitted(piece.value)

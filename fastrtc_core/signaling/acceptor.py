@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from aiortc.exceptions import OperationError
@@ -79,8 +80,11 @@ class Visit(Protocol):
     async def enter(self, flows: Flows) -> Party:
         """Check what may be checked once alone, and make the endpoint; raises `OfferError`."""
 
+    def answered(self) -> Mapping[str, Any]:
+        """It is about to be answered: what else it is told. Raises `OfferError`."""
+
     def abandon(self) -> None:
-        """It was answered, and never connected."""
+        """It was not answered, or never connected."""
 
     async def run(self, peer: Peer) -> None:
         """The connection stands: be there until it ends."""
@@ -109,11 +113,13 @@ class Answer(NamedTuple):
         id: What it is called.
         sdp: The description of this side.
         secret: With it, further offers are the client's own; for its eyes alone.
+        more: Further fields of the answer.
     """
 
     id: str
     sdp: str
     secret: str
+    more: Mapping[str, Any] = MappingProxyType({})
 
 
 class Acceptor:
@@ -142,6 +148,8 @@ class Acceptor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._leaving: set[asyncio.Task[None]] = set()
         self._standing = StandingClients[Visit]()
+        # Answers to offers of those who come back, by what they have sent.
+        self._returning: dict[tuple[object, ...], asyncio.Future[Answer]] = {}
 
     @property
     def serving(self) -> int:
@@ -152,13 +160,26 @@ class Acceptor:
         """Take an offer; what it is for runs on when it was answered.
 
         One with the secret of a client that is here is a further offer of that client: it may
-        restart ICE, where the data channel does not get through.
+        restart ICE, where the data channel does not get through. One with a token to come back may
+        be made as often as need be, until an answer gets through: it is the same one each time.
 
         Raises:
             OfferError: If it is refused.
         """
         if envelope.secret is not None:
             return await self._accept_again(envelope, envelope.secret)
+        if not isinstance(envelope.resume, str):
+            return await self._begin(envelope, caller)[0]
+        key = asyncio.get_running_loop(), envelope.webrtc_id, envelope.resume, envelope.sdp
+        if key not in self._returning:
+            answer, task = self._begin(envelope, caller)
+            self._returning[key] = answer
+            task.add_done_callback(lambda _: self._returning.pop(key))
+        return await asyncio.shield(self._returning[key])
+
+    def _begin(
+        self, envelope: Envelope, caller: Caller
+    ) -> tuple[asyncio.Future[Answer], asyncio.Task[None]]:
         visit = self._admit(envelope, caller)  # a full server reads no SDP
         offer = read_offer(envelope.sdp)
         flows = visit.negotiate(offer)
@@ -167,7 +188,7 @@ class Acceptor:
         task = asyncio.create_task(serving, name="fastrtc-session")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return await answer
+        return answer, task
 
     async def aclose(self) -> None:
         """Cancel all who are here, and wait until they are gone; idempotent."""
@@ -231,7 +252,7 @@ class Acceptor:
                 if answer.cancelled():  # whoever asked is gone
                     visit.abandon()
                     return
-                answer.set_result(Answer(visit.id, sdp, secret))
+                answer.set_result(Answer(visit.id, sdp, secret, visit.answered()))
                 if not await _connected(peer, party.endpoint):
                     logger.info("%s was not connected", visit.id)
                     visit.abandon()
@@ -244,9 +265,9 @@ class Acceptor:
         except TimeoutError:
             raise UnavailableError("the server took too long to answer the offer") from None
         finally:
-            if self._trickling is not None:
-                self._trickling.end(visit.id)
             if peer is not None:
+                if self._trickling is not None:
+                    self._trickling.end(visit.id, peer)
                 await self._take_apart(peer)
 
     async def _make_peer(self, party: Party) -> Peer:

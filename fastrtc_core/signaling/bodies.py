@@ -27,6 +27,8 @@ class Envelope:
         secret: What a client was told with its answer, where this is a further offer of it.
         tracks: Of such an offer, what the client publishes besides microphone and camera.
         receives: Of such an offer, the sections for tracks of the server.
+        resume: Whether the client can come back to its session when its connection is lost; or the
+            token with which it does.
     """
 
     sdp: str
@@ -36,6 +38,7 @@ class Envelope:
     secret: str | None = None
     tracks: Any = None
     receives: Any = None
+    resume: bool | str = False
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,13 @@ def parse_envelope(body: Any) -> Envelope | TrickledCandidate:
     webrtc_id = body.get("webrtc_id")
     if webrtc_id is not None and not isinstance(webrtc_id, str):
         raise MalformedOfferError("the 'webrtc_id' of an offer must be a text")
-    secret = body.get("secret")
+    secret, resume = body.get("secret"), body.get("resume") or False
+    if not isinstance(resume, (bool, str)) or (isinstance(resume, str) and not webrtc_id):
+        raise MalformedOfferError(
+            "'resume' must be true, or a token that stands beside a 'webrtc_id'"
+        )
     if secret is None:
-        return Envelope(sdp, webrtc_id or None, args, params or {})
+        return Envelope(sdp, webrtc_id or None, args, params or {}, resume=resume)
     if not isinstance(secret, str) or not webrtc_id:
         raise MalformedOfferError("a 'secret' must be a text, and stand beside a 'webrtc_id'")
     further = body.get("tracks"), body.get("receives")

@@ -32,4 +32,5 @@ def body_of(answer: Answer) -> dict[str, Any]:
         "type": "answer",
         "webrtc_id": answer.id,
         "secret": answer.secret,
+        **answer.more,
     }

@@ -19,7 +19,9 @@ def new_secret() -> str:
 
 
 @dataclass(eq=False, frozen=True)
-class _Standing(Generic[What]):
+class Standing(Generic[What]):
+    """One of them, as long as its secret holds."""
+
     id: str
     secret: str
     what: What
@@ -30,15 +32,15 @@ class StandingClients(Generic[What]):
     """Who is here. Others know the ids, which two channels may share; nobody knows the secrets."""
 
     def __init__(self) -> None:
-        self._clients: set[_Standing[What]] = set()
+        self._clients: set[Standing[What]] = set()
 
-    def add(self, id: str, secret: str, what: What) -> _Standing[What]:
+    def add(self, id: str, secret: str, what: What) -> Standing[What]:
         """Somebody is here, until `remove`."""
-        standing = _Standing(id, secret, what)
+        standing = Standing(id, secret, what)
         self._clients.add(standing)
         return standing
 
-    def remove(self, standing: _Standing[What]) -> None:
+    def remove(self, standing: Standing[What]) -> None:
         """It has left; idempotent."""
         self._clients.discard(standing)
 
@@ -57,5 +59,7 @@ class StandingClients(Generic[What]):
         given = secret.encode(errors="surrogatepass")  # JSON can bring any text
         right = [one for one in named if hmac.compare_digest(one.secret.encode(), given)]
         if not right:
-            raise DuplicateSessionError(f"the id {id!r} is taken, and this is not its secret")
+            raise DuplicateSessionError(
+                f"the id {id!r} is taken, and this is not its secret any more"
+            )
         return right[0].what

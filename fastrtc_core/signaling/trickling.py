@@ -56,9 +56,10 @@ class Trickling:
         for early in self._early.take(id, ufrags):
             await answered.add(early)
 
-    def end(self, id: str) -> None:
+    def end(self, id: str, peer: Peer) -> None:
         """A peer takes no more; idempotent."""
-        self._answered.pop(id, None)
+        if (answered := self._answered.get(id)) is not None and answered.peer is peer:
+            del self._answered[id]
 
 
 class _Answered:

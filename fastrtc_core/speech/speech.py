@@ -15,7 +15,8 @@ class Playback(NamedTuple):
 
     Attributes:
         heard: How much of its audio was sent to the client, in s; where a client discards what it
-            has not played yet, without what it cannot have played.
+            has not played yet, without what it cannot have played; while a client is away, without
+            what was sent after it was there last.
         text: What was heard of the text, as it was written, up to the last word of which at least
             half was; empty where audio was said, not text.
         interrupted: Whether it ended before everything was sent.

@@ -14,6 +14,7 @@ from ..errors import ConfigurationError, InvalidFrameError, QueueFullError, Sour
 from ..frames import AudioFrame, EmittedAudio, samples_per_frame
 from ..media.pacing import MAX_GRACE, QueueState
 from ..media.playout import Playout, PlayoutStatistics
+from ..media.sent_speech import SentSpeech
 from .signal import Signal
 
 AHEAD = 60.0
@@ -61,6 +62,7 @@ class AudioSource:
         self._paused = False
         self._resumed = False
         self._closed = False
+        self._sent: SentSpeech | None = None
 
     @property
     def queued_duration(self) -> float:
@@ -186,6 +188,37 @@ class AudioSource:
             self._resumed = True
             self._changed.notify()
 
+    def keep_speech(self) -> None:
+        """Keep speech for some seconds after it was pulled, for `put_back`."""
+        self._sent = SentSpeech()
+
+    def begin_speech(self) -> None:
+        """What is queued from now on is speech, until `end_speech`."""
+        if self._sent is not None:
+            self._sent.begin(self._playout.played, self._playout.queued)
+
+    def end_speech(self) -> None:
+        """What is queued from now on is not."""
+        if self._sent is not None:
+            self._sent.end(self._playout.played)
+
+    def put_back(self, since: float) -> float:
+        """Queue the speech that was pulled after this loop time (s) once more, before all else.
+
+        Returns:
+            How much that is, in s: none without `keep_speech`.
+        """
+        if self._sent is None or self._closed:
+            return 0.0
+        count = 0
+        for data in reversed(self._sent.take_back(since, self._playout.played)):
+            self._playout.put_back(data)
+            count += data.shape[1]
+        if count:
+            self._resumed = True
+            self._changed.notify()
+        return count / self.sample_rate
+
     def flush(self) -> None:
         """Say that what is queued ends here: its last, short frame is padded and played at once."""
         self._flushed = True
@@ -194,6 +227,8 @@ class AudioSource:
     def clear_queue(self) -> None:
         """Discard everything that waits, in the queue and in calls of `capture_frame`."""
         self._playout.clear()
+        if self._sent is not None:
+            self._sent.clear(self._playout.played)
         self._taken = None
         for future, data, _ in self._waiting:
             if not future.done():
@@ -211,6 +246,10 @@ class AudioSource:
         """Wait until everything that was queued has been pulled or cleared, or it is closed."""
         while (self._playout.queued or self._waiting or self._taken) and not self._closed:
             await self._changed.wait()
+
+    async def wait_for_change(self) -> None:
+        """Wait until something is queued, pulled or cleared, or the source is closed."""
+        await self._changed.wait()
 
     async def aclose(self) -> None:
         """Close the source: discards what waits; idempotent."""
@@ -240,7 +279,11 @@ class AudioSource:
         )
 
     def _pull(self, count: int) -> NDArray[np.int16]:
+        played = self._playout.played
         data = self._playout.pull(count)
+        if self._sent is not None:
+            now = asyncio.get_running_loop().time()
+            self._sent.note(now, played, data[:, : self._playout.played - played])
         if not self._playout.queued:
             self._flushed = self._resumed = False
         self._admit_waiting()

@@ -138,8 +138,10 @@ class LocalAudioTrack(_LocalTrack[AudioFrame]):
         return cls(source, name=name)
 
     def set_frame_duration(self, duration: float) -> None:
-        """Pull frames of so many s, a multiple of 10 ms; called before the first is pulled."""
+        """Pull frames of so many s, a multiple of 10 ms, from the next one on."""
         self._frame_size = round(duration * self.source.sample_rate)
+        if self._pacer is not None:
+            self._pacer.frame_size = self._frame_size
 
     async def next_frame(self) -> TimedAudioFrame:
         """Wait until the next frame is due, and take it; for the transport.

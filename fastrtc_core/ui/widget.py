@@ -109,6 +109,7 @@ def behaviour(stream: Stream, looks: Mapping[str, Any]) -> str:
         "trackConstraints": dict(stream.track_constraints or {}),
         "stereo": stream.handler.expected_layout == "stereo",
         "hasIceServers": stream.rtc_configuration is not None,
+        "resume": stream.resume_timeout is not None,
         **looks,
     }
     own = browser.read_modules("fastrtc_core.ui")

@@ -50,15 +50,18 @@ def wire_offers(
     async def offer(event: gr.EventData, request: gr.Request, *values: Any) -> str:
         body = {"sdp": event.sdp, "type": event.type, "args": list(values)}
         further = {name: getattr(event, name, None) for name in _AGAIN}
+        resume = getattr(event, "resume", None)
         if further["secret"] is not None:  # a session that stands
             body |= further
+        elif resume is not None:
+            body |= {"resume": resume, "webrtc_id": further["webrtc_id"]}
         headers = dict(request.headers)
         try:
             _RULE.check(headers)
             answer = await stream.offer(body, headers)
         except OriginError as error:
             answer = error.body()
-        if "webrtc_id" in answer and further["secret"] is None:
+        if "webrtc_id" in answer and further["secret"] is None and not isinstance(resume, str):
             sessions.follow(answer["webrtc_id"])
         return json.dumps({"request": event.request, "answer": answer})
 

@@ -126,6 +126,14 @@ class Binding:
         await sender.stop()
         return True
 
+    async def stop_all(self) -> None:
+        """Send nothing more; another connection may send it."""
+        senders = list(self._senders.values())
+        self._senders.clear()
+        self._encoders.clear()
+        for sender in senders:
+            await sender.stop()
+
     def forget(self, transceiver: RTCRtpTransceiver) -> None:
         """A section has ended, and never comes again."""
         if (incoming := self._incoming.pop(transceiver.mid or "", None)) is not None:

@@ -37,12 +37,19 @@ class Liveness:
         self._pc = pc
         self._stop = stop
         self._heard = 0.0
+        self._packets = -1
+        self._looked = self._certain = asyncio.get_running_loop().time()
+
+    @property
+    def certain(self) -> float:
+        """The latest loop time (s) of which it is known that the peer was there."""
+        heard_since = internals.packets_heard(self._pc) != self._packets
+        return self._looked if heard_since else self._certain
 
     async def run(self, tasks: asyncio.TaskGroup) -> None:
         """Watch until the peer is lost; asks in tasks of the given group."""
         loop = asyncio.get_running_loop()
-        self._heard = loop.time()
-        packets = -1
+        self._heard = self._looked = self._certain = loop.time()
         while True:
             asleep = loop.time()
             await asyncio.sleep(INTERVAL)
@@ -51,16 +58,20 @@ class Liveness:
             # Where this process itself stood still, what the peer sent in the meantime may not
             # have been read yet.
             stalled = now - asleep > 2 * INTERVAL
-            if received != packets or stalled:
-                packets = received
+            if received != self._packets:
+                self._packets, self._certain = received, asleep
+                self._heard = now
+            elif stalled:
                 self._heard = now
             elif now - self._heard >= LOST_AFTER:
                 self._stop(CloseReason.LOST)
                 return
             elif now - self._heard >= ASK_AFTER:
                 tasks.create_task(self._ask())
+            self._looked = now
 
     async def _ask(self) -> None:
         asked = asyncio.get_running_loop().time()
         if await internals.probe(self._pc):
             self._heard = max(self._heard, asked)
+            self._certain = max(self._certain, asked)

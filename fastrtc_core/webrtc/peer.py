@@ -42,6 +42,9 @@ CHANNEL_GRACE = 1.0
 LOSS_INTERVAL = 2.0
 """Time in s between two looks at the loss that the other side reports."""
 
+SIGN_INTERVAL = 0.05
+"""Time in s between two looks for a sign of life that somebody waits for."""
+
 FLUSH_TIMEOUT = 0.5
 """How long in s the last messages have to leave before the connection is closed."""
 
@@ -108,6 +111,7 @@ class Peer:
             advertised_address,
         )
         self._channel: DataChannel | None = None
+        self._liveness = Liveness(pc, endpoint.stop)
         self._settled = asyncio.Event()
         """It connects no longer, whatever has become of it."""
         pc.on("datachannel", self._take_channel)
@@ -191,10 +195,33 @@ class Peer:
         """Move media and watch the connection until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._pumps.begin(tasks)
-            tasks.create_task(Liveness(self._pc, self._endpoint.stop).run(tasks))
+            tasks.create_task(self._liveness.run(tasks))
             tasks.create_task(self._offer_channel())
             if self._audio_options.fec:
                 tasks.create_task(self._follow_loss())
+
+    @property
+    def certain(self) -> float:
+        """The latest loop time (s) of which it is known that the other side was there."""
+        return self._liveness.certain
+
+    async def heard_again(self) -> None:
+        """Wait until the other side is heard from."""
+        since, packets = asyncio.get_running_loop().time(), internals.packets_heard(self._pc)
+        while True:
+            await asyncio.sleep(SIGN_INTERVAL)
+            if internals.packets_heard(self._pc) != packets or self.certain > since:
+                return
+
+    async def detach(self) -> None:
+        """Move nothing more either way: another connection takes the place of this one."""
+        if self._channel is not None:
+            self._channel.abandon()
+        self._pumps.close()
+        self._binding.close()
+        self.sections.close()
+        await self._binding.stop_all()
+        self.sections.stop_all()
 
     async def close(self) -> None:
         """Close the connection, after the last messages have left; idempotent."""

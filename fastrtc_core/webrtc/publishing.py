@@ -27,6 +27,7 @@ from typing import Any, NamedTuple, get_args
 from ..errors import (
     ConfigurationError,
     ConnectionFailedError,
+    FastRTCError,
     MalformedOfferError,
     OfferError,
     SessionGoneError,
@@ -152,6 +153,8 @@ class PeerPublisher:
         self._ended = False
         self._published: dict[str, TrackSource] = {}
         """What the client publishes besides microphone and camera, by mid."""
+        self._sent: dict[str, tuple[LocalTrack, TrackSource]] = {}
+        """What the server publishes so, by `sid`."""
         session.tracks.publisher = self
 
     async def publish(self, track: LocalTrack, source: TrackSource) -> None:
@@ -171,9 +174,11 @@ class PeerPublisher:
             raise ConnectionFailedError("the client made no room for the track") from None
         finally:
             self._wanted.pop(track.sid, None)
+        self._sent[track.sid] = track, source
 
     async def unpublish(self, track: LocalTrack) -> None:
         """See `StreamHandlerBase.unpublish_track`."""
+        self._sent.pop(track.sid, None)
         if await self._peer.stop_sending(track):
             self._session.reporter.tell("unpublished", {"sid": track.sid})
 
@@ -192,6 +197,25 @@ class PeerPublisher:
         answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._queue(data, answered)
         return await answered
+
+    def leave(self) -> list[tuple[LocalTrack, TrackSource]]:
+        """The connection is over: what the client publishes further has ended.
+
+        Returns:
+            What the server publishes, for `publish_again` of the next connection.
+        """
+        while self._published:
+            _, source = self._published.popitem()
+            self._session.tracks.remove(source)
+        return list(self._sent.values())
+
+    async def publish_again(self, tracks: list[tuple[LocalTrack, TrackSource]]) -> None:
+        """Publish what was published on the connection before."""
+        for track, source in tracks:
+            try:
+                await self.publish(track, source)
+            except FastRTCError as error:
+                logger.info("session %s: not published again: %s", self._session.id, error)
 
     async def run(self) -> None:
         """Answer offers until cancelled."""

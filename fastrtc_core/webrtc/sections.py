@@ -156,6 +156,13 @@ class Sections:
         if (inlet := self._inlet(mid)) is not None:
             inlet.release()
 
+    def stop_all(self) -> list[LocalTrack]:
+        """Send nothing more; returns what was sent."""
+        tracks = [outlet.track for outlet in self._outlets.values() if outlet.track is not None]
+        for outlet in self._outlets.values():
+            outlet.carry(None)
+        return tracks
+
     async def undo(self, before: internals.BeforeOffer) -> None:
         """An offer of the other side could not be answered: forget the sections that it brought."""
         for transceiver in await internals.undo_offer(self._pc, before):

@@ -177,6 +177,28 @@ class Counting(AudioVideoEcho):
         return Counting()
 
 
+class Remembering(Echo):
+    """Echoes, counts messages, and says what it has gone through."""
+
+    def __init__(self) -> None:
+        super().__init__(48000)
+        self.count = 0
+        self.calls: list[str] = []
+
+    def copy(self) -> Remembering:
+        return Remembering()
+
+    async def on_message(self, message: Any) -> None:
+        self.count += 1
+        await self.send_message({"count": self.count, "calls": self.calls})
+
+    async def on_pause(self) -> None:
+        self.calls.append("pause")
+
+    async def on_resume(self) -> None:
+        self.calls.append("resume")
+
+
 class TwoTones(StreamHandler):
     """Plays 500 Hz on the left and 2000 Hz on the right, or ends at once."""
 
@@ -265,6 +287,7 @@ def serve_page(port: int) -> None:
     streams = {
         "/echo": Stream(Answering()),
         "/shared": Stream(Answering(), udp_port=0),
+        "/resumable": Stream(Remembering(), udp_port=0, resume_timeout=20),
         "/gallery": Stream(Gallery()),
         "/negative": Stream(negative, modality="video"),
         "/mirror": Stream(mirror, modality="video"),
@@ -299,6 +322,11 @@ def serve_page(port: int) -> None:
     @app.post("/broken/offer")
     async def broken() -> PlainTextResponse:
         return PlainTextResponse("no JSON here", status_code=502)
+
+    @app.post("/close{path:path}")
+    async def close(path: str) -> None:
+        for id in streams[path].snapshot().sessions:
+            streams[path].close(id)
 
     @app.get("/sessions{path:path}")
     async def sessions(path: str) -> int:

@@ -137,6 +137,25 @@ def test_html_page(demo: Page) -> None:
 
 
 @pytest.mark.soak
+def test_reconnect(demo: Page) -> None:
+    """The music goes on after an outage, and after a reload; it is not counted while it is away."""
+    heard = "parseFloat(document.getElementById('heard').textContent)"
+    demo.wait_for_function(f"{heard} > 1")
+    demo.get_by_role("button", name="Drop the network").click()
+    expect(demo.get_by_role("status")).to_have_text("Reconnecting")
+    expect(demo.get_by_role("status")).to_have_text("Connected")
+    expect(demo.get_by_text("the same as before")).to_be_visible()
+    demo.wait_for_function("document.getElementById('away').textContent === '1'")
+    before = demo.evaluate(heard)
+    assert 0 < before < 5.5, "of the 5 s of the outage, none were heard"
+    demo.get_by_role("button", name="Reload").click()
+    expect(demo.get_by_text("the same as before")).to_be_visible()
+    demo.wait_for_function(f"{heard} > {before} + 1")
+    demo.wait_for_function("document.getElementById('away').textContent === '2'")
+    expect(demo.get_by_role("status")).to_have_text("Connected")
+
+
+@pytest.mark.soak
 def test_websocket_client(demo: Page) -> None:
     """The page without WebRTC gets a greeting, each message back to front, and is hushed."""
     expect(demo.get_by_text("Hello! You hear yourself")).to_be_visible()

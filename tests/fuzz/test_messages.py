@@ -83,7 +83,7 @@ def take_inputs(values: Any) -> None:
 def test_every_message_is_taken_or_answered(texts: list[str | bytes]) -> None:
     """Each bad one is counted and answered with one error; nothing stops the next."""
     reporter: Any = Reporter()
-    inbox = Inbox(reporter, take_inputs, lambda offer: None)
+    inbox = Inbox(reporter, take_inputs, lambda offer: None, lambda: None)
     for text in texts:
         inbox.put(text)
     bad = sum(isinstance(outcome(text), MessageError) for text in texts)

@@ -23,6 +23,8 @@ class PlayoutAgainstModel(RuleBasedStateMachine):
         self.playout = Playout(1)
         self.waiting: list[int] = []
         self.pushed = self.played = self.cleared = self.padded = 0
+        self.latest: list[int] = []
+        """What was pulled last."""
 
     @rule(count=st.integers(0, 60))
     def push(self, count: int) -> None:
@@ -36,8 +38,16 @@ class PlayoutAgainstModel(RuleBasedStateMachine):
         expected, self.waiting = self.waiting[:count], self.waiting[count:]
         self.played += len(expected)
         self.padded += count - len(expected)
+        self.latest = expected
         silence = [0] * (count - len(expected))
         assert self.playout.pull(count).tolist() == [expected + silence]
+
+    @rule()
+    def put_back(self) -> None:
+        latest, self.latest = self.latest, []
+        self.playout.put_back(np.array([latest], np.int16).reshape(1, -1))
+        self.waiting = latest + self.waiting
+        self.played -= len(latest)
 
     @rule(count=st.integers(0, 60))
     def discard(self, count: int) -> None:

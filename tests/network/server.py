@@ -1,7 +1,8 @@
 """A server in a process of its own: an echo, and what became of its sessions.
 
-On `/shared` all sessions share one UDP port, and so do the members of channels on `/rtc`. In one
-channel a bot (uid 9) gives back what it is called with. `/` is a page for browsers.
+On `/shared` all sessions share one UDP port, and so do they on `/resumable`, where they wait for
+their client, and the members of channels on `/rtc`. In one channel a bot (uid 9) gives back what it
+is called with. `/` is a page for browsers.
 
 Usage: python server.py ADDRESS PORT
 """
@@ -51,6 +52,8 @@ stream.mount(app)
 shared = Stream(Echo(), on_disconnect=ended.append, udp_port=0)
 shared.mount(app, "/shared")
 engine.mount(app, "/rtc")
+resumable = Stream(Echo(), on_disconnect=ended.append, udp_port=0, resume_timeout=30)
+resumable.mount(app, "/resumable")
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -60,7 +63,7 @@ def page() -> str:
 
 @app.get("/sessions")
 def sessions() -> dict[str, Any]:
-    return {"running": stream.sessions + shared.sessions, "ended": ended}
+    return {"running": sum(one.sessions for one in (stream, shared, resumable)), "ended": ended}
 
 
 @app.get("/members")

@@ -19,7 +19,7 @@ from ..browser.support import FLAGS, chromium_path
 from .hosts import Hosts, Weather, two_hosts
 from .test_two_hosts import asked, serving
 
-CONNECT = """async () => {
+CONNECT = """async (options) => {
   // A page that is not on https:// gets no microphone; a tone takes its place.
   const getUserMedia = async () => {
     const context = new AudioContext();
@@ -32,7 +32,7 @@ CONNECT = """async () => {
   const devices = { getUserMedia, enumerateDevices: async () => [], addEventListener() {} };
   Object.defineProperty(navigator, "mediaDevices", { value: devices });
   window.states = [];
-  window.connection = new Connection({ modality: "audio" });
+  window.connection = new Connection({ modality: "audio", ...options });
   connection.addEventListener("state", ({ detail }) => states.push(detail.state));
   let failure = "";
   connection.addEventListener("error", ({ detail }) => (failure = detail.message));
@@ -61,13 +61,13 @@ CALL = """async () => {
   }
 }"""
 RECEIVED = """async () => {
-  for (const report of (await peers[0].getStats()).values())
+  for (const report of (await peers.at(-1).getStats()).values())
     if (report.type === "inbound-rtp") return report.packetsReceived;
   return 0;
 }"""
 DELAY = """async () => {
   const read = async () => {
-    for (const report of (await peers[0].getStats()).values())
+    for (const report of (await peers.at(-1).getStats()).values())
       if (report.type === "inbound-rtp") return report;
   };
   const one = await read();
@@ -182,7 +182,7 @@ async def test_the_session_goes_on(trouble: Trouble, browse: Any, tmp_path: Path
     """The same session, sound again, and no later than before."""
     with two_hosts(Weather(delay=0.02)) as hosts:
         async with serving(hosts) as url, browse(hosts, url, tmp_path) as page:
-            await page.evaluate(CONNECT)
+            await page.evaluate(CONNECT, {})
             await asyncio.sleep(3)
             before = await page.evaluate(DELAY)
             await trouble(hosts)
@@ -217,3 +217,32 @@ async def test_a_member_of_a_channel_goes_on(trouble: Trouble, tmp_path: Path) -
                 [9],
                 [],
             ]
+
+
+@pytest.mark.soak
+async def test_an_outage_of_twenty_seconds(tmp_path: Path) -> None:
+    """The server waits, and the page comes back to the same session on another connection."""
+    with two_hosts(Weather(delay=0.02)) as hosts:
+        async with serving(hosts) as url, browsing(hosts, url, tmp_path) as page:
+            resumable = {"offer": f"{url}/resumable/webrtc/offer", "resume": True}
+            id = await page.evaluate(CONNECT, resumable)
+            await asyncio.sleep(3)
+            before = await page.evaluate(DELAY)
+            hosts.network.weather = Weather(down=True)
+            await asyncio.sleep(20)
+            loop = asyncio.get_running_loop()
+            hosts.network.weather = Weather(delay=0.02)
+            back = loop.time()
+            async with asyncio.timeout(10):
+                while await page.evaluate(RECEIVED) < 5 or (await states(page))[-1] != "connected":
+                    pass
+            took = loop.time() - back
+            print(f"sound after {took:.2f} s; states {await states(page)}")
+            assert took < 2.0
+            async with asyncio.timeout(15):
+                while (after := await page.evaluate(DELAY)) > before + 0.1:
+                    pass
+            print(f"jitter buffer {before:.3f} s before, {after:.3f} s after")
+            assert await asked(hosts, 0, url) == {"running": 1, "ended": []}
+            assert await states(page) == ["connecting", "connected", "reconnecting", "connected"]
+            assert await page.evaluate("[connection.id, connection.resumed]") == [id, True]

@@ -17,6 +17,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, RTCDtlsTransport
 from aiortc.rtcpeerconnection import find_common_codecs
 from aiortc.rtcrtpreceiver import NackGenerator
+from aiortc.rtcsctptransport import DataChunk
 from aiortc.rtp import HeaderExtensionsMap
 from OpenSSL import SSL
 
@@ -213,6 +214,8 @@ async def test_names_of_the_association() -> None:
         assert sctp._sack_duplicates == []
         assert sctp._sack_needed is False
         assert len(sctp._data_channel_queue) == 1
+        assert len(sctp._sent_queue) == len(sctp._outbound_queue) == 0
+        assert {"flags", "stream_id", "protocol"} <= vars(DataChunk()).keys()
         assert sctp._inbound_streams_max > association.MAX_STREAMS
         source = inspect.getsource(type(sctp)._reset_deferred_streams)
         assert "self._inbound_streams.pop(stream_id, None)" in source

@@ -64,7 +64,7 @@ def test_messages_for_a_slow_handler_are_bounded_in_bytes() -> None:
     """The oldest are dropped, and counted; one alone is always kept."""
     told: list[str] = []
     reporter = SimpleNamespace(tell=lambda kind, text: told.append(kind))
-    inbox = Inbox(cast(Reporter, reporter), unexpected, unexpected)
+    inbox = Inbox(cast(Reporter, reporter), unexpected, unexpected, lambda: None)
     text = json.dumps({"type": "message", "data": "x" * 60_000})
     for _ in range(200):
         inbox.put(text)

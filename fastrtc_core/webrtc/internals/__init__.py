@@ -3,6 +3,7 @@
 Each name is covered by a contract test; aiortc is pinned to the minor versions that pass it.
 """
 
+from .association import unacknowledged
 from .ciphers import accept_rsa
 from .connection import (
     BeforeOffer,
@@ -72,6 +73,7 @@ __all__ = [
     "take_low_payload_types",
     "take_negotiated",
     "take_parameters",
+    "unacknowledged",
     "undo_offer",
     "was_reached",
     "watch_connecting",

@@ -15,6 +15,7 @@ from typing import Any
 from aiortc.rtcsctptransport import (
     DATA_CHANNEL_OPEN,
     LOCAL_MAX_MESSAGE_SIZE,
+    SCTP_DATA_LAST_FRAG,
     WEBRTC_DCEP,
     SackChunk,
 )
@@ -51,6 +52,24 @@ _MAX_DUPLICATES = 16
 
 class AssociationError(Exception):
     """The other side breaks what was agreed, and there is no going on."""
+
+
+def unacknowledged(channel: Any) -> int:
+    """How many messages of a data channel have not arrived, as far as is known: the latest ones.
+
+    What came after one that is missing has arrived, perhaps, but nobody has got it (RFC 9260
+    section 6.6).
+    """
+    sctp = channel.transport
+    waiting: list[bool] = [one is channel for one, *_ in sctp._data_channel_queue]
+    waiting += [
+        chunk.stream_id == channel.id
+        and chunk.protocol != WEBRTC_DCEP
+        and bool(chunk.flags & SCTP_DATA_LAST_FRAG)
+        for queue in (sctp._sent_queue, sctp._outbound_queue)
+        for chunk in queue
+    ]
+    return sum(waiting)
 
 
 def bound_association(sctp: Any, gate: Callable[[], PacketIntake]) -> None:
