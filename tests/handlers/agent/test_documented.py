@@ -18,6 +18,7 @@ from fastrtc_core.client import Client
 
 from ...webrtc.support import serving
 from .openai_service import Completions
+from .support import until
 
 PAGE = (Path(__file__).parents[3] / "docs/agents.md").read_text("utf-8")
 WHOLE = PAGE.partition("## A whole agent")[2]
@@ -43,12 +44,18 @@ async def test_the_whole_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         exec(first_block().replace("http://localhost:11434", url), namespace)
         app = namespace["app"]
         async with serving(app) as agent_url:
-            for user in ("Bo", "Bo", "Al"):
+            for user, kept in (("Bo", 4), ("Bo", 6), ("Al", 2)):
                 await _ask(agent_url, user, "Weather in Rome?")
+                await until(lambda kept=kept: kept in _kept(tmp_path / "memory"))  # type: ignore[misc]
         await namespace["agent"].models._models[0].aclose()
     counts = [len(request["messages"]) for request in service.requests]
     assert counts == [2, 4, 6, 2]
     assert service.requests[1]["messages"][-1]["content"] == "It is sunny in Rome."
+
+
+def _kept(folder: Path) -> list[int]:
+    """How many messages are kept of each user."""
+    return [len(json.loads(file.read_text("utf-8"))) for file in folder.glob("*.json")]
 
 
 async def _ask(url: str, user: str, text: str) -> None:

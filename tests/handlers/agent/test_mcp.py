@@ -14,6 +14,8 @@ from fastrtc_handlers.agent import AgentLimits, MCPServer, ToolCall
 
 from .support import Script, agent_of, make, said, turns, until, write
 
+pytestmark = pytest.mark.soak  # the package takes a second to be imported
+
 SERVER = '''
 from mcp.server import MCPServer
 
@@ -66,7 +68,6 @@ async def test_tools_of_a_server() -> None:
     await ask(server_here())
 
 
-@pytest.mark.soak
 @pytest.mark.real_time
 async def test_tools_of_a_program(tmp_path: Path) -> None:
     """It ends with the session."""

@@ -228,21 +228,21 @@ async def test_who_says_nothing_is_asked() -> None:
     """Each prompt once, until the user says something; not while the agent or the user talks."""
     model = Script("Good morning to all of you.")
     prompts = ["Are you there?", "Goodbye."]
-    agent = make(model, idle_prompt=prompts, idle_after=5, greeting="Hello.")
+    agent = make(model, idle_prompt=prompts, idle_after=2, greeting="Hello.")
     loop = asyncio.get_running_loop()
     async with connect(agent) as peer:
         began = loop.time()
         await until(lambda: len(said(peer)) == 2)
-        assert loop.time() - began == pytest.approx(0.2 + 5 + 0.6, abs=0.1)
+        assert loop.time() - began == pytest.approx(0.2 + 2 + 0.6, abs=0.1)
         await until(lambda: len(said(peer)) == 3)
-        await asyncio.sleep(20)
+        await asyncio.sleep(10)
         assert [text for _, text in said(peer)] == ["Hello.", *prompts]
-        await speak(peer, 6.0, 0.6)
+        await speak(peer, 2.5, 0.6)
         await turns(peer, 1)
         began = loop.time()
         await until(lambda: len(said(peer)) == 6)
         assert said(peer)[-1] == ("assistant", "Are you there?")
-        assert loop.time() - began == pytest.approx(5 + 0.6, abs=0.1)
+        assert loop.time() - began == pytest.approx(2 + 0.6, abs=0.1)
 
 
 async def test_instructions_may_depend_on_who_is_there() -> None:
@@ -362,7 +362,7 @@ async def test_a_long_answer_holds_the_model_back() -> None:
 
     async with connect(make(talkative)) as peer:
         write(peer, "Talk")
-        await asyncio.sleep(10)
+        await asyncio.sleep(5)
         assert written < 600
 
 
