@@ -1,7 +1,8 @@
 """A server in a process of its own: an echo, and what became of its sessions.
 
 On `/shared` all sessions share one UDP port, and so do the members of channels on `/rtc`. In one
-channel a bot (uid 9) gives back what it is called with. `/` is a page for browsers.
+channel a bot (uid 9) gives back what it is called with. `/` is a page for browsers, and
+`/pages/tcp` one for `/tcp`, where there is a TCP port beside the UDP port.
 
 Usage: python server.py ADDRESS PORT
 """
@@ -24,7 +25,7 @@ from fastrtc_handlers import Echo
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="icon" href="data:,">
 <script type="module">
-  import { Connection } from "/shared/webrtc/client.js";
+  import { Connection } from "/{stream}/webrtc/client.js";
   import { Channel } from "/rtc/webrtc/client.js";
   Object.assign(window, { Connection, Channel });
 </script>"""
@@ -50,17 +51,20 @@ stream = Stream(Echo(), on_disconnect=ended.append)
 stream.mount(app)
 shared = Stream(Echo(), on_disconnect=ended.append, udp_port=0)
 shared.mount(app, "/shared")
+tcp = Stream(Echo(), on_disconnect=ended.append, udp_port=0, tcp_port=0)
+tcp.mount(app, "/tcp")
 engine.mount(app, "/rtc")
 
 
 @app.get("/", response_class=HTMLResponse)
-def page() -> str:
-    return PAGE
+@app.get("/pages/{stream}", response_class=HTMLResponse)
+def page(stream: str = "shared") -> str:
+    return PAGE.replace("{stream}", stream)
 
 
 @app.get("/sessions")
 def sessions() -> dict[str, Any]:
-    return {"running": stream.sessions + shared.sessions, "ended": ended}
+    return {"running": stream.sessions + shared.sessions + tcp.sessions, "ended": ended}
 
 
 @app.get("/members")
