@@ -96,7 +96,7 @@ class Entering:
         Raises:
             ConcurrencyLimitError: If there are too many from this address already.
         """
-        network = _network(address)
+        network = network_of(address)
         with self._lock:
             if network and self.limit is not None and self._counts[network] >= self.limit:
                 raise ConcurrencyLimitError(
@@ -341,7 +341,7 @@ def _announce(offered: asyncio.Future[OutputHub], outputs: OutputHub) -> None:
         offered.set_result(outputs)
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
     """What one client has: an IPv4 address, or a /64 of IPv6 (RFC 6177)."""
     try:
         parsed = ipaddress.ip_address((address or "").split("%")[0])

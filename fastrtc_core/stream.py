@@ -30,7 +30,7 @@ from .speech import Speech
 from .telephone.options import TelephoneOptions
 from .webrtc import ice
 from .webrtc.addresses import candidate_filter
-from .webrtc.options import AudioOptions, OptionsSource, VideoOptions, port_range, single_port
+from .webrtc.options import AudioOptions, OptionsSource, VideoOptions, media_ports
 from .websocket.manager import SocketManager
 from .websocket.options import SocketOptions
 
@@ -114,7 +114,10 @@ class Stream:
         flight_recorder: Records what each session is given, so that it can be run again.
         udp_port_range: First and last UDP port for media; any by default.
         udp_port: One UDP port for the media of all sessions, of other streams and engines too that
-            name it; 0 for any. By default each session has ports of its own.
+            name it; 0 for any. The server then sends checks to no address that a client has only
+            named. By default each session has ports of its own.
+        tcp_port: One TCP port for the media of clients whose network lets no UDP through; 0 for
+            any. It may be the number of `udp_port`.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
         allowed_candidates: Networks such as `["10.0.0.0/8"]`. Of the addresses that a client names,
@@ -155,6 +158,7 @@ class Stream:
         flight_recorder: FlightRecorder | None = None,
         udp_port_range: tuple[int, int] | None = None,
         udp_port: int | None = None,
+        tcp_port: int | None = None,
         advertised_address: str | None = None,
         allowed_candidates: Sequence[str] | None = None,
         audio_options: OptionsSource[AudioOptions] = None,
@@ -192,8 +196,7 @@ class Stream:
         sessions = Sessions(self.handler, self._registry, asked)
         connections = ConnectionOptions(
             rtc_configuration=server_rtc_configuration,
-            udp_ports=port_range(udp_port_range),
-            udp_port=single_port(udp_port, udp_port_range),
+            ports=media_ports(udp_port_range, udp_port, tcp_port),
             advertised_address=advertised_address,
             may_check=candidate_filter(allowed_candidates, advertised_address),
             audio=audio_options,

@@ -25,6 +25,7 @@ from hypothesis import settings
 
 from fastrtc_core.signaling.acceptor import Acceptor
 from fastrtc_core.testing import VirtualClockLoop
+from fastrtc_core.webrtc.options import MediaPorts
 from fastrtc_core.webrtc.workers import picture_workers
 
 from . import machine, schedule, timeouts
@@ -92,8 +93,8 @@ def _share_port() -> None:
     original = Acceptor.__init__
 
     def init(self: Acceptor, admit: Any, entering: Any, options: Any, *more: Any) -> None:
-        if options.udp_port is None and options.udp_ports is None:
-            options = replace(options, udp_port=0)
+        if options.ports == MediaPorts():
+            options = replace(options, ports=MediaPorts(udp=0))
         original(self, admit, entering, options, *more)
 
     Acceptor.__init__ = init  # type: ignore[method-assign, assignment]

@@ -1,4 +1,7 @@
-"""Audio echo on fastrtc-core; with `--listen`, a handler that only listens."""
+"""Audio echo on fastrtc-core; with `--listen`, a handler that only listens.
+
+With `--own-ports` each session has UDP ports of its own.
+"""
 
 import dataclasses
 import sys
@@ -21,8 +24,13 @@ class Listener(AsyncStreamHandler):
         return Listener()
 
 
+ports: dict[str, Any] = {}
+if "--own-ports" in sys.argv:
+    ports["udp_port_range"] = 20000, 60000
+
 app = FastAPI()
-stream = Stream(Listener() if "--listen" in sys.argv else Echo(), concurrency_limit=None)
+handler = Listener() if "--listen" in sys.argv else Echo()
+stream = Stream(handler, concurrency_limit=None, **ports)
 stream.mount(app)
 
 

@@ -385,8 +385,8 @@ export class Connection extends Emitter {
     await gathered(pc, signal);
     const { answer, resumed } = await this.#request(pc.localDescription?.sdp ?? "", signal, deadline);
     this.id = answer.webrtc_id ?? null;
-    // Only a server on a shared port, which is a lite agent, can restart ICE.
-    this.#secret = /^a=ice-lite/m.test(answer.sdp) ? (answer.secret ?? "") : "";
+    // Only a server on a shared port, whose agent says so (RFC 8445 section 10), can restart ICE.
+    this.#secret = /^a=ice-options:.*\bice2\b/m.test(answer.sdp) ? (answer.secret ?? "") : "";
     const connected = this.#whenConnected(pc, channel, signal);
     connected.catch(() => {}); // awaited below
     try {

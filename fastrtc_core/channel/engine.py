@@ -42,7 +42,7 @@ from ..signaling.bodies import Envelope, parse_envelope
 from ..signaling.fastrtc import body_of
 from ..webrtc import ice
 from ..webrtc.addresses import candidate_filter
-from ..webrtc.options import AudioOptions, VideoOptions, port_range, single_port
+from ..webrtc.options import AudioOptions, VideoOptions, media_ports
 from .admission import Admission
 from .callbacks import Callbacks
 from .channel import Channel
@@ -85,6 +85,7 @@ class RtcEngine:
         on_disconnect: Called with the `CloseReason` and the `Context` after it has left.
         udp_port_range: First and last UDP port for media; see `Stream`.
         udp_port: One UDP port for the media of all browsers; see `Stream`.
+        tcp_port: One TCP port for those without UDP; see `Stream`.
         advertised_address: The IP address to put into host candidates; see `Stream`.
         audio_options: How the mixes are encoded. `bit_rate` is 48,000 by default. A mix is encoded
             once for all who hear the same, in packets of 20 ms, so it carries no `fec`, which
@@ -111,6 +112,7 @@ class RtcEngine:
         on_disconnect: Callable[..., Any] | None = None,
         udp_port_range: tuple[int, int] | None = None,
         udp_port: int | None = None,
+        tcp_port: int | None = None,
         advertised_address: str | None = None,
         audio_options: AudioOptions | None = None,
         video_options: VideoOptions | None = None,
@@ -142,8 +144,7 @@ class RtcEngine:
         )
         connections = ConnectionOptions(
             rtc_configuration=server_rtc_configuration,
-            udp_ports=port_range(udp_port_range),
-            udp_port=single_port(udp_port, udp_port_range),
+            ports=media_ports(udp_port_range, udp_port, tcp_port),
             advertised_address=advertised_address,
             may_check=candidate_filter(allowed_candidates, advertised_address),
         )

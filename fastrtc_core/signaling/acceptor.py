@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +21,7 @@ from ..webrtc.endpoint import Endpoint
 from ..webrtc.failures import Report, log_failure
 from ..webrtc.flows import Flows
 from ..webrtc.internals import MayCheck
-from ..webrtc.options import AudioOptions, OptionsSource, VideoOptions, resolve
+from ..webrtc.options import AudioOptions, MediaPorts, OptionsSource, VideoOptions, resolve
 from ..webrtc.peer import Peer
 from ..webrtc.sdp.description import Description
 from ..webrtc.sdp.offers import Offer, read_offer
@@ -98,8 +98,7 @@ class ConnectionOptions:
     """How connections are made, for all who come through one door; see `Stream`."""
 
     rtc_configuration: ice.RtcConfigurationSource = None
-    udp_ports: range | None = None
-    udp_port: int | None = None
+    ports: MediaPorts = field(default_factory=MediaPorts)
     advertised_address: str | None = None
     may_check: MayCheck = allow_candidate
     audio: OptionsSource[AudioOptions] = None
@@ -276,13 +275,12 @@ class Acceptor:
         return Peer(
             party.endpoint,
             configuration,
-            options.udp_ports,
+            # What STUN and TURN servers are for is not done on shared ports.
+            MediaPorts(options.ports.own) if configuration.iceServers else options.ports,
             await resolve(options.audio, AudioOptions, party.context),
             await resolve(options.video, VideoOptions, party.context),
             report=party.report,
             may_check=options.may_check,
-            # What STUN and TURN servers are for is not done on the shared port.
-            udp_port=None if configuration.iceServers else options.udp_port,
             advertised_address=options.advertised_address,
         )
 

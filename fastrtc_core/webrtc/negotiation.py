@@ -414,6 +414,9 @@ class Negotiation:
         await self._pc.setLocalDescription()
         internals.guard(self._pc, self._may_check)
         description = Description.parse(self._pc.localDescription.sdp)
+        if internals.shares_ports(self._pc):
+            # The agent is one of RFC 8445 (section 10); clients may restart it.
+            description.session.append("a=ice-options:ice2")
         describe_opus(description, dtx=self._binding.takes_pauses)
         describe_video(description, self._binding.client_bit_rate)
         return self._advertise(description)

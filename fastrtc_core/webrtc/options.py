@@ -101,33 +101,48 @@ class VideoOptions:
             )
 
 
-def port_range(ports: tuple[int, int] | None) -> range | None:
-    """The UDP ports that media may use, of the first and the last one; `None` for any.
+@dataclass(frozen=True)
+class MediaPorts:
+    """The ports over which media go.
+
+    Attributes:
+        own: The UDP ports of which each session takes its own, where none is shared; `None` for
+            any.
+        udp: The one UDP port that all sessions share; 0 for any, `None` if each has its own.
+        tcp: The TCP port for clients without UDP; 0 for any, `None` for none.
+        lite: Whether no checks go out from a shared port, as nobody needs any who can reach it.
+    """
+
+    own: range | None = None
+    udp: int | None = None
+    tcp: int | None = None
+    lite: bool = True
+
+
+def media_ports(
+    udp_port_range: tuple[int, int] | None, udp_port: int | None, tcp_port: int | None
+) -> MediaPorts:
+    """The ports that were asked for. A TCP port comes with a shared UDP port.
 
     Raises:
-        ConfigurationError: If there are no such ports.
+        ConfigurationError: If there are no such ports, or one excludes the other.
     """
-    if ports is None:
-        return None
-    first, last = ports
+    for name, port in (("udp_port", udp_port), ("tcp_port", tcp_port)):
+        if port is None:
+            continue
+        if not 0 <= port <= 65535:
+            raise ConfigurationError(f"{name} must be 0 to 65535")
+        if udp_port_range is not None:
+            raise ConfigurationError(f"{name} and udp_port_range exclude each other")
+    if udp_port_range is None:
+        if udp_port is None and tcp_port is None:
+            return MediaPorts()
+        # Where nobody chose a port, no firewall is open for it: checks that go out open the way.
+        return MediaPorts(udp=udp_port or 0, tcp=tcp_port, lite=udp_port is not None)
+    first, last = udp_port_range
     if not 0 < first <= last <= 65535:
         raise ConfigurationError("udp_port_range must be (first, last) within 1 to 65535")
-    return range(first, last + 1)
-
-
-def single_port(port: int | None, ports: tuple[int, int] | None) -> int | None:
-    """The UDP port that all sessions share; 0 for any, `None` where each has its own.
-
-    Raises:
-        ConfigurationError: If there is no such port, or a range is given as well.
-    """
-    if port is None:
-        return None
-    if not 0 <= port <= 65535:
-        raise ConfigurationError("udp_port must be 0 to 65535")
-    if ports is not None:
-        raise ConfigurationError("udp_port and udp_port_range exclude each other")
-    return port
+    return MediaPorts(range(first, last + 1))
 
 
 OptionsSource: TypeAlias = Options | Callable[[Context], Options | Awaitable[Options]] | None

@@ -21,7 +21,7 @@ from .endpoint import Endpoint
 from .failures import Report, log_failure
 from .liveness import Liveness
 from .negotiation import Negotiation
-from .options import AudioOptions, VideoOptions
+from .options import AudioOptions, MediaPorts, VideoOptions
 from .peer_state import MAY_FOLLOW, PeerState
 from .pumps import Pumps
 from .sections import Sections
@@ -62,13 +62,12 @@ class Peer:
     Args:
         endpoint: What sends and receives.
         configuration: ICE servers of this side.
-        ports: UDP ports to use, or `None` for any.
+        ports: Over which media go. Those that are shared are for a side that answers; by default
+            each peer has ports of its own.
         audio_options: How audio is encoded.
         video_options: How video is encoded.
         report: Told of media that could not be sent, and how often; by default the log is.
         may_check: Which candidates of the other side this side sends checks to; `None` for all.
-        udp_port: The one UDP port that it shares with others, 0 for any, for a side that answers;
-            by default each peer has ports of its own.
         advertised_address: The IP address to put into host candidates.
 
     Attributes:
@@ -80,12 +79,11 @@ class Peer:
         self,
         endpoint: Endpoint,
         configuration: RTCConfiguration,
-        ports: range | None = None,
+        ports: MediaPorts | None = None,
         audio_options: AudioOptions | None = None,
         video_options: VideoOptions | None = None,
         report: Report = log_failure,
         may_check: internals.MayCheck | None = allow_candidate,
-        udp_port: int | None = None,
         advertised_address: str | None = None,
     ) -> None:
         self._endpoint = endpoint
@@ -93,8 +91,9 @@ class Peer:
         self._video_options = video = video_options or VideoOptions()
         self._pc = pc = RTCPeerConnection(configuration)
         internals.accept_rsa(pc)
-        if udp_port is not None:
-            internals.share_port(pc, udp_port, may_check)
+        ports = ports or MediaPorts()
+        if ports.udp is not None:
+            internals.share_ports(pc, ports.udp, ports.tcp, may_check, lite=ports.lite)
         self._connecting = internals.watch_connecting(pc, self._note_failure)
         self._progress = StateMachine("the peer", PeerState.NEW, MAY_FOLLOW)
         self._pumps = pumps = Pumps()
@@ -105,7 +104,7 @@ class Peer:
             self._progress,
             binding,
             self.sections,
-            ports,
+            ports.own,
             may_check,
             self._take_channel,
             advertised_address,

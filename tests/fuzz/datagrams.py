@@ -20,7 +20,8 @@ from fastrtc_core.webrtc.connectivity import stun
 from fastrtc_core.webrtc.connectivity.agent import Agent
 from fastrtc_core.webrtc.connectivity.paths import Credentials, RemoteCandidate
 from fastrtc_core.webrtc.connectivity.stun import Address, Attribute, Class
-from fastrtc_core.webrtc.port import Line, UdpPort
+from fastrtc_core.webrtc.line import Line
+from fastrtc_core.webrtc.port import UdpPort
 
 SOURCES: list[Address] = [
     ("198.51.100.1", 50000),
@@ -157,7 +158,7 @@ class Story:
             party.line.agent.probe(self._loop.now)
             party.line.settle()
         elif what == 3:
-            self._port.leave(party.line)
+            party.line.leave()
         self._check_sent(None)
 
     def _check(self, party: Party) -> bytes:
@@ -297,13 +298,13 @@ class Story:
             randomness=dice.randbytes,
         )
         party.heard = set()
-        party.line = self._port.join(agent, party.got.append, lambda alive: None)
+        party.line = Line(agent, [self._port], party.got.append, lambda alive: None)
         agent.set_remote(theirs, lite=False, now=self._loop.now)
         party.line.settle()
 
     def _close(self) -> None:
         for party in self._parties:
-            self._port.leave(party.line)
+            party.line.leave()
 
     def _note_sent(self, data: bytes, local: Address, destination: Address) -> None:
         self._sent.append((data, local, destination))
@@ -352,12 +353,12 @@ class _Socket:
             raise OSError("it is no socket")
         return ports.RECEIVE_BUFFER
 
-    def recvfrom_into(self, buffer: bytearray) -> tuple[int, Address]:
+    def setsockopt(self, level: int, option: int, value: int) -> None: ...
+
+    def recvfrom(self, most: int) -> tuple[bytes, Address]:
         if not self.arrived:
             raise BlockingIOError
-        data, source = self.arrived.pop()
-        buffer[: len(data)] = data
-        return len(data), source
+        return self.arrived.pop()
 
     def sendto(self, data: bytes, destination: Address) -> None:
         self._sent(data, self._address, destination)

@@ -41,7 +41,7 @@ from fastrtc_core.webrtc.internals.gate import Gate
 from fastrtc_handlers import Echo
 
 from ..inside import channel_of, connection_of, peer_of
-from ..webrtc.support import gone, hear, speak
+from ..webrtc.support import OWN_PORTS, gone, hear, speak
 from .strategies import damaged_bytes, examples
 
 SSRC = 0x12345678
@@ -302,9 +302,9 @@ Damage = Callable[[Any, Any], Iterator[Awaitable[None] | None]]
 what is to be awaited."""
 
 
-async def converse(damage: Damage) -> None:
+async def converse(damage: Damage, **options: Any) -> None:
     """An echo goes on, without a gap, while something happens to its connection."""
-    stream = Stream(Echo())
+    stream = Stream(Echo(), **options)
     async with Client(stream.offer) as client:
         assert client.audio_stream is not None
         speaking = asyncio.create_task(speak(client, tone(440, 2.5, level=0.5)))
@@ -335,7 +335,7 @@ async def test_datagrams_of_strangers_change_nothing(seed: int) -> None:
                 send(data)
                 yield None
 
-    await converse(damage)
+    await converse(damage, **OWN_PORTS)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

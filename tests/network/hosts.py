@@ -40,6 +40,7 @@ class Weather:
             that follow each other closer overtake each other.
         loss: The share of packets that is lost.
         copies: The share of packets that come twice.
+        udp: Whether UDP goes through: many an office lets only TCP out.
         down: Whether nothing goes through at all.
     """
 
@@ -47,6 +48,7 @@ class Weather:
     jitter: float = 0.0
     loss: float = 0.0
     copies: float = 0.0
+    udp: bool = True
     down: bool = False
 
 
@@ -79,7 +81,7 @@ class Network:
     def _carry(self, loop: asyncio.AbstractEventLoop, source: int, target: int) -> None:
         packet = os.read(source, MAX_PACKET)
         weather, chance = self.weather, self._random.random
-        if weather.down or chance() < weather.loss:
+        if weather.down or chance() < weather.loss or (not weather.udp and _is_udp(packet)):
             self.lost += 1
             return
         for _ in range(1 + (chance() < weather.copies)):
@@ -90,6 +92,11 @@ class Network:
         if not self.weather.down:
             os.write(target, packet)
             self.carried += 1
+
+
+def _is_udp(packet: bytes) -> bool:
+    """By the protocol (RFC 791 section 3.1) or the next header (RFC 8200 section 3)."""
+    return packet[9 if packet[0] >> 4 == 4 else 6] == socket.IPPROTO_UDP
 
 
 @dataclass

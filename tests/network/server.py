@@ -2,7 +2,8 @@
 
 On `/shared` all sessions share one UDP port, and so do they on `/resumable`, where they wait for
 their client, and the members of channels on `/rtc`. In one channel a bot (uid 9) gives back what it
-is called with. `/` is a page for browsers.
+is called with. `/` is a page for browsers, and `/pages/tcp` one for `/tcp`, where there is a TCP
+port beside the UDP port.
 
 Usage: python server.py ADDRESS PORT
 """
@@ -25,7 +26,7 @@ from fastrtc_handlers import Echo
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="icon" href="data:,">
 <script type="module">
-  import { Connection } from "/shared/webrtc/client.js";
+  import { Connection } from "/{stream}/webrtc/client.js";
   import { Channel } from "/rtc/webrtc/client.js";
   Object.assign(window, { Connection, Channel });
 </script>"""
@@ -51,19 +52,23 @@ stream = Stream(Echo(), on_disconnect=ended.append)
 stream.mount(app)
 shared = Stream(Echo(), on_disconnect=ended.append, udp_port=0)
 shared.mount(app, "/shared")
+tcp = Stream(Echo(), on_disconnect=ended.append, udp_port=0, tcp_port=0)
+tcp.mount(app, "/tcp")
 engine.mount(app, "/rtc")
 resumable = Stream(Echo(), on_disconnect=ended.append, udp_port=0, resume_timeout=30)
 resumable.mount(app, "/resumable")
 
 
 @app.get("/", response_class=HTMLResponse)
-def page() -> str:
-    return PAGE
+@app.get("/pages/{stream}", response_class=HTMLResponse)
+def page(stream: str = "shared") -> str:
+    return PAGE.replace("{stream}", stream)
 
 
 @app.get("/sessions")
 def sessions() -> dict[str, Any]:
-    return {"running": sum(one.sessions for one in (stream, shared, resumable)), "ended": ended}
+    running = sum(one.sessions for one in (stream, shared, tcp, resumable))
+    return {"running": running, "ended": ended}
 
 
 @app.get("/members")

@@ -26,7 +26,16 @@ from fastrtc_core.webrtc.sdp.description import Description
 
 from ..fuzz.strategies import examples
 from ..webrtc.restarts import mover, moves_over
-from ..webrtc.support import Silent, app_of, connected, eventually, gone, raw_peer, serving
+from ..webrtc.support import (
+    OWN_PORTS,
+    Silent,
+    app_of,
+    connected,
+    eventually,
+    gone,
+    raw_peer,
+    serving,
+)
 
 SDP = {"content-type": "application/sdp"}
 FRAGMENT = {"content-type": "application/trickle-ice-sdpfrag"}
@@ -111,7 +120,7 @@ async def test_a_client_of_whep_hears() -> None:
 
 async def test_candidates_that_come_later() -> None:
     """A PATCH with the ETag brings them; the connection stands with them alone."""
-    stream = Stream(Silent(), mode="send")
+    stream = Stream(Silent(), mode="send", **OWN_PORTS)
     async with http_to(stream) as http, raw_peer() as pc:
         sdp, fragment = without_candidates(await offer_of(pc, "sendonly"))
         assert "a=candidate" in fragment

@@ -27,6 +27,9 @@ from ..inside import channel_of
 PATIENCE = 5.0
 """How long in s a test waits for what must happen."""
 
+OWN_PORTS: dict[str, Any] = {"udp_port_range": (20000, 60000)}
+"""Options of a stream or engine whose sessions have ports of their own, and agents of aioice."""
+
 
 async def eventually(
     condition: Callable[[], Any], what: str = "the condition", within: float = PATIENCE

@@ -29,7 +29,7 @@ from fastrtc_core.webrtc.internals import association, fingerprints
 from fastrtc_handlers import Echo
 
 from ..inside import connection_of, peer_of
-from .support import Silent, eventually, gone, hear, raw_peer, speak
+from .support import OWN_PORTS, Silent, eventually, gone, hear, raw_peer, speak
 
 
 def test_the_version_is_one_of_those_that_pass() -> None:
@@ -106,7 +106,7 @@ async def test_names_of_the_feedback() -> None:
 
 async def test_names_of_the_direct_receive_path() -> None:
     """What stands between a socket and a receiver, of two peers that speak."""
-    stream = Stream(Echo())
+    stream = Stream(Echo(), **OWN_PORTS)
     async with Client(stream.offer) as client:
         assert client.audio_stream is not None
         await speak(client, tone(duration=0.2))
@@ -281,7 +281,7 @@ async def test_names_of_its_turn_client() -> None:
 
 async def test_a_probe_is_answered_by_a_live_peer() -> None:
     """One STUN request on the selected pair, and packets are counted."""
-    stream = Stream(Silent())
+    stream = Stream(Silent(), **OWN_PORTS)
     async with Client(stream.offer, modality=None):
         pc = only_connection(stream)
         assert await internals.probe(pc)

@@ -15,7 +15,7 @@ from fastrtc_core.testing import tone
 
 from ..inside import connection_of, peer_of
 from .restarts import mover, moves_over, shared_of, way_of
-from .support import Silent, eventually, gone
+from .support import OWN_PORTS, Silent, eventually, gone
 
 
 async def test_by_http() -> None:
@@ -128,7 +128,7 @@ async def test_an_offer_that_fails_restarts_nothing() -> None:
 async def test_without_a_shared_port_it_is_refused_in_words() -> None:
     """By HTTP and over the data channel; the session goes on, and offers of before are answered."""
     handler = Silent()
-    stream = Stream(handler)
+    stream = Stream(handler, **OWN_PORTS)
     async with mover(stream.offer) as client:
         sdp = await client.offer()
         answer = await stream.offer(client.again(sdp))

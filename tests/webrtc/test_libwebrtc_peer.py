@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -14,9 +15,12 @@ import pytest
 from aiortc.rtp import RtcpPsfbPacket
 
 from fastrtc_core import Stream, VideoOptions
+from fastrtc_core.webrtc import internals, tcp_port
+from fastrtc_core.webrtc.connectivity.stun import TcpAddress
 from fastrtc_handlers import AudioVideoEcho
 
 from ..inside import connection_of, peer_of
+from .restarts import shared_of, way_of
 from .support import eventually, gone
 
 reactor_webrtc = pytest.importorskip("reactor_webrtc")
@@ -33,16 +37,25 @@ class Caller:
     """A peer connection of libwebrtc that sends noise, which no encoder makes small.
 
     Its callbacks run on threads of its own; what they raise would end the process.
+
+    Args:
+        tcp: Whether it is told of no address for UDP, and calls over TCP.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tcp: bool = False) -> None:
+        self._tcp = tcp
         self._candidates: list[Any] = []
         observer = reactor_webrtc.PeerConnectionObserver()
         observer.on_ice_candidate = self._candidates.append
         self._states: list[Any] = []
         observer.on_connection_state_change = self._states.append
         configuration = reactor_webrtc.RtcConfiguration(
-            bundle_policy=reactor_webrtc.BundlePolicy.MaxBundle
+            bundle_policy=reactor_webrtc.BundlePolicy.MaxBundle,
+            tcp_candidate_policy=(
+                reactor_webrtc.TcpCandidatePolicy.Enabled
+                if tcp
+                else reactor_webrtc.TcpCandidatePolicy.Disabled
+            ),
         )
         self._pc = factory().create_peer_connection(configuration, observer)
         self._track = factory().create_video_track("camera")
@@ -57,6 +70,9 @@ class Caller:
         sdp = offer.sdp + "".join(f"{line}\r\n" for line in lines)
         answer = await stream.offer({"sdp": sdp, "type": "offer"})
         assert "sdp" in answer, answer
+        if self._tcp:
+            # In place of a network without UDP: see tests/network.
+            answer["sdp"] = re.sub(r"a=candidate:\S+ 1 udp .*\r\n", "", answer["sdp"])
         described = reactor_webrtc.SessionDescription("answer", answer["sdp"])
         await self._pc.set_remote_description(described)
         done = reactor_webrtc.PeerConnectionState.Connected
@@ -91,8 +107,8 @@ def factory() -> Any:
 
 
 @asynccontextmanager
-async def calling(stream: Stream) -> AsyncIterator[Caller]:
-    caller = Caller()
+async def calling(stream: Stream, *, tcp: bool = False) -> AsyncIterator[Caller]:
+    caller = Caller(tcp=tcp)
     await caller.call(stream)
     filming = asyncio.create_task(caller.film())
     try:
@@ -123,6 +139,28 @@ async def test_its_estimate_is_no_longer_ours() -> None:
             best = max(best, await caller.estimate())
         assert best >= 1_000_000
         await eventually(lambda: told, "an estimate of its own", within=15)
+    await gone(stream)
+
+
+async def test_it_calls_over_tcp() -> None:
+    """By itself, where the answer names a TCP port; and again, when its connection breaks."""
+    stream = Stream(
+        AudioVideoEcho(), modality="audio-video", mode="send-receive", udp_port=0, tcp_port=0
+    )
+    async with calling(stream, tcp=True):
+        pc = connection_of(peer_of(stream))
+        ice = shared_of(pc)
+        await eventually(lambda: way_of(ice), "the way")
+        first = way_of(ice)[1]
+        assert isinstance(first, TcpAddress)
+        await eventually(lambda: internals.packets_heard(pc) > 50, "pictures")
+        (port,) = tcp_port._ports.values()
+        port._connections[first].end()
+        await eventually(lambda: way_of(ice)[1] != first, "a new connection")
+        heard = internals.packets_heard(pc)
+        await eventually(lambda: internals.packets_heard(pc) > heard + 50, "pictures")
+        assert isinstance(way_of(ice)[1], TcpAddress)
+        assert stream.sessions == 1
     await gone(stream)
 
 

@@ -26,6 +26,7 @@ from fastrtc_core.webrtc import internals, port
 from fastrtc_core.webrtc.connectivity.agent import Agent
 from fastrtc_core.webrtc.connectivity.paths import Credentials, RemoteCandidate
 from fastrtc_core.webrtc.internals.shared import SharedConnection
+from fastrtc_core.webrtc.line import Line
 from fastrtc_handlers import Echo
 
 from .support import (
@@ -99,7 +100,7 @@ async def test_many_sessions_on_one_port() -> None:
         await stack.enter_async_context(Client(engine.accept, params=params))
         statistics = the_port().statistics()
         assert statistics.sessions == 6
-        assert {number for _, number in statistics.addresses} == {number}
+        assert {address[1] for address in statistics.addresses} == {number}
         for client in clients:
             assert client.audio_stream is not None
             await speak(client, tone(duration=0.2))
@@ -119,7 +120,7 @@ async def test_the_answer_of_a_lite_agent() -> None:
         assert answer["sdp"].count("a=ice-lite\r\n") == 1
         assert len(numbers_in(answer["sdp"])) == 1
         hosts = {host for _, host, _, _ in CANDIDATE.findall(answer["sdp"])}
-        assert hosts == {host for (host, _), _ in the_port().bases}
+        assert hosts == {base.address[0] for base in the_port().bases}
         await take_answer(pc, answer)
         await connected(pc)
         stream.close(answer["webrtc_id"])
@@ -359,29 +360,29 @@ async def test_media_follow_a_client_that_moves() -> None:
 
 
 @contextmanager
-def listening(agent_options: dict[str, Any]) -> Iterator[tuple[port.Line, list[bytes]]]:
+def listening(agent_options: dict[str, Any]) -> Iterator[tuple[Line, list[bytes]]]:
     """An agent of ours on a port of its own."""
     hosts = aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=False)
     opened = port.open_port(0, hosts)
     credentials = Credentials("server", "password-of-the-server")
     agent = Agent(credentials, opened.bases, claims=opened.claims, **agent_options)
     received: list[bytes] = []
-    line = opened.join(agent, received.append, lambda alive: None)
+    line = Line(agent, [opened], received.append, lambda alive: None)
     try:
         yield line, received
     finally:
-        opened.leave(line)
+        line.leave()
 
 
 @asynccontextmanager
-async def aioice_client(line: port.Line, *, lite: bool, named: bool) -> AsyncIterator[Any]:
+async def aioice_client(line: Line, *, lite: bool, named: bool) -> AsyncIterator[Any]:
     """An `aioice.Connection` that has been told of the agent, and it of the agent."""
     client = aioice.Connection(ice_controlling=True, use_ipv6=False)
     try:
         await client.gather_candidates()
         client.remote_username, client.remote_password = line.agent.credentials
         client.remote_is_lite = lite
-        for rank, (host, number) in enumerate(base.address for base in line.agent._bases.values()):
+        for rank, (host, number, *_) in enumerate(line.agent._bases):
             text = f"{rank} 1 udp {2130706431 - rank} {host} {number} typ host"
             await client.add_remote_candidate(aioice.Candidate.from_sdp(text))
         await client.add_remote_candidate(None)
@@ -426,8 +427,8 @@ async def test_aioice_as_the_client(lite: bool, named: bool) -> None:
 
 async def test_what_a_port_reports(caplog: pytest.LogCaptureFixture) -> None:
     """Its receive buffer, and what the kernel dropped while nobody read."""
-    with caplog.at_level(logging.INFO, "fastrtc_core.webrtc.port"), listening({}) as (line, _):
-        opened = line._port
+    with caplog.at_level(logging.INFO, "fastrtc_core.webrtc.port"), listening({}):
+        opened = the_port()
         statistics = opened.statistics()
         assert statistics.receive_buffer >= 200_000
         assert f"receive buffer {statistics.receive_buffer} bytes" in caplog.text
@@ -442,15 +443,15 @@ async def test_what_a_port_reports(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_a_flood_lets_others_run() -> None:
     """So many datagrams are read at one wake-up, and no more."""
-    with listening({}) as (line, _):
-        address = line._port.bases[0].address
+    with listening({}):
+        address = the_port().bases[0].address
         with stranger() as sock:
             for _ in range(4 * port.BATCH):
                 sock.sendto(b"\x80" * 20, address)
         counts = []
         for _ in range(6):
             await asyncio.sleep(0)
-            counts.append(line._port.statistics().dropped["datagrams of strangers"])
+            counts.append(the_port().statistics().dropped["datagrams of strangers"])
         assert counts[-1] == 4 * port.BATCH
         assert all(after - before <= port.BATCH for before, after in pairwise(counts))
 
@@ -465,11 +466,11 @@ async def test_names_of_aiortc_that_the_port_stands_in_for() -> None:
         used |= set(re.findall(r"self\._connection\.(\w+)", inspect.getsource(owner)))
     used |= {"ice_controlling"}
     missing = {name for name in used if not hasattr(SharedConnection, name)}
-    connection = SharedConnection(0, Credentials("a", "b"), None, None, str)  # type: ignore[arg-type]
+    connection = SharedConnection(0, None, Credentials("a", "b"), None, None, str)  # type: ignore[arg-type]
     assert {name for name in missing if not hasattr(connection, name)} == set()
     async with raw_peer() as pc:
         private: Any = pc
-        internals.share_port(pc, 0, None)
+        internals.share_ports(pc, 0, None, None, lite=True)
         pc.addTransceiver("audio")
         (dtls,) = private._RTCPeerConnection__dtlsTransports
         assert isinstance(dtls.transport._connection, SharedConnection)

@@ -26,6 +26,7 @@ from fastrtc_core.webrtc.internals import gate as gates
 from fastrtc_handlers import Echo
 
 from .support import (
+    OWN_PORTS,
     Silent,
     connected,
     eventually,
@@ -129,7 +130,7 @@ def waiting(gate: Any) -> int:
 
 async def test_junk_while_a_client_connects() -> None:
     """Alerts from another address end no handshake, on either side of it."""
-    stream = Stream(Silent())
+    stream = Stream(Silent(), **OWN_PORTS)
     async with raw_peer() as pc:
         pc.createDataChannel("text")
         offer = await make_offer(pc)
@@ -147,7 +148,7 @@ async def test_junk_while_a_client_connects() -> None:
 
 async def test_junk_in_the_middle_of_a_call() -> None:
     """The call goes on, and what came from a stranger was no sign of life."""
-    stream = Stream(Echo())
+    stream = Stream(Echo(), **OWN_PORTS)
     async with Client(stream.offer) as client:
         assert client.audio_stream is not None
         await speak(client, tone(duration=0.1))
@@ -164,7 +165,7 @@ async def test_junk_in_the_middle_of_a_call() -> None:
 
 async def test_what_anybody_could_send_is_no_sign_of_life() -> None:
     """Not even from an address that is heard; checks, reports, data and media with a key are."""
-    stream = Stream(Silent())
+    stream = Stream(Silent(), **OWN_PORTS)
     async with Client(stream.offer) as client:
         pc = only_connection(stream)
         gate = gate_of(pc)
@@ -189,7 +190,7 @@ async def test_what_anybody_could_send_is_no_sign_of_life() -> None:
 
 async def test_nothing_waits_that_nobody_asked_for() -> None:
     """An abandoned offer, and a flood to its port."""
-    stream = Stream(Silent())
+    stream = Stream(Silent(), **OWN_PORTS)
     async with raw_peer() as pc:
         pc.createDataChannel("text")
         answer = await stream.offer(await make_offer(pc))
@@ -213,7 +214,7 @@ async def test_nothing_waits_that_nobody_asked_for() -> None:
 
 async def test_a_client_that_moves_is_heard() -> None:
     """A check with the right password from a new address; of many addresses few are remembered."""
-    stream = Stream(Silent())
+    stream = Stream(Silent(), **OWN_PORTS)
     async with Client(stream.offer, modality=None):
         pc = only_connection(stream)
         gate = gate_of(pc)
@@ -273,7 +274,7 @@ def renamed(sdp: str, candidates: list[tuple[str, int]]) -> str:
 
 async def test_candidates_that_are_refused_do_not_matter() -> None:
     """A client whose addresses are not checked connects: its own checks reveal it."""
-    stream = Stream(Silent(), allowed_candidates=[])
+    stream = Stream(Silent(), **OWN_PORTS, allowed_candidates=[])
     async with raw_peer() as pc:
         pc.createDataChannel("text")
         await take_answer(pc, await stream.offer(await make_offer(pc)))
@@ -288,7 +289,7 @@ async def test_an_offer_with_many_candidates(
 ) -> None:
     """What the server sends to addresses that do not answer, next to what it was sent."""
     monkeypatch.setattr(stun, "RETRY_RTO", 0.01)
-    stream = Stream(Silent(), allowed_candidates=networks)
+    stream = Stream(Silent(), **OWN_PORTS, allowed_candidates=networks)
     socks = []
     try:
         for _ in range(64):
@@ -330,7 +331,7 @@ def drain(sock: socket.socket) -> Iterator[bytes]:
 
 async def test_a_later_offer_and_a_trickled_candidate_are_filtered() -> None:
     """There is one place where candidates become checks."""
-    stream = Stream(Silent())
+    stream = Stream(Silent(), **OWN_PORTS)
     with stranger("127.0.0.1") as sock:
         port = sock.getsockname()[1]
         async with raw_peer() as pc:

@@ -13,6 +13,9 @@ Three rules make it safe to expose to anybody:
   is given up for another one only when that one has answered a check, which a lite agent sends in
   this one case.
 - Whatever it keeps is bounded; of what is too much, something is dropped and counted.
+
+Over TCP (RFC 6544) it is the passive side: connections are accepted, and none is begun. Each is a
+path of its own, which has to pass a check like any other.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ from .paths import (
     RemoteCandidate,
     check_priority,
 )
-from .stun import Address, Attribute, Class, StunMessage
+from .stun import Address, Attribute, Class, StunMessage, TcpAddress
 
 PACE = 0.05
 """Time in s between the first checks of two paths: Ta (RFC 8445 section 14.2)."""
@@ -45,6 +48,10 @@ RETRANSMIT_AFTER = 0.5
 
 MAX_RETRANSMISSIONS = 3
 """How often a check is sent again; a path from which checks come is checked anew by these."""
+
+RELIABLE_TIMEOUT = RETRANSMIT_AFTER * (2 ** (MAX_RETRANSMISSIONS + 1) - 1)
+"""Time in s that a check over TCP may take, which is sent once alone (RFC 8489 section 6.2.2): as
+long as one over UDP with all its retransmissions."""
 
 MAX_PATHS = 64
 """Paths that are remembered in all; then the one that was silent for longest is forgotten."""
@@ -244,7 +251,7 @@ class Agent:
         """Take a candidate of the other side; a lite agent ignores it (RFC 8445 section 6.2)."""
         if self.lite and self._current.remote is not None:
             return
-        host, port = candidate.address
+        host, port = candidate.address[:2]
         if candidate.address in self._current.named:
             return
         if len(self._current.named) >= MAX_NAMED or not (
@@ -311,6 +318,20 @@ class Agent:
             self.heard += 1
             self.handle_timeout(now)
         return taken
+
+    def lose(self, address: TcpAddress) -> None:
+        """A connection has ended: nothing comes from there any more.
+
+        If it was selected, it stays so until another path takes its place, as one of UDP would that
+        fell silent; but then whichever the other side nominates next does.
+        """
+        for generation in self._generations():
+            for path in [path for path in generation.paths.values() if path.remote == address]:
+                if path is self.selected:
+                    path.wanted = path.flagged = path.lively = False
+                else:
+                    self._forget(generation, path)
+        self._distrust(address)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
@@ -526,7 +547,7 @@ class Agent:
         host = candidate.address[0]
         for base in self._bases.values():
             key = base.address, candidate.address
-            if (":" in base.address[0]) != (":" in host):
+            if base.passive or (":" in base.address[0]) != (":" in host):
                 continue
             if (known := self._current.paths.get(key)) is not None:
                 known.remote_priority = candidate.priority
@@ -574,6 +595,7 @@ class Agent:
         if not self._may_ask(generation, path, len(request)):
             return False
         self._transmit(request, path)
+        timeout = RELIABLE_TIMEOUT if path.base.passive else RETRANSMIT_AFTER
         self._checks[transaction] = Check(
             path,
             generation,
@@ -581,9 +603,9 @@ class Agent:
             self.controlling,
             nominating,
             now,
-            now + RETRANSMIT_AFTER,
-            RETRANSMIT_AFTER,
-            retransmissions,
+            now + timeout,
+            timeout,
+            0 if path.base.passive else retransmissions,
         )
         self._claims[transaction] = self
         return True

@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from .stun import Address
+from .stun import Address, TcpAddress
 
 HOST_PREFERENCE = 126
 """Type preference of a host candidate (RFC 8445 section 5.1.2.2)."""
 
 REFLEXIVE_PREFERENCE = 110
 """Type preference of a peer-reflexive one, for the PRIORITY of a check (section 7.1.1)."""
+
+TCP_PREFERENCE = 90
+"""Of a host candidate of TCP: below all of UDP but relays, so that UDP is preferred where it works
+(RFC 6544 section 4.2)."""
+
+REFLEXIVE_TCP_PREFERENCE = 80
+"""Of a peer-reflexive one of TCP."""
+
+PASSIVE = 4
+"""Direction preference of a host candidate that accepts connections (RFC 6544 section 4.2)."""
 
 
 class Credentials(NamedTuple):
@@ -28,6 +38,11 @@ class Base(NamedTuple):
 
     address: Address
     priority: int
+
+    @property
+    def passive(self) -> bool:
+        """Whether it accepts connections, and begins none (RFC 6544 section 4.1)."""
+        return isinstance(self.address, TcpAddress)
 
 
 class RemoteCandidate(NamedTuple):
@@ -126,9 +141,15 @@ def host_priority(rank: int) -> int:
     return HOST_PREFERENCE << 24 | max(0, 65535 - rank) << 8 | 255
 
 
+def passive_priority(rank: int) -> int:
+    """The priority of a host candidate of TCP that accepts connections (RFC 6544 section 4.2)."""
+    return TCP_PREFERENCE << 24 | (PASSIVE << 13 | max(0, 8191 - rank)) << 8 | 255
+
+
 def check_priority(base: Base) -> int:
     """The priority of what a check from this socket would reveal."""
-    return REFLEXIVE_PREFERENCE << 24 | base.priority & 0xFFFFFF
+    preference = REFLEXIVE_TCP_PREFERENCE if base.passive else REFLEXIVE_PREFERENCE
+    return preference << 24 | base.priority & 0xFFFFFF
 
 
 MayCheck = Callable[[str, int], bool]

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 COOKIE = 0x2112A442
 HEADER_SIZE = 20
@@ -24,8 +24,24 @@ MAX_SIZE = 1280
 BINDING = 0x001
 """The one method of connectivity checks (RFC 8445 section 2.2)."""
 
-Address: TypeAlias = tuple[str, int]
-"""An IP address and a UDP port."""
+
+class TcpAddress(NamedTuple):
+    """One end of a TCP connection, or where connections are accepted.
+
+    Attributes:
+        host: The IP address.
+        port: The TCP port.
+        connection: A number that no other connection has, so that each passes a check of its own,
+            also one from the same port; 0 for a socket that accepts.
+    """
+
+    host: str
+    port: int
+    connection: int
+
+
+Address: TypeAlias = tuple[str, int] | TcpAddress
+"""An IP address and a UDP port; or the same of TCP."""
 
 
 class MalformedMessageError(ValueError):

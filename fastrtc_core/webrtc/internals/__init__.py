@@ -12,6 +12,7 @@ from .connection import (
     dtls_transports,
     probe,
     retire,
+    shares_ports,
     undo_offer,
     was_reached,
     watch_connecting,
@@ -35,7 +36,7 @@ from .payload_types import take_low_payload_types
 from .receiving import receive_directly
 from .restarting import IceRestart, local_credentials, remote_ufrags
 from .sending import EncodedFrame, reported_loss, send_directly
-from .shared import share_port
+from .shared import share_ports
 from .sources import bound_receiver
 
 __all__ = [
@@ -69,7 +70,8 @@ __all__ = [
     "send_encoded",
     "send_feedback",
     "send_pictures",
-    "share_port",
+    "share_ports",
+    "shares_ports",
     "take_low_payload_types",
     "take_negotiated",
     "take_parameters",

@@ -37,6 +37,11 @@ def shared_connections(pc: RTCPeerConnection) -> list[SharedConnection]:
     return [agent for agent in agents if isinstance(agent, SharedConnection)]
 
 
+def shares_ports(pc: RTCPeerConnection) -> bool:
+    """Whether its ICE agent is ours, on ports that others use too."""
+    return bool(shared_connections(pc))
+
+
 def was_reached(pc: RTCPeerConnection) -> bool:
     """Whether a connectivity check to the peer has been answered (RFC 8445 section 7.2.5).
 

@@ -1,4 +1,4 @@
-"""The shared UDP port where aiortc has an ICE agent of aioice."""
+"""The shared ports where aiortc has an ICE agent of aioice."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from aioice.ice import get_host_addresses
 from aiortc import RTCPeerConnection
 from aiortc.rtcicetransport import RTCIceParameters
 
-from ..connectivity.agent import MAX_NAMED, Agent
-from ..connectivity.paths import Credentials, RemoteCandidate
-from ..port import Line, UdpPort, open_port
+from ..connectivity.agent import Agent
+from ..connectivity.paths import Base, Credentials, RemoteCandidate
+from ..line import Line, SharedPort
+from ..port import open_port
+from ..tcp_port import open_tcp_port
 from .gate import MayCheck, PacketIntake
 
 PROBE_TIMEOUT = 0.5
@@ -29,13 +31,17 @@ MAX_CANDIDATES = 128
 _LETTERS = string.ascii_letters + string.digits
 
 
-def share_port(pc: RTCPeerConnection, number: int, may_check: MayCheck | None) -> None:
-    """Let a connection that has no transport yet use a port that others use too.
+def share_ports(
+    pc: RTCPeerConnection, udp: int, tcp: int | None, may_check: MayCheck | None, *, lite: bool
+) -> None:
+    """Let a connection that has no transport yet use ports that others use too.
 
     Args:
         pc: The connection; it is to answer offers.
-        number: The UDP port; 0 for any.
-        may_check: Which candidates may be checked where the other side is a lite agent.
+        udp: The UDP port; 0 for any.
+        tcp: The TCP port; 0 for any, `None` for none.
+        may_check: Which candidates may be checked, where any are.
+        lite: Whether none are, but where the other side is a lite agent.
     """
     private: Any = pc
     original = private._RTCPeerConnection__createDtlsTransport
@@ -45,7 +51,7 @@ def share_port(pc: RTCPeerConnection, number: int, may_check: MayCheck | None) -
         dtls = original()
         transport, gatherer = dtls.transport, dtls.transport.iceGatherer
         connection = SharedConnection(
-            number, credentials, PacketIntake(dtls), may_check, lambda: pc.signalingState
+            udp, tcp, credentials, PacketIntake(dtls), may_check, lambda: pc.signalingState, lite
         )
         transport._connection = gatherer._connection = connection
         transport._recv, transport._send = connection.recv, connection.send
@@ -56,23 +62,27 @@ def share_port(pc: RTCPeerConnection, number: int, may_check: MayCheck | None) -
 
 
 class SharedConnection:
-    """What aiortc uses of an `aioice.Connection`, over an agent of ours on a shared port.
+    """What aiortc uses of an `aioice.Connection`, over an agent of ours on shared ports.
 
     Args:
-        number: The UDP port; 0 for any.
+        udp: The UDP port; 0 for any.
+        tcp: The TCP port; 0 for any, `None` for none.
         credentials: Of this side, unless another transport on the port has them.
         intake: Takes what comes in.
         may_check: Which candidates may be checked, where any are.
         signaling_state: That of the peer connection.
+        lite: Whether no candidates are checked, but those of a lite agent.
     """
 
     def __init__(
         self,
-        number: int,
+        udp: int,
+        tcp: int | None,
         credentials: Credentials,
         intake: PacketIntake,
         may_check: MayCheck | None,
         signaling_state: Callable[[], str],
+        lite: bool = True,
     ) -> None:
         self.intake = intake
         self.ice_controlling = False
@@ -82,14 +92,17 @@ class SharedConnection:
         self.remote_password: str | None = None
         self.remote_candidates: list[Candidate] = []
         self.local_candidates: list[Candidate] = []
-        self._number = number
+        self._udp = udp
+        self._tcp = tcp
         self._credentials = credentials
         self._next: tuple[Credentials, Credentials] | None = None
         """Those of both sides that are to follow: a restart of which the other side is not told."""
         self._candidates_before: list[Candidate] = []
         self._may_check = may_check
         self._signaling_state = signaling_state
-        self._port: UdpPort | None = None
+        self._lite = lite
+        self._ports: list[SharedPort] = []
+        """That of UDP, and that of TCP."""
         self._line: Line | None = None
         self._changed = asyncio.Event()
         self._closed = asyncio.Event()
@@ -109,42 +122,54 @@ class SharedConnection:
     def parameters(self) -> RTCIceParameters:
         """What stands in the description of this side."""
         credentials = self._credentials if self._next is None else self._next[0]
-        return RTCIceParameters(*credentials, iceLite=not self.ice_controlling)
+        return RTCIceParameters(*credentials, iceLite=self._lite and not self.ice_controlling)
 
     async def gather_candidates(self) -> None:
-        """Open the port, or join those who have.
+        """Open the ports, or join those who have.
 
         Raises:
-            OSError: If it cannot be opened.
+            OSError: If one cannot be opened.
         """
-        if self._port is not None or self._closed.is_set():
+        if self._ports or self._closed.is_set():
             return
-        addresses = get_host_addresses(use_ipv4=True, use_ipv6=True) or ["127.0.0.1"]
-        self._port = port = open_port(self._number, addresses)
-        self.local_candidates = [_candidate(*base) for base in port.bases]
-        if port.serves(self._credentials.ufrag):
+        self._ports = ports = self._open_ports()
+        bases = [base for port in ports for base in port.bases]
+        self.local_candidates = [_candidate(base) for base in bases]
+        if ports[0].serves(self._credentials.ufrag):
             if self._signaling_state() == "have-local-offer":
                 return  # a further section of a bundle; the answer puts it on the first transport
             self._credentials = Credentials(_random(8), _random(24))
-        hosts = [host for (host, _), _ in port.bases]
+        hosts = [base.address[0] for base in ports[0].bases]
         may_check = self._may_check
         agent = Agent(
             self._credentials,
-            port.bases,
+            bases,
+            lite=self._lite,
             may_check=(
                 None if may_check is None else lambda host, port: may_check(host, port, hosts)
             ),
-            claims=port.claims,
+            claims=ports[0].claims,
         )
-        self._line = port.join(agent, self.intake.take, self._note)
+        self._line = Line(agent, ports, self.intake.take, self._note)
         self.intake.count(agent.dropped)
 
+    def _open_ports(self) -> list[SharedPort]:
+        addresses = get_host_addresses(use_ipv4=True, use_ipv6=True) or ["127.0.0.1"]
+        udp = open_port(self._udp, addresses)
+        if self._tcp is None:
+            return [udp]
+        try:
+            return [udp, open_tcp_port(self._tcp, addresses)]
+        except OSError:
+            udp.close_if_unused()
+            raise
+
     async def add_remote_candidate(self, candidate: Candidate | None) -> None:
-        """Keep a candidate; it matters only where the other side is a lite agent."""
+        """Keep a candidate; a lite agent has no use for it unless the other side is one, too."""
         if candidate is None or len(self.remote_candidates) >= MAX_CANDIDATES:
             return
         self.remote_candidates.append(candidate)
-        if self._line is not None and self._line.agent.controlling and self._next is None:
+        if self._line is not None and not self._line.agent.lite and self._next is None:
             self._name(self._line, candidate)
 
     async def connect(self) -> None:
@@ -166,8 +191,8 @@ class SharedConnection:
 
     def _meet(self, line: Line, remote: Credentials) -> None:
         line.agent.set_remote(remote, lite=self.remote_is_lite, now=self._now())
-        if line.agent.controlling:
-            for candidate in self.remote_candidates[:MAX_NAMED]:
+        if not line.agent.lite:
+            for candidate in self.remote_candidates:
                 self._name(line, candidate)
         line.settle()
 
@@ -195,8 +220,8 @@ class SharedConnection:
         self._closed.set()
         self._changed.set()
         self.intake.end()
-        if self._port is not None and self._line is not None:
-            self._port.leave(self._line)
+        if self._line is not None:
+            self._line.leave()
         self.local_candidates = []
         self._line = None
 
@@ -217,11 +242,11 @@ class SharedConnection:
         self._credentials, remote = self._next
         self.remote_username, self.remote_password = remote
         self._next, self._candidates_before = None, []
-        if self._line is None or self._port is None:
+        if self._line is None:
             return  # it has ended meanwhile
         self.intake.heard += 1  # whoever asks for it is alive, and gets the time to find a way
         self._line.agent.restart(self._credentials)
-        self._port.rename(self._line)
+        self._line.rename()
         self._meet(self._line, remote)
 
     def abandon_restart(self) -> None:
@@ -275,8 +300,7 @@ class SharedConnection:
         self._changed.set()
         line = self._line
         if line is not None and line.expired and not self._closed.is_set():
-            assert self._port is not None
-            self._port.leave(line)
+            line.leave()
             self._closed.set()
             self.intake.end()
 
@@ -284,16 +308,18 @@ class SharedConnection:
         return asyncio.get_running_loop().time()
 
 
-def _candidate(address: tuple[str, int], priority: int) -> Candidate:
-    host, port = address
+def _candidate(base: Base) -> Candidate:
+    host, port = base.address[:2]
+    transport = "tcp" if base.passive else "udp"
     return Candidate(
-        foundation=candidate_foundation("host", "udp", host),
+        foundation=candidate_foundation("host", transport, host),
         component=1,
-        transport="udp",
-        priority=priority,
+        transport=transport,
+        priority=base.priority,
         host=host,
         port=port,
         type="host",
+        tcptype="passive" if base.passive else None,
     )
 
 

@@ -1,0 +1,66 @@
+"""Sockets on one port of each address of this machine."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from typing import Literal
+
+BACKLOG = 128
+"""Connections that the kernel keeps until they are accepted."""
+
+_ATTEMPTS = 8
+
+
+def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> list[socket.socket]:
+    """Sockets on one port of each address; addresses that are gone are left out.
+
+    Args:
+        what: Those of TCP listen.
+        number: The port; 0 for any that is free on all of them.
+        addresses: The IP addresses.
+
+    Raises:
+        OSError: If the port is taken, or there is no address; the text says what to change.
+    """
+    for attempt in range(_ATTEMPTS):
+        sockets: list[socket.socket] = []
+        port = number
+        try:
+            for address in addresses:
+                family = socket.AF_INET6 if ":" in address else socket.AF_INET
+                kind = socket.SOCK_STREAM if what == "TCP" else socket.SOCK_DGRAM
+                sock = socket.socket(family, kind)
+                try:
+                    sock.setblocking(False)
+                    if family == socket.AF_INET6:
+                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    if what == "TCP":
+                        # What has just ended does not keep a server from starting again.
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    sock.bind((address, port))
+                    if what == "TCP":
+                        sock.listen(BACKLOG)
+                except OSError as error:
+                    sock.close()
+                    if error.errno == errno.EADDRNOTAVAIL:
+                        continue
+                    raise
+                sockets.append(sock)
+                port = sock.getsockname()[1]
+        except OSError as error:
+            for sock in sockets:
+                sock.close()
+            if number == 0 and error.errno == errno.EADDRINUSE and attempt < _ATTEMPTS - 1:
+                continue  # the port that is free on one address is not on another
+            raise OSError(
+                error.errno,
+                f"{what} port {number} cannot be opened ({error.strerror}): choose another "
+                f"{what.lower()}_port; each process, and each event loop in it, needs one of its "
+                "own",
+            ) from None
+        if sockets:
+            return sockets
+        break
+    raise OSError(errno.EADDRNOTAVAIL, "this machine has no address to listen on for media")
