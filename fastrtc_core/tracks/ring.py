@@ -39,6 +39,11 @@ class Ring(Generic[T]):
         return len(self._items)
 
     @property
+    def oldest(self) -> T | None:
+        """What is read next, if there is anything."""
+        return self._items[0] if self._items else None
+
+    @property
     def ended(self) -> bool:
         """Whether the producer has ended; queued items may remain."""
         return self._ended

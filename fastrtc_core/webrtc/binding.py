@@ -80,6 +80,11 @@ class Binding:
         """Bits per second with which the other side is asked to begin to send video."""
         return self._video_options.client_bit_rate
 
+    @property
+    def codecs(self) -> tuple[str, ...]:
+        """Codecs of video that are used before others."""
+        return self._video_options.codecs
+
     def remote(self, kind: str) -> RemoteMedium | None:
         """Where the endpoint takes a medium."""
         return self._endpoint.remote_audio if kind == "audio" else self._endpoint.remote_video

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from ..media.video_frames import EncodedVideoFrame
@@ -13,7 +14,14 @@ MAX_PACKETS = 10
 """Encoded packets that may wait to be sent: 200 ms."""
 
 MAX_PICTURES = 30
-"""Encoded pictures that may wait to be sent: 1 s. Then all are dropped until the next keyframe."""
+"""Encoded pictures that may wait to be sent. Then all are dropped until the next keyframe."""
+
+MAX_WAIT = 0.8
+"""Time in s that a picture may wait to be sent; then it is the same: the line is too narrow."""
+
+ASK_AGAIN = 2.0
+"""Time in s between two keyframes that are asked for because pictures were dropped: each of them
+fills a narrow line, and is dear for everybody else who sees the camera."""
 
 
 class EncodedAudio(Track[bytes]):
@@ -70,7 +78,9 @@ class EncodedVideo(Track[EncodedVideoFrame]):
         super().__init__(name)
         self.codecs: tuple[str, ...] = ()
         self.keyframe_requested: Callable[[], None] = lambda: None
-        self._pictures: Ring[EncodedVideoFrame] = Ring(MAX_PICTURES)
+        self._pictures: Ring[tuple[float, EncodedVideoFrame]] = Ring(MAX_PICTURES)
+        self._time = asyncio.get_running_loop().time
+        self._ask_at = 0.0
         self._skipping = False
         self._skipped = 0
 
@@ -81,16 +91,20 @@ class EncodedVideo(Track[EncodedVideoFrame]):
 
     def push(self, frame: EncodedVideoFrame) -> None:
         """Send a picture next."""
-        if len(self._pictures) >= MAX_PICTURES:
+        now = self._time()
+        oldest = self._pictures.oldest
+        if len(self._pictures) >= MAX_PICTURES or (oldest and now - oldest[0] > MAX_WAIT):
             self._pictures.clear()
             self._skipping = True
         self._skipping = self._skipping and not frame.keyframe
         if self._skipping:
             self._skipped += 1
-            self.keyframe_requested()
+            if now >= self._ask_at:
+                self._ask_at = now + ASK_AGAIN
+                self.keyframe_requested()
         else:
             self.frames += 1
-            self._pictures.put(frame)
+            self._pictures.put((now, frame))
 
     async def next_frame(self) -> EncodedVideoFrame:
         """Wait for the next picture.
@@ -98,7 +112,7 @@ class EncodedVideo(Track[EncodedVideoFrame]):
         Raises:
             EndOfStreamError: If the track has ended.
         """
-        return await self._pictures.get()
+        return (await self._pictures.get())[1]
 
     def end(self) -> None:
         """End the track; idempotent."""

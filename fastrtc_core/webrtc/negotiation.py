@@ -117,7 +117,7 @@ class Negotiation:
         for kind in KINDS:
             if binding.remote(kind) is not None or binding.local(kind) is not None:
                 transceiver = self._pc.addTransceiver(kind, direction="recvonly")
-                prefer_codecs(transceiver, forwarded=binding.forwards)
+                self._prefer(transceiver, forwarded=binding.forwards)
         reduced = await self._show(offer, keep)
         for track, transceiver in self._came():
             binding.take(track, transceiver)
@@ -142,7 +142,7 @@ class Negotiation:
             if self._binding.remote(kind) is not None and kind not in sent:
                 self._pc.addTransceiver(kind, direction="recvonly")
         for transceiver in self._pc.getTransceivers():
-            prefer_codecs(transceiver)
+            self._prefer(transceiver)
             if self._binding.remote(transceiver.kind) is None:
                 transceiver.direction = "sendonly"
         return await self._offer()
@@ -230,7 +230,7 @@ class Negotiation:
             keep = {section.mid for section in taken} - self._rejected - set(unwanted) | set(data)
             for section in taken:
                 if section.mid in keep and section.mid not in known:
-                    prefer_codecs(self._pc.addTransceiver(section.kind, "recvonly"))
+                    self._prefer(self._pc.addTransceiver(section.kind, "recvonly"))
                 elif section.mid in receives:
                     known[section.mid].direction = "sendrecv"
             reduced = await self._show(offer, keep)
@@ -348,6 +348,9 @@ class Negotiation:
 
     # Steps
 
+    def _prefer(self, transceiver: RTCRtpTransceiver, *, forwarded: bool = False) -> None:
+        prefer_codecs(transceiver, self._binding.codecs, forwarded=forwarded)
+
     def _require_connection(self) -> None:
         self._progress.require(PeerState.CONNECTING, PeerState.CONNECTED)
 
@@ -370,7 +373,7 @@ class Negotiation:
                     f"the other side takes and sends no {section.kind}: do not offer it"
                 )
         await self._pc.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
-        internals.send_feedback(self._pc, agreed_feedback(answer), self._binding.run)
+        self._use_feedback(agreed_feedback(answer))
 
     def _came(self) -> Iterator[tuple[MediaStreamTrack, RTCRtpTransceiver]]:
         """What the latest description of the other side has brought.
@@ -398,9 +401,13 @@ class Negotiation:
     async def _answer(self, reduced: Reduction, offer: Description) -> str:
         """The answer to an offer of which aiortc was shown this."""
         answer = reduced.complete(await self._describe())
-        agreed = answer_feedback(answer, offer)
-        internals.send_feedback(self._pc, agreed, self._binding.run)
+        self._use_feedback(answer_feedback(answer, offer))
         return str(answer)
+
+    def _use_feedback(self, agreed: Mapping[str, int]) -> None:
+        """Send and take transport-wide feedback, as it was agreed."""
+        internals.send_feedback(self._pc, agreed, self._binding.run)
+        internals.number_packets(self._pc, agreed)
 
     async def _offer(self) -> str:
         offer = await self._describe()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from ..context import Context
 from ..errors import ConfigurationError
 from ..media.libopus import Application
+from ..media.picture_ladder import Content
 from ..session.calls import call_once
 from ..usercode import guarded
 
@@ -18,6 +19,8 @@ FRAME_DURATIONS = (0.02, 0.04, 0.06)
 Options = TypeVar("Options")
 
 VideoPreset = Literal["fast", "balanced", "quality"]
+
+VideoCodec = Literal["vp8", "h264"]
 
 
 @dataclass(frozen=True)
@@ -76,10 +79,17 @@ class VideoOptions:
         preset: What the encoder spends on a picture. `balanced` takes 1.4 times as long as `fast`
             in VP8, which at 0.3 Mb/s looks 1.3 dB better, and up to 1.7 times in H.264; `quality`
             takes longer still.
+        codecs: Those that are used before others, best first: `vp8`, `h264`. By default it is the
+            client that chooses.
+        frame_rate: Pictures that are sent in a second at most; by default all are.
+        scale_down_by: How much smaller width and height are sent than they come, 1 or more.
+        max_size: Width and height that pictures are made to fit into, with their shape kept.
+        content: What is kept where the bit rate does not do: of a `camera` the frame rate, with
+            smaller pictures; of a `screen` the size, with fewer pictures.
 
     Raises:
-        ConfigurationError: If the bounds are not in order, `client_bit_rate` is out of range, or
-            there is no such preset.
+        ConfigurationError: If the bounds are not in order, something is out of range, or there is
+            no such preset, codec or content.
     """
 
     bit_rate: int = 1_000_000
@@ -87,8 +97,14 @@ class VideoOptions:
     max_bit_rate: int = 3_000_000
     client_bit_rate: int | None = 1_000_000
     preset: VideoPreset = "fast"
+    codecs: tuple[VideoCodec, ...] = ()
+    frame_rate: float | None = None
+    scale_down_by: float = 1.0
+    max_size: tuple[int, int] | None = None
+    content: Content = "camera"
 
     def __post_init__(self) -> None:
+        self._check_pictures()
         if self.client_bit_rate is not None and not 30_000 <= self.client_bit_rate <= 100_000_000:
             raise ConfigurationError(
                 "client_bit_rate must be 30,000 to 100,000,000 bits per second, or None"
@@ -99,6 +115,27 @@ class VideoOptions:
             raise ConfigurationError(
                 "bit rates of video must be positive, with min_bit_rate <= bit_rate <= max_bit_rate"
             )
+
+    def _check_pictures(self) -> None:
+        codecs: Any = self.codecs
+        known = get_args(VideoCodec)
+        if not isinstance(codecs, tuple) or any(codec not in known for codec in codecs):
+            raise ConfigurationError("codecs of video must be a tuple of 'vp8' and 'h264'")
+        if len(set(codecs)) < len(codecs):
+            raise ConfigurationError("codecs of video must each be named once")
+        if self.frame_rate is not None and not 1 <= self.frame_rate <= 120:
+            raise ConfigurationError("frame_rate of video must be 1 to 120 pictures a second")
+        if not 1 <= self.scale_down_by <= 64:
+            raise ConfigurationError("scale_down_by must be 1 to 64")
+        lengths: Any = self.max_size
+        if lengths is not None and not (
+            isinstance(lengths, tuple)
+            and len(lengths) == 2
+            and all(isinstance(length, int) and 2 <= length <= 16_384 for length in lengths)
+        ):
+            raise ConfigurationError("max_size must be (width, height), each 2 to 16,384 pixels")
+        if self.content not in get_args(Content):
+            raise ConfigurationError("content of video must be 'camera' or 'screen'")
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,21 @@ from ..tracks import LocalAudioTrack, LocalVideoTrack
 from . import internals
 from .audio_encoder import AudioTrackEncoder
 from .encoded import EncodedAudio, EncodedVideo
-from .internals import EncodedFrame, TimedPicture
+from .internals import BitRates, EncodedFrame, TimedPicture
 from .options import AudioOptions, VideoOptions
 from .video_encoders import make_encoder
 
 Failed = Callable[[Exception], None]
 """Told of what could not be sent; it is left out."""
+
+
+MAX_FORWARDED = 10_000_000
+"""Up to which bit rate, in bit/s, a line is estimated over which encoded pictures are sent."""
+
+
+def bit_rates_of(options: VideoOptions) -> BitRates:
+    """Those of a sender whose pictures are encoded by these options."""
+    return BitRates(options.bit_rate, options.min_bit_rate, options.max_bit_rate)
 
 
 class Outgoing(MediaStreamTrack):
@@ -137,6 +146,7 @@ class OutgoingVideo(Outgoing):
             transceiver.sender,
             self.next_picture,
             lambda codec: make_encoder(codec, options),
+            bit_rates_of(options),
             self._failed,
         )
 
@@ -146,14 +156,17 @@ class OutgoingPictures(Outgoing):
 
     Args:
         track: What to send.
+        options: What the line is taken for to begin with.
         failed: Told of a picture that could not be sent.
     """
 
     kind = "video"
 
-    def __init__(self, track: EncodedVideo, failed: Failed) -> None:
+    def __init__(self, track: EncodedVideo, options: VideoOptions, failed: Failed) -> None:
         super().__init__(failed)
         self._track = track
+        start, low, high = bit_rates_of(options)
+        self._bit_rates = BitRates(start, low, max(high, MAX_FORWARDED))
 
     def bind(self, transceiver: RTCRtpTransceiver) -> None:
         """Send what comes, in the codecs that the other side takes."""
@@ -163,6 +176,7 @@ class OutgoingPictures(Outgoing):
             transceiver.sender,
             track.next_frame,
             lambda: track.keyframe_requested(),
+            self._bit_rates,
             self._failed,
         )
 
@@ -200,4 +214,4 @@ def _(track: EncodedAudio, audio: AudioOptions, video: VideoOptions, failed: Fai
 
 @outgoing_of.register
 def _(track: EncodedVideo, audio: AudioOptions, video: VideoOptions, failed: Failed) -> Outgoing:
-    return OutgoingPictures(track, failed)
+    return OutgoingPictures(track, video, failed)

@@ -15,7 +15,7 @@ from . import internals
 from .audio_encoder import CLOCK_RATE, AudioTrackEncoder
 from .internals import EncodedFrame, TimedPicture
 from .options import AudioOptions, VideoOptions
-from .outgoing import Failed, Outgoing, outgoing_of
+from .outgoing import Failed, Outgoing, bit_rates_of, outgoing_of
 from .video_encoders import make_encoder
 
 T = TypeVar("T")
@@ -135,7 +135,11 @@ class VideoOutlet(Outlet):
         """Encode by the codec that was negotiated."""
         options = self._video
         internals.send_pictures(
-            sender, self.next_picture, lambda codec: make_encoder(codec, options), self._failed
+            sender,
+            self.next_picture,
+            lambda codec: make_encoder(codec, options),
+            bit_rates_of(options),
+            self._failed,
         )
 
     async def next_picture(self) -> TimedPicture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 
 from aiortc import RTCConfiguration, RTCDataChannel, RTCIceCandidate, RTCPeerConnection
 
@@ -98,7 +99,8 @@ class Peer:
         self._progress = StateMachine("the peer", PeerState.NEW, MAY_FOLLOW)
         self._pumps = pumps = Pumps()
         self._binding = binding = Binding(pc, endpoint, pumps, audio, video, report)
-        self.sections = Sections(pc, prefer_codecs, pumps.run, audio, video, report)
+        prefer = partial(prefer_codecs, video=video.codecs)
+        self.sections = Sections(pc, prefer, pumps.run, audio, video, report)
         self.negotiation = Negotiation(
             pc,
             self._progress,

@@ -14,6 +14,7 @@ from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.video.frame import PictureType
 
+from ..media.picture_ladder import PictureLadder
 from ..media.pictures import PictureConverter
 from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, is_keyframe
 from .cores import threads_for
@@ -34,31 +35,42 @@ MAX_NAL_UNIT = 1200
 LESS, MORE = 0.85, 1.25
 """How far the target may be from the bit rate of an encoder."""
 
-SOON, LATE = 1.0, 4.0
-"""Time in s that an encoder lasts at least when the target has fallen, and when it has risen."""
+MUCH_LESS, MUCH_MORE = 0.6, 1.8
+"""The same for longer than a moment."""
+
+AT_ONCE, SOON, LATER, LATE = 0.3, 1.0, 2.0, 4.0
+"""Time in s that an encoder lasts at least when the target has fallen by much, when it has fallen,
+when it has risen by much, and when it has risen."""
 
 
 class VideoEncoder:
     """Encodes pictures of any size and format, and leaves each as it is.
 
-    It keeps `target_bitrate`, which aiortc sets from the client's REMB reports, within bounds.
-    FFmpeg's encoders keep the bit rate that they began with. So another bit rate takes another
-    encoder, which begins with a keyframe: not for each small change, and at once where there is to
-    be a keyframe anyway.
+    It keeps `target_bitrate` within bounds. FFmpeg's encoder of VP8 keeps the bit rate that it
+    began with. So another bit rate takes another encoder, which begins with a keyframe: not for
+    each small change, and at once where there is to be a keyframe anyway. That of H.264 follows.
+
+    Where the bit rate does not do, pictures become smaller or fewer; see `PictureLadder`.
 
     Args:
-        options: Bit rates and preset.
+        options: How to encode.
 
     Attributes:
         encoders: How many there have been.
+        held: For how long in s the next picture was held back, since its line was full.
+        ladder: How large pictures are, and how many of them are sent.
     """
 
     def __init__(self, options: VideoOptions) -> None:
         super().__init__()
         self.encoders = 0
+        self.held = 0.0
         self._options = options
         self._target = options.bit_rate
         self._pictures = PictureConverter()
+        self.ladder = PictureLadder(
+            options.content, options.frame_rate, options.scale_down_by, options.max_size
+        )
         self._context: Any = None
         self._rate = 0
         """Of the encoder that is there, in bit/s."""
@@ -75,6 +87,10 @@ class VideoEncoder:
         low, high = self._options.min_bit_rate, self._options.max_bit_rate
         self._target = max(low, min(high, bit_rate))
 
+    def takes(self, timestamp: int) -> bool:
+        """Whether a picture that comes at this time is to be encoded; it is asked of each."""
+        return self.ladder.takes(timestamp / VIDEO_CLOCK_RATE)
+
     def encode_picture(self, frame: av.VideoFrame, timestamp: int, keyframe: bool) -> list[bytes]:
         """Encode a picture; it takes some ms, on one thread at a time.
 
@@ -89,9 +105,11 @@ class VideoEncoder:
         Raises:
             Exception: Whatever the encoder does; the next picture is a keyframe of a new one.
         """
+        time = timestamp / VIDEO_CLOCK_RATE
         try:
-            picture = self._pictures.for_encoder(frame)
-            size = picture.width, picture.height
+            self.ladder.look(frame.width, frame.height, self._target, time)
+            size = self.ladder.size(frame.width, frame.height)
+            picture = self._pictures.scaled(frame, *size)
             context = self._context
             if (
                 context is None
@@ -101,9 +119,12 @@ class VideoEncoder:
                 context = self._context = self._open(*size, self._target)
                 self._rate, self._begun = self._target, timestamp
                 self.encoders += 1
+                self.ladder.restart(time)
             picture.pict_type = PictureType.I if keyframe else PictureType.NONE
             picture.pts, picture.time_base = timestamp, _TIME_BASE
-            return self._payloads(b"".join(bytes(packet) for packet in context.encode(picture)))
+            data = b"".join(bytes(packet) for packet in context.encode(picture))
+            self.ladder.note(8 * len(data), self._rate, time, self.held)
+            return self._payloads(data)
         except Exception:
             self._context = None
             raise
@@ -111,10 +132,19 @@ class VideoEncoder:
     def _is_due(self, timestamp: int, keyframe: bool) -> bool:
         """Whether the target is far enough from the bit rate that there is, for long enough."""
         change = self._target / self._rate
+        if self._follows:
+            if not 0.98 < change < 1.02:
+                self._context.bit_rate = self._rate = self._target
+            return False
         if keyframe:
             return not 0.95 < change < 1.05
         lasted = (timestamp - self._begun) / VIDEO_CLOCK_RATE
-        return (change < LESS and lasted >= SOON) or (change > MORE and lasted >= LATE)
+        return (
+            (change < MUCH_LESS and lasted >= AT_ONCE)
+            or (change < LESS and lasted >= SOON)
+            or (change > MUCH_MORE and lasted >= LATER)
+            or (change > MORE and lasted >= LATE)
+        )
 
     def _open(self, width: int, height: int, bit_rate: int) -> Any:
         """An encoder, to begin with a keyframe."""
@@ -129,6 +159,9 @@ class VideoEncoder:
 
     _name: str
     """FFmpeg's."""
+
+    _follows = False
+    """Whether it takes another bit rate as it goes."""
 
     @abstractmethod
     def _set_up(self, context: Any, bit_rate: int) -> None:
@@ -159,6 +192,8 @@ class _Vp8(VideoEncoder, Vp8Encoder):
             "bufsize": str(bit_rate),
             "overshoot-pct": "15",
             "undershoot-pct": "100",
+            # A keyframe has the bits of so many per cent of a usual picture, and no more.
+            "max-intra-rate": "600",
             # Where even the coarsest pictures are too large: fewer of them.
             "drop-threshold": "30",
             "static-thresh": "1",
@@ -174,6 +209,7 @@ class _H264(VideoEncoder, H264Encoder):
     """H.264, in the packets that aiortc makes of it: those of mode 1 (RFC 6184 section 6.3)."""
 
     _name = "libx264"
+    _follows = True
     _PRESETS: ClassVar[dict[VideoPreset, str]] = {
         "fast": "ultrafast",
         "balanced": "superfast",
@@ -182,13 +218,20 @@ class _H264(VideoEncoder, H264Encoder):
     _more: ClassVar[dict[str, str]] = {}
 
     def _set_up(self, context: Any, bit_rate: int) -> None:
+        highest = self._options.max_bit_rate
         context.profile = "Baseline"
         context.options = {
             "preset": self._PRESETS[self._options.preset],
             "tune": "zerolatency",
             "level": "31",
+            "maxrate": str(highest),
+            "bufsize": str(highest // 2),
             **self._more,
         }
+        # x264 changes only a constant bit rate as it goes, and never to one above the first.
+        context.bit_rate = highest
+        context.open()
+        context.bit_rate = bit_rate
 
     def _payloads(self, data: bytes) -> list[bytes]:
         return self._packetize(self._split_bitstream(data))
@@ -247,6 +290,8 @@ class PictureEncoder:
         Returns:
             The picture, or `None` if the encoder leaves it out.
         """
+        if not self._encoder.takes(timestamp) and not keyframe:
+            return None
         payloads = self._encoder.encode_picture(frame, timestamp, keyframe)
         data = b"".join(depayload(self._parameters, payload) for payload in payloads)
         if not data:

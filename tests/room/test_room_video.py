@@ -21,13 +21,15 @@ from fastrtc_core.client import Client
 from fastrtc_core.media.video_frames import EncodedVideoFrame
 from fastrtc_core.room.browser_member import BrowserMember
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
+from fastrtc_core.webrtc.internals.flow import Flow
 from fastrtc_core.webrtc.picture_decoder import PictureDecoder
 from fastrtc_core.webrtc.video_encoders import VideoEncoder
 
 from ..inside import client_peer, connection_of
 from ..webrtc.impairment import impaired_video
 from ..webrtc.support import eventually, make_offer, raw_peer
-from .cameras import filming, join, picture, shown
+from ..webrtc.wire import Wire
+from .cameras import FRAME_RATE, filming, join, picture, shown
 
 SECRET = "a secret of thirty-two characters"
 
@@ -195,6 +197,44 @@ async def test_who_comes_late_sees_a_picture_soon() -> None:
         assert None not in bob.seen
 
 
+@pytest.mark.soak
+async def test_who_has_a_narrow_line_misses_pictures_and_nobody_else_does() -> None:
+    """Its sound hardly waits. Keyframes are asked for, but not so many that others suffer."""
+    flows: list[Flow] = []
+    begin = Flow.__init__
+
+    def note(self: Flow, *args: Any, **options: Any) -> None:
+        begin(self, *args, **options)
+        flows.append(self)
+
+    async with RtcEngine("app") as engine, AsyncExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Flow, "__init__", note)
+            narrow = await join(stack, engine.accept, 1, camera=False)
+        (flow,) = (flow for flow in flows if flow._forwards)
+        wide = await join(stack, engine.accept, 3, camera=False)
+        camera = await join(stack, engine.accept, 2, noise=True)
+        await asyncio.gather(narrow.sees(2), wide.sees(2))
+        await eventually(lambda: flow.line and flow.line.heard, "feedback")
+        wire = Wire([flow._sender])
+        stack.push_async_callback(wire.close)
+        await asyncio.sleep(2)
+        size = sum(len(s.payload) for s in wire.of(flow._sender) if s.time > wire.now - 1)
+        wire.rate = 0.5 * 8 * size
+        await asyncio.sleep(1)
+        wire.waits.clear()
+        await camera.speak(2)
+        (seen, others), asked = (len(narrow.seen), len(wide.seen)), incoming(engine, 2)
+        before = asked.keyframes.asked
+        await asyncio.sleep(6)
+        assert narrow.seen[-1] == wide.seen[-1] == 2
+        assert 3 < len(narrow.seen) - seen < 0.8 * (len(wide.seen) - others)
+        assert len(wide.seen) - others > 0.8 * 6 * FRAME_RATE
+        assert asked.keyframes.asked - before <= 4
+        waits = sorted(wire.waits)
+        assert waits[len(waits) // 2] < 0.2
+
+
 async def test_a_loss_is_told_to_the_publisher() -> None:
     """A Picture Loss Indication of one who sees reaches the camera, which sends a keyframe."""
     async with RtcEngine("app") as engine, AsyncExitStack() as stack:
@@ -215,7 +255,7 @@ async def test_a_loss_is_told_to_the_publisher() -> None:
             (receiver,) = (
                 one for one in _connection(ada.client).getReceivers() if one.track.kind == "video"
             )
-            (ssrc,) = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
+            ssrc, *_ = receiver._RTCRtpReceiver__remote_streams  # type: ignore[attr-defined]
             for _ in range(20):
                 await receiver._send_rtcp_pli(ssrc)
             await eventually(lambda: any(keyframes[seen:]), "the keyframe")

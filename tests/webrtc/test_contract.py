@@ -16,6 +16,7 @@ from aiortc.codecs.h264 import H264Encoder
 from aiortc.codecs.vpx import Vp8Encoder
 from aiortc.rtcdtlstransport import SRTP_PROFILES, X509_DIGEST_ALGORITHMS, RTCDtlsTransport
 from aiortc.rtcpeerconnection import find_common_codecs
+from aiortc.rtcrtpparameters import RTCRtpParameters
 from aiortc.rtcrtpreceiver import NackGenerator
 from aiortc.rtcsctptransport import DataChunk
 from aiortc.rtp import HeaderExtensionsMap
@@ -23,6 +24,7 @@ from OpenSSL import SSL
 
 from fastrtc_core import Stream
 from fastrtc_core.client import Client
+from fastrtc_core.media.rtp import find_extension
 from fastrtc_core.testing import tone
 from fastrtc_core.webrtc import internals
 from fastrtc_core.webrtc.internals import association, fingerprints
@@ -102,6 +104,29 @@ async def test_names_of_the_feedback() -> None:
         handle = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
         assert "if self.__remote_bitrate_estimator is not None:" in handle
         assert "self.__rtcp_ssrc is not None and remb is not None" in handle
+
+
+async def test_names_of_the_line() -> None:
+    """Where a packet gets its number, where RTCP comes in, and how packets are sent again."""
+    async with raw_peer() as pc:
+        transceiver = pc.addTransceiver("video")
+        sender: Any = transceiver.sender
+        dtls: Any = sender.transport
+        extensions = sender._RTCRtpSender__rtp_header_extensions_map
+        extensions._HeaderExtensionsMap__ids.transport_sequence_number = 5
+        packet = rtp.RtpPacket()
+        packet.extensions.transport_sequence_number = 0x1234
+        assert find_extension(packet.serialize(extensions), 5) == b"\x12\x34"
+        extensions.configure(RTCRtpParameters())
+        assert extensions._HeaderExtensionsMap__ids.transport_sequence_number == 5
+        assert inspect.iscoroutinefunction(dtls._handle_rtcp_data)
+        assert "self._handle_rtcp_data(data)" in inspect.getsource(RTCDtlsTransport._recv_next)
+        assert transceiver.currentDirection is None
+        assert isinstance(sender._rtx_ssrc, int)
+        assert isinstance(sender._RTCRtpSender__rtx_sequence_number, int)
+        assert sender._RTCRtpSender__rtx_payload_type is None
+        lost = inspect.getsource(RTCRtpSender._handle_rtcp_packet)
+        assert "await self._retransmit(seq)" in lost
 
 
 async def test_names_of_the_direct_receive_path() -> None:

@@ -79,16 +79,25 @@ def test_it_is_not_agreed_where_half_of_it_is_missing() -> None:
         assert str(answer) == before
 
 
-def test_it_is_not_agreed_where_no_video_comes_in() -> None:
-    """Audio alone; video that only goes out; video that is rejected."""
+def test_it_is_not_agreed_where_there_is_no_video() -> None:
+    """Audio alone, video that goes neither way, and video that is rejected."""
     audio, video = section("audio"), section("video")
     for answer, offer in (
         (described(plain("audio")), described(audio)),
-        (described(plain("audio"), plain("video", "sendonly")), described(audio, video)),
+        (described(plain("audio"), plain("video", "inactive")), described(audio, video)),
         (described(plain("audio"), plain("video", port=0)), described(audio, video)),
     ):
         assert answer_feedback(answer, offer) == {}
         assert URI not in str(answer)
+
+
+def test_it_is_agreed_for_video_that_only_goes_out() -> None:
+    """And not for the audio beside it, which has one bit rate."""
+    answer = described(plain("audio", "sendrecv"), plain("video", "sendonly"))
+    offer = described(section("audio"), section("video"))
+    assert answer_feedback(answer, offer) == {"video": 5}
+    assert URI not in "".join(answer.sections[0].lines)
+    assert answer.sections[1].values("rtcp-fb") == ["96 transport-cc"]
 
 
 def test_an_offer_has_it_with_an_id_that_is_free() -> None:
@@ -101,8 +110,14 @@ def test_an_offer_has_it_with_an_id_that_is_free() -> None:
     assert str(offer).count(URI) == 2, "once"
 
 
-def test_an_offer_that_brings_no_video_has_none() -> None:
+def test_an_offer_has_it_for_video_that_only_goes_out() -> None:
     offer = described(plain("audio", "sendrecv"), plain("video", "sendonly"))
+    offer_feedback(offer)
+    assert agreed_feedback(offer) == {"video": 1}
+
+
+def test_an_offer_of_audio_alone_has_none() -> None:
+    offer = described(plain("audio", "sendrecv"), plain("video", "inactive"))
     offer_feedback(offer)
     assert URI not in str(offer)
 

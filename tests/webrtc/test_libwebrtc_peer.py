@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiortc.rtp import RtcpPsfbPacket
 
 from fastrtc_core import Stream, VideoOptions
 from fastrtc_core.webrtc import internals, tcp_port
 from fastrtc_core.webrtc.connectivity.stun import TcpAddress
+from fastrtc_core.webrtc.internals.flow import Flow
 from fastrtc_handlers import AudioVideoEcho
 
 from ..inside import connection_of, peer_of
@@ -122,23 +122,23 @@ async def calling(stream: Stream, *, tcp: bool = False) -> AsyncIterator[Caller]
 async def test_its_estimate_is_no_longer_ours() -> None:
     """It finds out within seconds that there is nothing between it and us.
 
-    And what it tells us of what comes back is taken, as before.
+    And it tells us of what comes back, so that our estimate of the line is no longer its guess.
     """
     options = VideoOptions(client_bit_rate=START)
     stream = Stream(
         AudioVideoEcho(), modality="audio-video", mode="send-receive", video_options=options
     )
     async with calling(stream) as caller:
-        told: list[int] = []
         (sender,) = (s for s in connection_of(peer_of(stream)).getSenders() if s.kind == "video")
-        watch(sender, told)
+        line = flow_of(sender).line
+        assert line is not None
         loop = asyncio.get_running_loop()
         best, deadline = 0.0, loop.time() + 12
         while best < 1_000_000 and loop.time() < deadline:
             await asyncio.sleep(0.1)
             best = max(best, await caller.estimate())
         assert best >= 1_000_000
-        await eventually(lambda: told, "an estimate of its own", within=15)
+        await eventually(lambda: line.heard and line.bit_rate >= 1_500_000, "our estimate", 15)
     await gone(stream)
 
 
@@ -164,13 +164,7 @@ async def test_it_calls_over_tcp() -> None:
     await gone(stream)
 
 
-def watch(sender: Any, told: list[int]) -> None:
-    """Note the estimates (REMB) that a sender hears."""
-    original = sender._handle_rtcp_packet
-
-    async def handle(packet: Any) -> None:
-        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == 15:
-            told.append(len(packet.fci))
-        await original(packet)
-
-    sender._handle_rtcp_packet = handle
+def flow_of(sender: Any) -> Flow:
+    """What sends the packets of a sender."""
+    flow: Flow = sender._fastrtc_flow
+    return flow

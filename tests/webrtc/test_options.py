@@ -40,6 +40,16 @@ from .support import Silent, eventually, gone, hear, speak
         lambda: AudioOptions(frame_duration=0.03),
         lambda: VideoOptions(bit_rate=1, min_bit_rate=2),
         lambda: VideoOptions(max_bit_rate=10),
+        lambda: VideoOptions(codecs=("av1",)),  # type: ignore[arg-type]
+        lambda: VideoOptions(codecs="vp8"),  # type: ignore[arg-type]
+        lambda: VideoOptions(codecs=("vp8", "vp8")),
+        lambda: VideoOptions(frame_rate=0),
+        lambda: VideoOptions(frame_rate=float("nan")),
+        lambda: VideoOptions(scale_down_by=0.5),
+        lambda: VideoOptions(scale_down_by=float("inf")),
+        lambda: VideoOptions(max_size=(1, 720)),
+        lambda: VideoOptions(max_size=(1280,)),  # type: ignore[arg-type]
+        lambda: VideoOptions(content="film"),  # type: ignore[arg-type]
     ],
 )
 def test_settings_out_of_range_are_refused(make: Any) -> None:

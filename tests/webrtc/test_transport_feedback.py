@@ -23,8 +23,8 @@ from fastrtc_handlers import AudioVideoEcho
 
 from ..media.test_transport_feedback import read_body
 from .support import connected, eventually, gone, make_offer, raw_peer, take_answer
+from .wire import NUMBER
 
-NUMBER = 4
 Answer = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -212,7 +212,7 @@ async def test_no_estimates_where_they_were_not_agreed() -> None:
 
 
 async def test_our_own_client_offers_it() -> None:
-    """And is told by estimates as before, since it numbers nothing."""
+    """For what it takes and for what it sends."""
     stream = Stream(AudioVideoEcho(), modality="audio-video")
     answers: list[str] = []
 

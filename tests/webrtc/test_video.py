@@ -126,7 +126,9 @@ def encoder_of(codec: str, options: VideoOptions) -> VideoEncoder:
 @pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])
 def test_the_bit_rate_stays_within_its_bounds(codec: str) -> None:
     """Whatever the client reports that it can take, and the pictures are as large as that."""
-    options = VideoOptions(bit_rate=400_000, min_bit_rate=200_000, max_bit_rate=800_000)
+    options = VideoOptions(
+        bit_rate=400_000, min_bit_rate=200_000, max_bit_rate=800_000, content="screen"
+    )
     encoder = encoder_of(codec, options)
     sizes = {}
     numbers = itertools.count()
@@ -161,7 +163,7 @@ def keyframes_in(encoder: VideoEncoder, targets: list[int], *, asked: int = -1) 
 
 def test_a_bit_rate_that_grows_costs_few_keyframes() -> None:
     """By 8 % a second, as estimators grow: aiortc has a keyframe for each 10 %, here 25."""
-    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=300_000))
+    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=300_000, content="screen"))
     targets = [int(300_000 * 1.08 ** (number / 30)) for number in range(30 * 30)]
     assert 4 <= len(keyframes_in(encoder, targets)) <= 8
     assert encoder.encoders <= 8
@@ -169,9 +171,10 @@ def test_a_bit_rate_that_grows_costs_few_keyframes() -> None:
 
 def test_a_bit_rate_that_falls_is_kept_soon() -> None:
     """And one that wavers is not followed at all."""
-    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=1_000_000))
+    options = VideoOptions(bit_rate=1_000_000, content="screen")
+    encoder = encoder_of("video/VP8", options)
     assert keyframes_in(encoder, [1_000_000] * 60 + [400_000] * 30) == [0, 60]
-    encoder = encoder_of("video/VP8", VideoOptions(bit_rate=1_000_000))
+    encoder = encoder_of("video/VP8", options)
     assert keyframes_in(encoder, [900_000, 1_100_000] * 150) == [0]
 
 
@@ -179,6 +182,69 @@ def test_a_keyframe_that_is_asked_for_takes_the_new_bit_rate_with_it() -> None:
     encoder = encoder_of("video/VP8", VideoOptions(bit_rate=1_000_000))
     assert keyframes_in(encoder, [1_000_000] * 10 + [1_100_000] * 30, asked=20) == [0, 20]
     assert encoder.encoders == 2
+
+
+def test_h264_follows_the_bit_rate_without_a_keyframe() -> None:
+    """Up and down, with one encoder."""
+    encoder = encoder_of("video/H264", VideoOptions(bit_rate=800_000))
+    numbers = itertools.count()
+    sizes = []
+    for target in (800_000, 250_000, 1_500_000):
+        encoder.target_bitrate = target
+        size = 0
+        for _ in range(90):
+            number = next(numbers)
+            frame = av.VideoFrame.from_ndarray(picture(number), "bgr24")
+            packets = encoder.encode_picture(frame, 3000 * number, False)
+            assert not number or not any(p[0] & 31 in (5, 7) for p in packets), "no keyframe"
+            size = (size + 8 * sum(map(len, packets))) if number % 90 >= 60 else 0
+        sizes.append(size)
+    assert encoder.encoders == 1
+    for size, target in zip(sizes, (800_000, 250_000, 1_500_000), strict=True):
+        assert size == pytest.approx(target, rel=0.3)
+
+
+def shapes(encoder: VideoEncoder, target: int, seconds: int) -> list[tuple[int, tuple[int, int]]]:
+    """When, in pictures at 30 a second, keyframes of which size are sent (RFC 6386 section 9.1)."""
+    found = []
+    for number in range(30 * seconds):
+        if not encoder.takes(3000 * number):
+            continue
+        encoder.target_bitrate = target
+        frame = av.VideoFrame.from_ndarray(picture(number), "bgr24")
+        for payload in encoder.encode_picture(frame, 3000 * number, False)[:1]:
+            _, data = VpxPayloadDescriptor.parse(payload)
+            if not data[0] & 1:
+                width, height = (
+                    int.from_bytes(data[6:8], "little"),
+                    int.from_bytes(data[8:10], "little"),
+                )
+                found.append((number, (width & 0x3FFF, height & 0x3FFF)))
+    return found
+
+
+def test_pictures_become_smaller_where_the_bit_rate_does_not_do() -> None:
+    """Soon, and no smaller than that takes; a screen keeps its size."""
+    options = VideoOptions(bit_rate=30_000, min_bit_rate=20_000)
+    (_, whole), (when, smaller), *more = shapes(encoder_of("video/VP8", options), 30_000, 4)
+    assert whole == (320, 240)
+    assert smaller == (240, 180)
+    assert 30 <= when < 90
+    assert all(size < smaller for _, size in more)
+    screen = encoder_of(
+        "video/VP8", VideoOptions(bit_rate=30_000, min_bit_rate=20_000, content="screen")
+    )
+    assert [size for _, size in shapes(screen, 30_000, 4)] == [(320, 240)]
+    assert screen.ladder.step.rate < 1
+
+
+def test_pictures_have_the_size_and_rate_of_the_options() -> None:
+    options = VideoOptions(scale_down_by=2, frame_rate=10)
+    encoder = encoder_of("video/VP8", options)
+    assert shapes(encoder, 1_000_000, 1) == [(0, (160, 120))]
+    assert sum(encoder.takes(3000 * number) for number in range(100, 400)) == pytest.approx(
+        100, abs=3
+    )
 
 
 @pytest.mark.parametrize("codec", ["video/VP8", "video/H264"])

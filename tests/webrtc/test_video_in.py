@@ -69,7 +69,7 @@ async def test_a_picture_does_not_wait_for_the_next_one() -> None:
 
 
 async def test_packets_pass_aiortc_by() -> None:
-    """But for the first of each source; they count in its reports, and for its estimate (REMB)."""
+    """But for the first of each source; they count in its reports."""
     stream = Stream(Viewer([]), modality="video", mode="send")
     async with Client(stream.offer, modality="video", mode="send") as client:
         (receiver,) = connection_of(peer_of(stream)).getReceivers()
@@ -86,11 +86,10 @@ async def test_packets_pass_aiortc_by() -> None:
             patch.setattr(RTCRtpReceiver, "_handle_rtp_packet", note)
             for number in range(60):
                 await show(client, 40 + 20 * (number % 10))
-        (ssrc,) = set(past)
-        assert len(past) < 10
+        ssrc = past[0]
+        assert past.count(ssrc) < 10  # others are those of what is sent again
         assert ssrc.to_bytes(4) in routes
         assert private._RTCRtpReceiver__remote_streams[ssrc].packets_received >= 55
-        assert ssrc in private._RTCRtpReceiver__remote_bitrate_estimator.ssrcs
     await gone(stream)
 
 

@@ -17,19 +17,12 @@ from .connection import (
     was_reached,
     watch_connecting,
 )
-from .encoded_video import (
-    PictureEncoding,
-    TimedPicture,
-    VideoPacket,
-    VideoTap,
-    negotiated_codecs,
-    send_encoded,
-    send_pictures,
-)
+from .encoded_video import VideoPacket, VideoTap, negotiated_codecs
 from .feedback import send_feedback
 from .gate import MayCheck
 from .gathering import gather_here
 from .guard import dropped, guard, packets_heard
+from .line import BitRates, number_packets
 from .negotiated import open_channel, take_negotiated
 from .numbering import number_sections, take_parameters
 from .payload_types import take_low_payload_types
@@ -38,9 +31,11 @@ from .restarting import IceRestart, local_credentials, remote_ufrags
 from .sending import EncodedFrame, reported_loss, send_directly
 from .shared import share_ports
 from .sources import bound_receiver
+from .video_sending import PictureEncoding, TimedPicture, send_encoded, send_pictures
 
 __all__ = [
     "BeforeOffer",
+    "BitRates",
     "EncodedFrame",
     "IceRestart",
     "MayCheck",
@@ -58,6 +53,7 @@ __all__ = [
     "guard",
     "local_credentials",
     "negotiated_codecs",
+    "number_packets",
     "number_sections",
     "open_channel",
     "packets_heard",

@@ -1,41 +1,21 @@
-"""Encoded pictures past the codecs of aiortc: as they come, and as they are to be sent."""
+"""Encoded pictures past the codecs of aiortc, as they come."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from fractions import Fraction
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
 
-import av
 import pylibsrtp
-from aiortc import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver, clock
-from aiortc.codecs import get_encoder, is_rtx
-from aiortc.codecs.base import Encoder
+from aiortc import RTCRtpReceiver, RTCRtpTransceiver, clock
+from aiortc.codecs import is_rtx
 from aiortc.codecs.h264 import h264_depayload
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters, RTCRtpSendParameters
-from aiortc.rtp import (
-    RTCP_PSFB_APP,
-    RTP_HISTORY_SIZE,
-    RtcpPsfbPacket,
-    RtpPacket,
-    pack_remb_fci,
-)
+from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
 
-from ...errors import EndOfStreamError
 from ...media.rtp import RtpPacket as ParsedPacket
 from ...media.rtp import find_extension, parse_packet
-from ...media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, vp8_payload
-from ..workers import picture_workers
+from ...media.video_frames import vp8_payload
 from .gate import gate_of
-
-logger = logging.getLogger(__name__)
-
-_TIME_BASE = Fraction(1, VIDEO_CLOCK_RATE)
-
-P = TypeVar("P")
 
 
 class VideoPacket(NamedTuple):
@@ -209,198 +189,3 @@ def negotiated_codecs(transceiver: RTCRtpTransceiver) -> tuple[str, ...]:
     """The MIME types that the other side takes, in lower case, best first."""
     names = (codec.mimeType.lower() for codec in transceiver._codecs if not is_rtx(codec))
     return tuple(dict.fromkeys(names))
-
-
-class TimedPicture(NamedTuple):
-    """A picture to encode and send.
-
-    Attributes:
-        frame: The picture.
-        timestamp: At `VIDEO_CLOCK_RATE`, from any beginning; later than the one before.
-    """
-
-    frame: av.VideoFrame
-    timestamp: int
-
-
-class PictureEncoding(Protocol):
-    """What encodes the pictures of a sender."""
-
-    target_bitrate: int
-    """In bit/s; aiortc sets it to what the other side says that it can take (REMB)."""
-
-    def encode_picture(self, frame: av.VideoFrame, timestamp: int, keyframe: bool) -> list[bytes]:
-        """The payloads of the packets of a picture, made on a thread."""
-
-
-def send_pictures(
-    sender: RTCRtpSender,
-    next_picture: Callable[[], Awaitable[TimedPicture]],
-    make_encoder: Callable[[RTCRtpCodecParameters], PictureEncoding],
-    failed: Callable[[Exception], None],
-) -> None:
-    """Encode pictures, each on a thread, and send them.
-
-    Args:
-        sender: One of video, that has not been started.
-        next_picture: Waits for the next picture; ends the sender with `EndOfStreamError`.
-        make_encoder: Called once, with the negotiated codec.
-        failed: Told of a picture that could not be sent; it is left out.
-    """
-    private: Any = sender
-    loop = asyncio.get_running_loop()
-
-    async def payloads_of(picture: TimedPicture, codec: RTCRtpCodecParameters) -> _Payloads | None:
-        frame, timestamp = picture
-        if private._RTCRtpSender__encoder is None:
-            private._RTCRtpSender__encoder = make_encoder(codec)
-        encoder: PictureEncoding = private._RTCRtpSender__encoder
-        keyframe = private._RTCRtpSender__force_keyframe
-        private._RTCRtpSender__force_keyframe = False
-        payloads = await loop.run_in_executor(
-            picture_workers(), encoder.encode_picture, frame, timestamp, keyframe
-        )
-        return _Payloads(codec.payloadType or 0, timestamp, payloads)
-
-    _replace_loop(private, next_picture, payloads_of, failed)
-
-
-def send_encoded(
-    sender: RTCRtpSender,
-    next_frame: Callable[[], Awaitable[EncodedVideoFrame]],
-    keyframe_requested: Callable[[], None],
-    failed: Callable[[Exception], None],
-) -> None:
-    """Send encoded pictures, each in its own codec, if that was negotiated.
-
-    Args:
-        sender: One of video, that has not been started.
-        next_frame: Waits for the next picture; ends the sender with `EndOfStreamError`.
-        keyframe_requested: Called when the other side asks for a keyframe.
-        failed: Told of a picture that could not be sent; it is left out.
-    """
-    private: Any = sender
-    original = sender.send
-    forms: dict[str, _Form] = {}
-
-    async def send(parameters: RTCRtpSendParameters) -> None:
-        if not forms:
-            forms.update(_forms(parameters.codecs))
-        await original(parameters)
-
-    async def payloads_of(
-        frame: EncodedVideoFrame, codec: RTCRtpCodecParameters
-    ) -> _Payloads | None:
-        form = forms.get(frame.codec)
-        if form is None:
-            return None
-        private._RTCRtpSender__rtx_payload_type = form.retransmission
-        whole = av.Packet(frame.data)
-        whole.pts, whole.time_base = frame.timestamp, _TIME_BASE
-        try:
-            payloads, _ = form.packer.pack(whole)
-        except Exception:
-            # The picture is a stranger's: what cannot be packed ends nothing but itself.
-            logger.debug("a picture could not be packed", exc_info=True)
-            keyframe_requested()
-            return None
-        return _Payloads(form.payload_type, frame.timestamp, payloads)
-
-    private.send = send
-    private._send_keyframe = keyframe_requested
-    _replace_loop(private, next_frame, payloads_of, failed)
-
-
-class _Payloads(NamedTuple):
-    """The packets of a picture."""
-
-    payload_type: int
-    timestamp: int
-    payloads: list[bytes]
-
-
-def _replace_loop(
-    sender: Any,
-    next_picture: Callable[[], Awaitable[P]],
-    payloads_of: Callable[[P, RTCRtpCodecParameters], Awaitable[_Payloads | None]],
-    failed: Callable[[Exception], None],
-) -> None:
-    """Send one picture after the other, past aiortc's own loop, which any error ends in silence.
-
-    Lost packets are sent again, and reports are made, as aiortc does it.
-    """
-
-    async def run(codec: RTCRtpCodecParameters) -> None:
-        sender._RTCRtpSender__rtp_started.set()
-        # The lower half, because SRTP cannot follow if an early packet is lost at the wrap.
-        sequence_number, origin = random.randrange(1 << 15), random.randrange(1 << 32)
-        try:
-            while True:
-                picture = await next_picture()
-                if not sender._enabled:
-                    continue
-                try:
-                    if (sent := await payloads_of(picture, codec)) is None:
-                        continue
-                    for packet in _packets(sent):
-                        packet.sequence_number = sequence_number
-                        packet.timestamp = (origin + sent.timestamp) & 0xFFFFFFFF
-                        packet.ssrc = sender._ssrc
-                        sequence_number = (sequence_number + 1) & 0xFFFF
-                        await _send_packet(sender, packet)
-                except ConnectionError:
-                    raise
-                except Exception as error:
-                    # What comes next cannot be decoded without this picture.
-                    sender._send_keyframe()
-                    failed(error)
-        except (asyncio.CancelledError, ConnectionError, EndOfStreamError):
-            pass
-        except Exception as error:
-            failed(error)
-        finally:
-            sender._RTCRtpSender__rtp_exited.set()  # its `stop` waits for this
-
-    sender._run_rtp = run
-
-
-def _packets(picture: _Payloads) -> list[RtpPacket]:
-    packets = [
-        RtpPacket(payload_type=picture.payload_type, payload=payload)
-        for payload in picture.payloads
-    ]
-    if packets:
-        packets[-1].marker = 1
-    return packets
-
-
-class _Form(NamedTuple):
-    """How pictures of one codec are sent."""
-
-    payload_type: int
-    retransmission: int | None
-    packer: Encoder
-
-
-def _forms(codecs: Sequence[RTCRtpCodecParameters]) -> dict[str, _Form]:
-    again = {codec.parameters.get("apt"): codec.payloadType for codec in codecs if is_rtx(codec)}
-    forms: dict[str, _Form] = {}
-    for codec in codecs:
-        name = codec.mimeType.lower()
-        if not is_rtx(codec) and name not in forms:
-            number = codec.payloadType or 0
-            forms[name] = _Form(number, again.get(number), get_encoder(codec))
-    return forms
-
-
-async def _send_packet(sender: Any, packet: RtpPacket) -> None:
-    packet.extensions.abs_send_time = (clock.current_ntp_time() >> 14) & 0x00FFFFFF
-    packet.extensions.mid = sender._RTCRtpSender__mid
-    sender._RTCRtpSender__rtp_history[packet.sequence_number % RTP_HISTORY_SIZE] = packet
-    await sender.transport._send_rtp(
-        packet.serialize(sender._RTCRtpSender__rtp_header_extensions_map)
-    )
-    sender._RTCRtpSender__ntp_timestamp = clock.current_ntp_time()
-    sender._RTCRtpSender__rtp_timestamp = packet.timestamp
-    sender._RTCRtpSender__octet_count += len(packet.payload)
-    sender._RTCRtpSender__packet_count += 1

@@ -18,6 +18,8 @@ from ...media.transport_feedback import ArrivalRecorder
 INTERVAL = 0.05
 """Time in s from a packet to the feedback about it, and about all that come meanwhile."""
 
+_RECEIVING = ("sendrecv", "recvonly")
+
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -32,7 +34,7 @@ def send_feedback(pc: RTCPeerConnection, agreed: Mapping[str, int], run: Run) ->
     for transceiver in pc.getTransceivers():
         receiver: Any = transceiver.receiver
         number = agreed.get(transceiver.mid or "")
-        if number is not None:
+        if number is not None and transceiver.currentDirection in _RECEIVING:
             feedback = _feedback_of(receiver.transport)
             if feedback is None:
                 sender = transceiver.sender._ssrc

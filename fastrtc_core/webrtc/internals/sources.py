@@ -131,7 +131,7 @@ def bound_receiver(receiver: RTCRtpReceiver) -> None:
 def bound_sender(sender: RTCRtpSender) -> None:
     """Bound what a sender sends again, whatever it is told that was lost; idempotent."""
     private: Any = sender
-    if "_retransmit" in vars(sender):
+    if isinstance(private._retransmit, _Retransmissions):
         return
     private._retransmit = _Retransmissions(private._retransmit)
     private._run_rtcp = _reporting(private, private._run_rtcp, private._RTCRtpSender__rtcp_exited)

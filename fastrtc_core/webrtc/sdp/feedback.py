@@ -2,8 +2,9 @@
 
 It is two lines: a header extension for the numbers of packets, and the feedback about them
 (draft-holmer-rmcat-transport-wide-cc-extensions-01). Only what is sent to steer its bit rate needs
-it. So it is agreed where video comes in, for the audio beside it too, since both share a line. A
-connection that brings audio alone is spared the packets: Opus has one rate, whatever the line.
+it. So it is agreed for video, whichever way it goes, and where it comes in for the audio beside it
+too, since both share a line. A connection of audio alone is spared the packets: Opus has one rate,
+whatever the line.
 """
 
 from __future__ import annotations
@@ -32,9 +33,7 @@ def answer_feedback(answer: Description, offer: Description) -> dict[str, int]:
     """
     offered = {section.mid: section for section in offer.sections}
     agreed: dict[str, int] = {}
-    if not _brings_video(answer):
-        return agreed
-    for section in _media(answer):
+    for section in _steered(answer):
         theirs = offered.get(section.mid)
         if theirs is None or (number := _number(theirs)) is None:
             continue
@@ -44,16 +43,14 @@ def answer_feedback(answer: Description, offer: Description) -> dict[str, int]:
 
 
 def offer_feedback(offer: Description) -> None:
-    """Offer feedback for what comes in.
+    """Offer feedback.
 
     Args:
         offer: Of this side, complete otherwise; its lines are added to.
     """
-    if not _brings_video(offer):
-        return
-    sections = _media(offer)
-    known = {number for section in sections for number in _extensions(section).values()}
-    agreed = (number for section in sections if (number := _number(section)) is not None)
+    everything, sections = _media(offer), _steered(offer)
+    known = {number for section in everything for number in _extensions(section).values()}
+    agreed = (number for section in everything if (number := _number(section)) is not None)
     free = (number for number in range(1, _MAX_SHORT + 1) if number not in known)
     number = next(agreed, None) or next(free, None)
     if number is not None:
@@ -71,9 +68,13 @@ def agreed_feedback(answer: Description) -> dict[str, int]:
     }
 
 
-def _brings_video(description: Description) -> bool:
-    """Whether video comes in, by a description of this side."""
-    return any(s.kind == "video" and s.direction in _RECEIVING for s in _media(description))
+def _steered(description: Description) -> list[Section]:
+    """The sections of a description of this side that there is to be feedback for."""
+    media = _media(description)
+    video = [section for section in media if section.kind == "video"]
+    if any(section.direction in _RECEIVING for section in video):
+        return [s for s in media if s.kind == "audio" or s.direction != "inactive"]
+    return [section for section in video if section.direction == "sendonly"]
 
 
 def _media(description: Description) -> list[Section]:
