@@ -83,8 +83,12 @@ BASE = 10.0
 PROBE = 2.0
 """How much more than the estimate a probe tries."""
 
-PROBE_PACKETS, PROBE_TIME = 5, 0.02
-"""Packets of a probe, and how long it is, at least."""
+PROBE_PACKETS, PROBE_BYTES, PROBE_TIME = 10, 8000, 0.02
+"""Packets of a probe, its bytes, and how long it is, at least. A line may let some thousand bytes
+through at once, and be narrow all the same; so its second half is what counts."""
+
+BUSY_PACKETS = 5
+"""Of at least how many packets the rate of a busy line is taken."""
 
 PROBE_AGAIN, PROBE_LATER, PROBE_TIMEOUT = 0.25, 4.0, 1.0
 """Time in s from a probe that has shown more to the next one, from one that has not, and until the
@@ -245,7 +249,7 @@ class LineEstimate:
         ):
             return None
         bit_rate = min(PROBE * self.bit_rate, self._high)
-        whole = bit_rate * PROBE_TIME / 8
+        whole = max(PROBE_BYTES, bit_rate * PROBE_TIME / 8)
         packets = max(PROBE_PACKETS, math.ceil(whole / PACKET))
         self._probes += 1
         self._probe = _Probing(self._probes, now, bit_rate, packets)
@@ -411,7 +415,7 @@ class _Busy:
     @property
     def bit_rate(self) -> float:
         """In bit/s; 0 where it is not busy, or not for long enough."""
-        if len(self._packets) < PROBE_PACKETS:
+        if len(self._packets) < BUSY_PACKETS:
             return 0.0
         (begin, first), (end, _) = self._packets[0], self._packets[-1]
         return 8 * (self._bytes - first) / (end - begin) if end - begin >= BUSY_TIME else 0.0
@@ -464,9 +468,10 @@ class _Probing:
         """At which rates its packets were sent and came, in bit/s; `None` if that says nothing."""
         if len(self.came) < 0.8 * self.packets:
             return None
-        sent = max(s for s, _, _ in self.came) - min(s for s, _, _ in self.came)
-        came = max(a for _, a, _ in self.came) - min(a for _, a, _ in self.came)
-        bits = 8 * sum(size for _, _, size in self.came[1:])
+        late = sorted(self.came)[len(self.came) // 2 - 1 :]
+        sent = late[-1][0] - late[0][0]
+        came = max(arrived for _, arrived, _ in late) - late[0][1]
+        bits = 8 * sum(size for _, _, size in late[1:])
         if sent <= 0 or came <= 0 or came < sent / 2:
             return None
         return bits / sent, bits / came

@@ -31,17 +31,20 @@ HELD = 0.3
 FAR = 2.0
 """By how much more than that it is to be two steps at once."""
 
-SETTLED = 1.5
+SETTLED = 2.0
 """For how long in s a new encoder pays for its keyframe with pictures that it leaves out."""
 
 REMEMBER = 30.0
 """For how long in s it is remembered at which bit rate a step was too hard."""
 
-SOON, LATE = 1.0, 4.0
+SOON, LATE = 1.0, 6.0
 """Time in s from one step to the next one down, and to one up."""
 
 SMALLEST = 90
 """Pixels of the shorter side that pictures have at least, if they have as many."""
+
+BLOCKED = 0.005
+"""Time in s: a picture that was held up for longer says nothing of how many there are."""
 
 WINDOW = 1.0
 """Over how many s it is measured what the encoder makes."""
@@ -119,9 +122,19 @@ class PictureLadder:
         """How pictures are sent now."""
         return self._steps[self._place]
 
-    def takes(self, time: float) -> bool:
-        """Whether a picture is sent that comes at this time, in s; it is asked of each."""
-        if self._came is not None:
+    @property
+    def interval(self) -> float:
+        """From one picture that is sent to the next, in s, where nothing holds them up."""
+        return 1 / min(self._rate(self._place), 1 / self._interval)
+
+    def takes(self, time: float, blocked: float = 0.0) -> bool:
+        """Whether a picture is sent; it is asked of each.
+
+        Args:
+            time: When it comes, in s.
+            blocked: For how long in s none could come, since those before were being sent.
+        """
+        if self._came is not None and blocked < BLOCKED:
             gap = min(max(time - self._came, 1 / 120), 1.0)
             self._interval += 0.1 * (gap - self._interval)
         self._came = time
@@ -153,7 +166,7 @@ class PictureLadder:
             time: Of the picture, in s.
             held: For how long in s it was held back.
         """
-        budget = bit_rate * self._interval / self.step.rate
+        budget = bit_rate * self.interval
         made = self._made
         made.append((time, bits, budget, held))
         self._bits += bits

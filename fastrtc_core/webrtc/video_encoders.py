@@ -58,13 +58,14 @@ class VideoEncoder:
     Attributes:
         encoders: How many there have been.
         held: For how long in s the next picture was held back, since its line was full.
+        blocked: For how long in s it had to wait for this, and for those before to be sent.
         ladder: How large pictures are, and how many of them are sent.
     """
 
     def __init__(self, options: VideoOptions) -> None:
         super().__init__()
         self.encoders = 0
-        self.held = 0.0
+        self.held = self.blocked = 0.0
         self._options = options
         self._target = options.bit_rate
         self._pictures = PictureConverter()
@@ -76,6 +77,10 @@ class VideoEncoder:
         """Of the encoder that is there, in bit/s."""
         self._begun = 0
         """When that began, on the clock of the pictures."""
+        self._last: int | None = None
+        """When the picture before came, and its time as the encoder was told."""
+        self._told = 0
+        self._waited = 0.0
 
     @property
     def target_bitrate(self) -> int:
@@ -89,7 +94,8 @@ class VideoEncoder:
 
     def takes(self, timestamp: int) -> bool:
         """Whether a picture that comes at this time is to be encoded; it is asked of each."""
-        return self.ladder.takes(timestamp / VIDEO_CLOCK_RATE)
+        self._waited += self.blocked
+        return self.ladder.takes(timestamp / VIDEO_CLOCK_RATE, self.blocked)
 
     def encode_picture(self, frame: av.VideoFrame, timestamp: int, keyframe: bool) -> list[bytes]:
         """Encode a picture; it takes some ms, on one thread at a time.
@@ -121,13 +127,26 @@ class VideoEncoder:
                 self.encoders += 1
                 self.ladder.restart(time)
             picture.pict_type = PictureType.I if keyframe else PictureType.NONE
-            picture.pts, picture.time_base = timestamp, _TIME_BASE
+            picture.pts, picture.time_base = self._told_time(timestamp), _TIME_BASE
             data = b"".join(bytes(packet) for packet in context.encode(picture))
             self.ladder.note(8 * len(data), self._rate, time, self.held)
             return self._payloads(data)
         except Exception:
             self._context = None
             raise
+
+    def _told_time(self, timestamp: int) -> int:
+        """The time of a picture for the encoder, which leaves out what the line took to be free.
+
+        Otherwise it would make up for it with a picture as large as the pause is long, for which
+        the line would be full for as long again.
+        """
+        if self._last is not None:
+            passed = (timestamp - self._last) / VIDEO_CLOCK_RATE
+            counted = max(min(passed, self.ladder.interval), passed - self._waited)
+            self._told += max(1, round(counted * VIDEO_CLOCK_RATE))
+        self._last, self._waited = timestamp, 0.0
+        return self._told
 
     def _is_due(self, timestamp: int, keyframe: bool) -> bool:
         """Whether the target is far enough from the bit rate that there is, for long enough."""

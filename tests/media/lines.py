@@ -167,7 +167,7 @@ def send(
             seen.pictures.append(whole)
         end = now
         if probes and (probe := estimate.next_probe(now)):
-            size = max(probe.size, 600) + 60  # of those that there are to be sent again
+            size = probe.size + 60  # of those that there are to be sent again
             step = 8 * size / probe.bit_rate
 
             def again() -> None:

@@ -147,7 +147,7 @@ def test_it_stays_within_its_bounds(reports: list[tuple[list[Fate], float]]) -> 
         assert 0 <= estimate.hold(100_000, now) <= 1
         if (probe := estimate.next_probe(now)) is not None:
             assert 0 < probe.bit_rate <= HIGH
-            assert 5 <= probe.packets <= 20
+            assert 10 <= probe.packets <= 20
             assert 0 < probe.size <= 1200
 
 

@@ -9,7 +9,6 @@ from aiortc import RTCRtpSender, clock
 from aiortc.rtp import RTP_HISTORY_SIZE, RtpPacket, wrap_rtx
 from aiortc.utils import uint16_add
 
-from ...media.line_estimate import Probe
 from ...media.picture_pacing import PicturePacer
 from .line import BitRates, Line
 
@@ -53,6 +52,7 @@ class Flow:
         self.line: Line | None = None
         self.last_sent = float("-inf")
         self.held = 0.0
+        self._blocked = 0.0
         self._sender = private
         self._told: int | None = None
         self._pacer = PicturePacer()
@@ -105,6 +105,12 @@ class Flow:
         while (wait := line.hold()) > WORTH_A_WAIT and self.held < MAX_HOLD:
             await asyncio.sleep(min(wait, 0.05))
             self.held = self._loop.time() - begin
+        self._blocked += self.held
+
+    def take_blocked(self) -> float:
+        """For how long in s no picture could be taken, since the last call of this."""
+        blocked, self._blocked = self._blocked, 0.0
+        return blocked
 
     async def send(self, packets: list[RtpPacket]) -> None:
         """Send the packets of a picture, those of a large one bit by bit."""
@@ -113,16 +119,16 @@ class Flow:
         strained = line is not None and line.strained
         unknown = self._forwards and not self._hears
         bit_rate = self.bit_rates.high if unknown else self.target_bitrate
-        pacer.begin(sum(sizes), bit_rate, strained, loop.time())
+        begin = loop.time()
+        pacer.begin(sum(sizes), bit_rate, strained, begin)
         for packet, size in zip(packets, sizes, strict=True):
             if (wait := pacer.wait(size, loop.time())) > WORTH_A_WAIT:
                 await asyncio.sleep(wait)
             await self._send(packet, size)
+        if line is not None and packets:
+            await self._probe(line, packets[-1].sequence_number)
         self.last_sent = loop.time()
-        if line is None or self._sender._RTCRtpSender__rtx_payload_type is None:
-            return
-        if packets and (probe := line.next_probe()) is not None:
-            await self._probe(probe, packets[-1].sequence_number)
+        self._blocked += self.last_sent - begin
 
     async def _send(self, packet: RtpPacket, size: int) -> None:
         sender = self._sender
@@ -165,8 +171,15 @@ class Flow:
             packet, payload_type=payload_type, sequence_number=number, ssrc=sender._rtx_ssrc
         )
 
-    async def _probe(self, probe: Probe, latest: int) -> None:
-        """Send one of the last packets again and again, which the other side knows, and drops."""
+    async def _probe(self, line: Line, latest: int) -> None:
+        """Send one of the last packets again and again, which the other side knows, and drops.
+
+        If it is time, and the other side knows the form in which it can be told from the first.
+        """
+        if self._sender._RTCRtpSender__rtx_payload_type is None:
+            return
+        if (probe := line.next_probe()) is None:
+            return
         history = self._sender._RTCRtpSender__rtp_history
         recent = [history.get((latest - back) % RTP_HISTORY_SIZE) for back in range(RECENT)]
         packet = min(

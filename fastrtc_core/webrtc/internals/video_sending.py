@@ -50,6 +50,9 @@ class PictureEncoding(Protocol):
     held: float
     """For how long in s the next picture was held back; set before each as well."""
 
+    blocked: float
+    """The same, and for how long those before were being sent."""
+
     def takes(self, timestamp: int) -> bool:
         """Whether a picture is to be sent that comes at this time; it is asked of each."""
 
@@ -83,9 +86,10 @@ def send_pictures(
         frame, timestamp = picture
         if encoder is None:
             encoder = make_encoder(codec)
+        encoder.held, encoder.blocked = flow.held, flow.take_blocked()
         if not encoder.takes(timestamp):
             return None
-        encoder.target_bitrate, encoder.held = flow.encoder_bit_rate, flow.held
+        encoder.target_bitrate = flow.encoder_bit_rate
         keyframe = private._RTCRtpSender__force_keyframe
         private._RTCRtpSender__force_keyframe = False
         payloads = await loop.run_in_executor(
