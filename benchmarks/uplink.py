@@ -168,16 +168,17 @@ def line(rate: int | None) -> Iterator[Hosts]:
 
 
 @contextmanager
-def serving(inside: list[str], bit_rate: int | None) -> Iterator[str]:
+def serving(inside: list[str], bit_rate: int | None, script: Path = SERVER) -> Iterator[str]:
     """The server; yields its URL.
 
     Args:
         inside: Runs a command on its host.
         bit_rate: That clients are asked to start with, in bit/s; 0 for none, `None` for the
             default.
+        script: What serves.
     """
     arguments = [] if bit_rate is None else [str(bit_rate)]
-    server = subprocess.Popen([*inside, sys.executable, str(SERVER), str(PORT), *arguments])
+    server = subprocess.Popen([*inside, sys.executable, str(script), str(PORT), *arguments])
     try:
         url = f"http://{ADDRESSES[0]}:{PORT}"
         probe = f"import urllib.request; urllib.request.urlopen('{url}', timeout=2)"
