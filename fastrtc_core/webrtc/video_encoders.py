@@ -38,6 +38,9 @@ LESS, MORE = 0.85, 1.25
 MUCH_LESS, MUCH_MORE = 0.6, 1.8
 """The same for longer than a moment."""
 
+MAX_PAUSE = 1.5
+"""Usual intervals between two pictures that an encoder is told of, however long it was."""
+
 AT_ONCE, SOON, LATER, LATE = 0.3, 1.0, 2.0, 4.0
 """Time in s that an encoder lasts at least when the target has fallen by much, when it has fallen,
 when it has risen by much, and when it has risen."""
@@ -80,7 +83,6 @@ class VideoEncoder:
         self._last: int | None = None
         """When the picture before came, and its time as the encoder was told."""
         self._told = 0
-        self._waited = 0.0
 
     @property
     def target_bitrate(self) -> int:
@@ -94,7 +96,6 @@ class VideoEncoder:
 
     def takes(self, timestamp: int) -> bool:
         """Whether a picture that comes at this time is to be encoded; it is asked of each."""
-        self._waited += self.blocked
         return self.ladder.takes(timestamp / VIDEO_CLOCK_RATE, self.blocked)
 
     def encode_picture(self, frame: av.VideoFrame, timestamp: int, keyframe: bool) -> list[bytes]:
@@ -136,16 +137,16 @@ class VideoEncoder:
             raise
 
     def _told_time(self, timestamp: int) -> int:
-        """The time of a picture for the encoder, which leaves out what the line took to be free.
+        """The time of a picture for the encoder, which does not know of pauses.
 
-        Otherwise it would make up for it with a picture as large as the pause is long, for which
-        the line would be full for as long again.
+        Where the line was full, or the machine busy, it would make up for that with a picture as
+        large as the pause is long, for which the line would be full for as long again.
         """
         if self._last is not None:
             passed = (timestamp - self._last) / VIDEO_CLOCK_RATE
-            counted = max(min(passed, self.ladder.interval), passed - self._waited)
+            counted = min(passed, MAX_PAUSE * self.ladder.interval)
             self._told += max(1, round(counted * VIDEO_CLOCK_RATE))
-        self._last, self._waited = timestamp, 0.0
+        self._last = timestamp
         return self._told
 
     def _is_due(self, timestamp: int, keyframe: bool) -> bool:
