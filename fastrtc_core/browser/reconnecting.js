@@ -12,7 +12,10 @@ const LOST_AFTER = 5_000; // ms; a server that hears nothing ends the session th
 const GIVE_UP_AFTER = 20_000; // ms, however often the server has answered
 const FIRST_PAUSE = 1_000; // ms, in which checks of the new credentials have their chance
 const LONGEST_PAUSE = 4_000; // ms
-const ATTEMPT = 3_000; // ms that one request may take: those that a dead network has swallowed never end
+// ms that requests may take: those that a dead network has swallowed never end, and a browser may send the next
+// one over a connection that is as dead
+const FIRST_ATTEMPT = 1_000;
+const LONGEST_ATTEMPT = 4_000;
 
 /** Of a refusal for good: asking again is of no use. */
 const FINAL = new Set([
@@ -34,23 +37,33 @@ export async function reconnect(pc, restart, signal, resumable = false) {
   let deadline = began + LOST_AFTER;
   let next = began;
   let pause = FIRST_PAUSE;
+  let patience = FIRST_ATTEMPT;
   let asking = false;
+  let giveUp = () => {};
   let believed = pc.connectionState !== "connected" || !restart;
   const tell = () => news.tell();
   const hurry = () => {
+    giveUp(); // what was sent over the network before
     next = performance.now(); // there is a network again
+    pause = FIRST_PAUSE;
+    patience = FIRST_ATTEMPT;
     tell();
   };
   const attempt = async () => {
     asking = true;
     const aborter = new AbortController();
     const abort = () => aborter.abort();
-    const timer = setTimeout(abort, ATTEMPT);
+    giveUp = abort;
+    const timer = setTimeout(abort, patience);
     signal.addEventListener("abort", abort);
+    next = performance.now() + pause;
+    pause = Math.min(2 * pause, LONGEST_PAUSE);
+    patience = Math.min(2 * patience, LONGEST_ATTEMPT);
     try {
       await restart?.(aborter.signal);
       believed = true;
       deadline = Math.min(performance.now() + LOST_AFTER, began + GIVE_UP_AFTER);
+      next = Math.max(next, performance.now() + FIRST_PAUSE);
     } catch (/** @type {any} */ error) {
       if (FINAL.has(error?.code)) {
         restart = null;
@@ -61,8 +74,7 @@ export async function reconnect(pc, restart, signal, resumable = false) {
     clearTimeout(timer);
     signal.removeEventListener("abort", abort);
     asking = false;
-    next = Math.max(next, performance.now() + pause);
-    pause = Math.min(2 * pause, LONGEST_PAUSE);
+    giveUp = () => {};
     tell();
   };
   pc.addEventListener("connectionstatechange", tell);

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiortc import RTCConfiguration, RTCIceServer
@@ -14,7 +14,7 @@ from ..errors import ConfigurationError
 from ..session.calls import call_once
 from ..usercode import guarded
 
-RtcConfiguration = Mapping[str, Any] | list[Mapping[str, Any]]
+RtcConfiguration = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 RtcConfigurationSource = (
     RtcConfiguration | Callable[[], RtcConfiguration | Awaitable[RtcConfiguration]] | None
 )
@@ -36,8 +36,8 @@ async def resolve(source: RtcConfigurationSource) -> dict[str, Any]:
             value = await guarded(value)
     if value is None:
         return {"iceServers": []}
-    if isinstance(value, list):
-        value = {"iceServers": value}
+    if isinstance(value, list | tuple) and all(isinstance(one, Mapping) for one in value):
+        value = {"iceServers": list(value)}
     if isinstance(value, Mapping) and ("urls" in value or "url" in value):
         value = {"iceServers": [value]}
     if not isinstance(value, Mapping):

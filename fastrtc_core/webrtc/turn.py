@@ -56,10 +56,11 @@ def coturn_credentials(
         ConfigurationError: If an argument makes no sense; the text says which, and never the
             secret.
     """
-    key = secret.encode() if isinstance(secret, str) else secret
+    given: dict[str, Any] = {"secret": secret, "ttl": ttl, "user": user}  # of whatever type
+    key = secret.encode() if isinstance(secret, str) else given["secret"]
     if not isinstance(key, bytes) or not key:
         raise ConfigurationError("secret is the text of static-auth-secret, and not empty")
-    listed = [urls] if isinstance(urls, str) else list(urls)
+    listed: list[Any] = [urls] if isinstance(urls, str) else list(urls)
     if not listed:
         raise ConfigurationError("urls names no TURN server")
     for url in listed:
@@ -68,12 +69,12 @@ def coturn_credentials(
                 f"{url!r} is no URL of a TURN server: write turn:host, turn:host:port, "
                 "turn:host:port?transport=tcp, or turns:host:port?transport=tcp"
             )
-    if not isinstance(ttl, int | float) or not math.isfinite(ttl) or ttl <= 0:
+    if not isinstance(given["ttl"], int | float) or not math.isfinite(ttl) or ttl <= 0:
         raise ConfigurationError("ttl is a positive number of seconds")
     expiry = math.floor((time.time() if now is None else now) + ttl)
     if not 0 < expiry <= LATEST:
         raise ConfigurationError("ttl is too long: coturn reads times until 2038")
-    if not isinstance(user, str) or not user.isprintable():
+    if not isinstance(given["user"], str) or not user.isprintable():
         raise ConfigurationError("user is a text without control characters")
     username = f"{expiry}:{user}" if user else str(expiry)
     if len(username.encode()) > MAX_USERNAME:

@@ -219,9 +219,14 @@ RECONNECT = """async ([address, answers, recovers]) => {
   const asked = [];
   const began = performance.now();
   const at = () => Math.round((performance.now() - began) / 100) / 10;
-  const restart = async () => {
+  const restart = async (signal) => {
     asked.push(at());
     const code = answers[Math.min(asked.length, answers.length) - 1];
+    const swallowed = new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+    if (code === "online") setTimeout(() => dispatchEvent(new Event("online")), 300);
+    if (["swallowed", "online"].includes(code)) await swallowed;
     if (code) throw Object.assign(new Error(), { code });
     if (recovers) setTimeout(become, 100, "connected");
   };
@@ -245,6 +250,14 @@ def test_how_it_is_tried(page_server: Server, open_page: OpenPage) -> None:
     assert first < 0.5
     assert second - first >= 0.9
     assert third - second >= 1.9
+    swallowed = reconnecting(page, ["swallowed", "swallowed", None])
+    first, second, third = swallowed["asked"]
+    assert swallowed["stands"]
+    assert 0.9 <= second - first < 2
+    assert 1.9 <= third - second < 4
+    online = reconnecting(page, ["online", None])
+    assert online["stands"]
+    assert 0.2 <= online["asked"][1] - online["asked"][0] < 0.9, "there is a network again"
     refused = reconnecting(page, ["no_ice_restart"])
     assert len(refused["asked"]) == 1
     assert not refused["stands"]

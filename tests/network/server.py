@@ -73,7 +73,7 @@ def sessions() -> dict[str, Any]:
 
 @app.get("/members")
 def members() -> dict[str, list[int]]:
-    return {name: list(room.members) for name, room in engine.snapshot().channels.items()}
+    return {name: sorted(room.members) for name, room in engine.snapshot().channels.items()}
 
 
 @app.get("/network/{webrtc_id}")

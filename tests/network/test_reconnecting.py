@@ -99,8 +99,8 @@ class InFirefox:
     def __init__(self, page: FirefoxPage) -> None:
         self._page = page
 
-    async def evaluate(self, expression: str) -> Any:
-        return await asyncio.to_thread(self._page.evaluate, expression)
+    async def evaluate(self, expression: str, arg: Any = None) -> Any:
+        return await asyncio.to_thread(self._page.evaluate, expression, arg)
 
 
 @asynccontextmanager
@@ -173,8 +173,6 @@ async def away_and_back(hosts: Hosts) -> None:
         (outage, browsing),
         (move, browsing),
         (away_and_back, browsing),
-        (outage, browsing_firefox),
-        (move, browsing_firefox),
         (away_and_back, browsing_firefox),
     ],
 )
@@ -183,7 +181,9 @@ async def test_the_session_goes_on(trouble: Trouble, browse: Any, tmp_path: Path
     with two_hosts(Weather(delay=0.02)) as hosts:
         async with serving(hosts) as url, browse(hosts, url, tmp_path) as page:
             await page.evaluate(CONNECT, {})
-            await asyncio.sleep(3)
+            # Firefox would ask over connections that are left of the page's loading, one by one, to
+            # find that each is dead; the server closes them after 5 s.
+            await asyncio.sleep(3 if browse is browsing else 7)
             before = await page.evaluate(DELAY)
             await trouble(hosts)
             took = await sound_again(page, 10.0)
@@ -197,14 +197,13 @@ async def test_the_session_goes_on(trouble: Trouble, browse: Any, tmp_path: Path
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("trouble", [outage, away_and_back])
-async def test_a_member_of_a_channel_goes_on(trouble: Trouble, tmp_path: Path) -> None:
+async def test_a_member_of_a_channel_goes_on(tmp_path: Path) -> None:
     """The same member, of whom nobody is told that it has left."""
     loop = asyncio.get_running_loop()
     with two_hosts(Weather(delay=0.02)) as hosts:
         async with serving(hosts) as url, browsing(hosts, url, tmp_path) as page:
             await page.evaluate(JOIN)
-            await trouble(hosts)
+            await away_and_back(hosts)
             began = loop.time()
             async with asyncio.timeout(10):
                 assert await page.evaluate(CALL) == "there?"

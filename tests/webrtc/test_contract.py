@@ -288,7 +288,9 @@ async def test_names_of_its_turn_client() -> None:
     for kind in (turn.TurnClientUdpProtocol, turn.TurnClientTcpProtocol):
         assert list(inspect.signature(kind).parameters) == options
         client = kind(("x", 1), "user", "password", 600, 600)
-        assert client.receiver is client.refresh_task is client.relayed_address is None
+        assert client.receiver is None
+        assert client.refresh_task is None
+        assert client.relayed_address is None
         assert client.mapped_address is None
         assert client.peer_to_channel == {}
         for name in ("connect", "delete", "channel_bind", "send_data", "request", "refresh"):

@@ -94,7 +94,7 @@ async def test_a_function_that_fails_is_heard() -> None:
         await resolve(fail)
 
 
-@pytest.mark.parametrize("value", ["stun:stun.example.com", 5, ("a",), {1, 2}])
+@pytest.mark.parametrize("value", ["stun:stun.example.com", 5, ("a",), [TURN, "turn:b"], {1, 2}])
 async def test_any_other_form_is_refused(value: Any) -> None:
     """A lone URL is not a configuration, neither given nor returned."""
     for source in (value, lambda: value):

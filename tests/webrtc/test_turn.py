@@ -83,7 +83,8 @@ async def test_each_client_gets_its_own() -> None:
     def fresh() -> dict[str, Any]:
         return coturn_credentials("s", URL, ttl=1, now=next(clock))
 
-    for source in (fresh, lambda: [fresh()], lambda: {"iceServers": [fresh()]}):
+    sources: list[Any] = [fresh, lambda: [fresh()], lambda: {"iceServers": [fresh()]}]
+    for source in sources:
         stream = Stream(Silent(), rtc_configuration=source)
         names = [
             (await stream.client_rtc_configuration())["iceServers"][0]["username"] for _ in "ab"

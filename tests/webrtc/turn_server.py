@@ -85,7 +85,7 @@ class TurnServer(asyncio.DatagramProtocol):
         key = make_integrity_key("user", REALM, PASSWORD)
         if self.refuses is not None or not request.check_message_integrity(key):
             code = self.refuses or (401, "Unauthorized")
-            more = {"ERROR-CODE": code, "REALM": REALM, "NONCE": b"once"}
+            more: dict[str, Any] = {"ERROR-CODE": code, "REALM": REALM, "NONCE": b"once"}
             self._answer(request, address, Class.ERROR, more)
             return
         now = asyncio.get_running_loop().time()

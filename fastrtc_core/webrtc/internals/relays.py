@@ -59,7 +59,7 @@ async def open_relay(server: IceServer, protocol: StunProtocol) -> None:
         await client.connect()
     except BaseException:
         client.leaving = True
-        transport.abort()  # type: ignore[attr-defined]
+        transport.abort()
         raise
     client.receiver = protocol
     protocol.connection_made(Relay(client))  # type: ignore[arg-type]
