@@ -792,7 +792,7 @@ function gathered(pc, signal) {
  *
  * @param {Options} options
  */
-function walletName({ offer = serverUrl("offer"), resume }) {
+function walletName({ server, offer = serverUrl("offer", server), resume }) {
   const address = typeof offer === "function" ? location.pathname : String(new URL(offer, location.href));
   return typeof resume === "string" ? `${address} ${resume}` : address;
 }
