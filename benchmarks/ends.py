@@ -1,12 +1,16 @@
 """How well the ends of sentences are told from pauses inside them, on real speech.
 
     python -m benchmarks.ends --recordings FOLDER [--speakers folder] [--model FILE] [--most N]
+        [--words]
 
 A recording ends where a sentence does. Two kinds of places inside are set against that: where the
 speaker paused (some of these are ends of sentences, too), and where the longest phrase is quietest
 in its middle, as somebody stops who looks for a word. Each place is stretched to a pause of 0.5 to
 1.0 s, by the seed, and played to turn-taking with the default voice activity detector. Every third
 speaker is reported alone.
+
+With `--words`, detectors that read the words of a real recogniser are measured as well. It takes
+about as long as the tapes last.
 """
 
 from __future__ import annotations
@@ -27,13 +31,16 @@ from fastrtc_core import AudioFrame
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_handlers.turns import (
     Bot,
+    ListeningTurnDetector,
     ModelTurnDetector,
     SilenceTurnDetector,
     SmartTurn,
+    TextTurnDetector,
     TurnDetector,
     TurnOptions,
     TurnTaking,
 )
+from fastrtc_handlers.turns.english import completeness as english
 from fastrtc_handlers.vad import SileroVAD
 
 from .statistics import percentile
@@ -175,13 +182,27 @@ class _At:
 
     def __init__(self, detector: TurnDetector) -> None:
         self._detector = detector
+        self._listener = detector if isinstance(detector, ListeningTurnDetector) else None
         self.asked = False
+        self._asked_in_pause = False
+        self._patience = _NEVER
 
     def patience(self, turn: AudioFrame) -> float:
-        return self._detector.patience(turn) if self.asked else _NEVER
+        self._asked_in_pause = self.asked
+        self._patience = self._detector.patience(turn) if self.asked else _NEVER
+        return self._patience
 
     def note_pause(self, seconds: float) -> None:
         pass
+
+    def listen(self, frame: AudioFrame) -> None:
+        if self._listener is not None:
+            self._listener.listen(frame)
+
+    def revise(self, pause: float) -> float:
+        if self._listener is not None and self._asked_in_pause:
+            self._patience = self._listener.revise(pause)
+        return self._patience
 
     def copy(self) -> Self:
         raise NotImplementedError
@@ -227,6 +248,34 @@ def roc(found: list[Place], model: Callable[[AudioFrame], float]) -> None:
         print()
 
 
+def of_words(found: list[Place]) -> dict[str, dict[Place, float | None]]:
+    """What detectors that read words make of each place; the recogniser hears each tape once."""
+    from .dictation import Dictation, Heard, by_language_model
+
+    stt = Dictation()
+    began = time.thread_time()
+    heard = {place: Heard(list(frames_of(place.tape, 20)), stt) for place in found}
+    seconds = sum(place.tape.duration for place in found)
+    print(f"the recogniser took {(time.thread_time() - began) / seconds:.2f} s of CPU a second")
+
+    def answers(
+        completeness: Callable[[str], float], threshold: float
+    ) -> dict[Place, float | None]:
+        return {
+            place: answered(
+                place, TextTurnDetector(heard[place], completeness, threshold=threshold)
+            )
+            for place in found
+        }
+
+    ngrams = by_language_model()
+    by_rules = {"words, rules: 0.25, 0.8 or 1.5 s": answers(english, 0.8)}
+    return by_rules | {
+        f"words, n-grams {threshold:g}": answers(ngrams, threshold)
+        for threshold in (0.5, 0.6, 0.7, 0.8)
+    }
+
+
 def through_turns(found: list[Place], answers: dict[str, dict[Place, float | None]]) -> None:
     """Print a table of splits and delays, of what each detector made of each place."""
     print(f"  {'':34} pauses split   middles split  end: p50, p90 ms   within 300 ms, their p50")
@@ -262,6 +311,7 @@ def main() -> None:
     )
     parser.add_argument("--model", type=Path, help="the ONNX file of smart-turn, if not installed")
     parser.add_argument("--most", type=int, default=0, help="recordings of each speaker")
+    parser.add_argument("--words", action="store_true", help="read the words of a recogniser, too")
     options = parser.parse_args()
 
     def speaker_of(path: Path) -> str:
@@ -286,6 +336,8 @@ def main() -> None:
         name: {place: answered(place, detector) for place in found}
         for name, detector in detectors.items()
     }
+    if options.words:
+        answers |= of_words(found)
     for title, those in (
         ("all", set(speakers)),
         ("to tune on", set(speakers) - held_out),

@@ -17,6 +17,7 @@ from .types import (
     Gate,
     Loudness,
     MeasuringVAD,
+    TimingVAD,
     VADError,
     VADEvent,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Loudness",
     "MeasuringVAD",
     "SileroVAD",
+    "TimingVAD",
     "VADError",
     "VADEvent",
     "VADOptions",
