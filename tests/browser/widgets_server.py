@@ -86,7 +86,7 @@ def make_page() -> gr.Blocks:
         visible = gr.Radio(["shown", "hidden", "gone"], value="shown", label="The last one")
         last = StreamWidget(elem_id="last")
         visible.change(
-            lambda how: gr.update(visible={"shown": True, "hidden": "hidden", "gone": False}[how]),
+            lambda how: gr.update(visible="hidden" if how == "hidden" else how == "shown"),
             visible,
             last,
             api_visibility="private",
@@ -103,7 +103,8 @@ def make_page() -> gr.Blocks:
             )
         )
         last.connect(Stream(mirror, modality="video"))
-    return page
+    blocks: gr.Blocks = page
+    return blocks
 
 
 def main(port: int) -> None:

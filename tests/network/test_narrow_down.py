@@ -6,7 +6,8 @@ import statistics
 
 import pytest
 
-from benchmarks.downlink import NARROW, WIDE, UnavailableError, measure
+from benchmarks.downlink import NARROW, WIDE, measure
+from benchmarks.uplink import UnavailableError
 
 
 @pytest.mark.soak
