@@ -5,7 +5,7 @@ import os
 
 from fastapi import FastAPI
 
-from fastrtc_core import Stream
+from fastrtc_core import Stream, coturn_credentials
 from fastrtc_handlers import Echo
 
 
@@ -18,13 +18,22 @@ def number(name: str, default: int) -> int:
         raise SystemExit(f"{name} must be a whole number, not {text!r}") from None
 
 
-# Replace Echo by your handler. One UDP port carries the media of all sessions. Clients send it to
-# ADVERTISED_ADDRESS, the address under which they reach this machine.
+def ice_servers() -> list[dict[str, object]]:
+    """A coturn that shares its secret with this server, such as that of deploy/compose.yaml."""
+    secret, urls = os.environ.get("TURN_SECRET"), os.environ.get("TURN_URLS")
+    return [coturn_credentials(secret, urls.split(","))] if secret and urls else []
+
+
+# Replace Echo by your handler. One UDP port carries the media of all sessions, and a TCP port of
+# the same number that of clients without UDP. Clients send it to ADVERTISED_ADDRESS, the address
+# under which they reach this machine.
 stream = Stream(
     Echo(),
     concurrency_limit=number("CONCURRENCY_LIMIT", 100),
-    udp_port=number("UDP_PORT", 40000),
+    udp_port=number("MEDIA_PORT", 40000),
+    tcp_port=number("MEDIA_PORT", 40000),
     advertised_address=os.environ.get("ADVERTISED_ADDRESS") or None,
+    rtc_configuration=ice_servers,
     drain_timeout=number("DRAIN_TIMEOUT", 300),
 )
 app = FastAPI()

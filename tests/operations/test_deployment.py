@@ -22,7 +22,14 @@ from tests.browser.support import ROOT
 from tests.webrtc.support import Silent, serving
 
 PRODUCTION = ROOT / "demo" / "production.py"
-VARIABLES = {"ADVERTISED_ADDRESS", "UDP_PORT", "CONCURRENCY_LIMIT", "DRAIN_TIMEOUT"}
+VARIABLES = {
+    "ADVERTISED_ADDRESS",
+    "CONCURRENCY_LIMIT",
+    "DRAIN_TIMEOUT",
+    "MEDIA_PORT",
+    "TURN_SECRET",
+    "TURN_URLS",
+}
 
 
 def manifests() -> Iterator[dict[str, Any]]:
@@ -43,10 +50,16 @@ def production(monkeypatch: pytest.MonkeyPatch, **environment: str) -> dict[str,
 
 async def test_the_server_of_the_image_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call on its one port, the probes at the paths of the manifests, and the metrics."""
-    module = production(monkeypatch, UDP_PORT="0", DRAIN_TIMEOUT="0")
+    urls = "turn:turn.example.org:3478,turns:turn.example.org"
+    module = production(
+        monkeypatch, MEDIA_PORT="0", DRAIN_TIMEOUT="0", TURN_SECRET="secret", TURN_URLS=urls
+    )
     async with serving(module["app"]) as url, httpx.AsyncClient(base_url=url) as http:
         async with Client(url):
             assert module["stream"].sessions == 1
+        (server,) = (await http.get("/webrtc/config")).json()["iceServers"]
+        assert server["urls"] == urls.split(",")
+        assert server["credential"]
         (container,) = next(manifests())["spec"]["template"]["spec"]["containers"]
         for probe in ("livenessProbe", "readinessProbe"):
             path = container[probe]["httpGet"]["path"]
@@ -64,9 +77,9 @@ def test_its_variables_are_those_of_the_files() -> None:
     (container,) = next(manifests())["spec"]["template"]["spec"]["containers"]
     assert {variable["name"] for variable in container["env"]} <= VARIABLES
     ports = {(port["containerPort"], port.get("protocol", "TCP")) for port in container["ports"]}
-    assert ports == {(8000, "TCP"), (40000, "UDP")}
-    assert app["ports"] == ["8000:8000", "40000:40000/udp"]
-    assert "EXPOSE 8000/tcp 40000/udp" in (ROOT / "Dockerfile").read_text()
+    assert ports == {(8000, "TCP"), (40000, "UDP"), (40000, "TCP")}
+    assert app["ports"] == ["8000:8000", "40000:40000/udp", "40000:40000/tcp"]
+    assert "EXPOSE 8000/tcp 40000/udp 40000/tcp" in (ROOT / "Dockerfile").read_text()
     patience = {one["name"]: one.get("value") for one in container["env"]}["DRAIN_TIMEOUT"]
     pod = next(manifests())["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] > int(patience or 0)
@@ -76,12 +89,12 @@ def test_a_variable_that_is_no_number_is_a_line() -> None:
     """Not a traceback."""
     done = subprocess.run(
         [sys.executable, str(PRODUCTION)],
-        env={"UDP_PORT": "many", "PATH": ""},
+        env={"MEDIA_PORT": "many", "PATH": ""},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 1
-    assert done.stderr == "UDP_PORT must be a whole number, not 'many'\n"
+    assert done.stderr == "MEDIA_PORT must be a whole number, not 'many'\n"
 
 
 def test_dashboard_and_documents_name_metrics_that_there_are() -> None:
