@@ -119,15 +119,6 @@ class Came(NamedTuple):
     def _pictures(self, begin: float, end: float) -> list[float]:
         return [p.time for p in self.video if p.marker and begin <= p.time < end]
 
-    def smooth_after(self, begin: float) -> float:
-        """Seconds from a time until there are 24 pictures in each second that follows."""
-        at = begin
-        end = self.wide if begin < self.wide else self.end
-        for second in range(int(end - begin)):
-            if self.fps(begin + second, begin + second + 1) < 24:
-                at = begin + second + 1
-        return at - begin
-
     def full_after(self, begin: float, share: float = 0.8) -> float:
         """Seconds from a time until a second has so much of the bit rate that it was before."""
         usual = self.bit_rate(self.narrow - 5, self.narrow)
@@ -241,7 +232,6 @@ def summary(came: Came) -> dict[str, Any]:
         "audio_p95": finite(1000 * percentile(came.late(usual, came.end), 95)),
         "audio_p95_narrow": finite(1000 * percentile(came.late(came.narrow + 3, came.wide), 95)),
         "audio_longest": finite(1000 * max(came.late(usual, came.end))),
-        "smooth_after": finite(came.smooth_after(came.narrow)),
         "fps_narrow": finite(came.fps(came.narrow + 3, came.wide)),
         "gap_narrow": finite(1000 * came.longest_gap(came.narrow + 3, came.wide)),
         "mbps_before": finite(came.bit_rate(came.narrow - 5, came.narrow) / 1e6),
@@ -256,7 +246,6 @@ COLUMNS = {
     "audio_p95": "p95 (ms)",
     "audio_p95_narrow": "p95, narrow (ms)",
     "audio_longest": "longest (ms)",
-    "smooth_after": "smooth after (s)",
     "fps_narrow": "pictures/s, narrow",
     "gap_narrow": "longest gap (ms)",
     "mbps_before": "Mb/s before",
