@@ -23,7 +23,7 @@ from fastrtc_core import (
     StreamHandlerBase,
     get_current_context,
 )
-from fastrtc_core.toolkit import Function, Layout, channels_of
+from fastrtc_core.toolkit import Function, Layout, channels_of, guarded
 
 from .ear import Ear, EarVAD
 from .stt import STTModel
@@ -518,13 +518,23 @@ class ReplyOnPause(StreamHandlerBase):
             self.create_task(self._recognise(audio))
 
     async def _recognise(self, audio: AudioFrame) -> None:
-        await self.loop.run_in_executor(self._recognition, self._confirm, audio)
-
-    def _confirm(self, audio: AudioFrame) -> None:
-        """Ask the recogniser; it has a thread of its own."""
         assert self.stt is not None
+        recognise: Callable[[AudioFrame], Any] = self.stt.stt
+        if not inspect.iscoroutinefunction(recognise):
+            await self.loop.run_in_executor(self._recognition, self._confirm, recognise, audio)
+            return
+        said: asyncio.Future[Any] = self.loop.create_future()
         try:
-            words = words_of(self.stt.stt(audio))
+            said.set_result(await guarded(recognise(audio)))
+        except Exception as error:
+            said.set_exception(error)
+        listen = functools.partial(self._confirm, lambda _: said.result(), audio)
+        await self.loop.run_in_executor(self._recognition, listen)
+
+    def _confirm(self, recognise: Callable[[AudioFrame], Any], audio: AudioFrame) -> None:
+        """Ask the recogniser; it has a thread of its own."""
+        try:
+            words = words_of(recognise(audio))
         except Exception:
             logger.exception("it is not known what was said: taken for an interruption")
             meant = True

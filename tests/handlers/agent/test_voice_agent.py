@@ -158,6 +158,29 @@ async def test_what_a_key_interrupts_stays_a_turn_of_its_own() -> None:
         assert said(peer) == [("user", "One"), ("user", "word0 word1"), ("assistant", "Now.")]
 
 
+@pytest.mark.parametrize(("heard", "interrupts"), [("yeah", False), ("stop", True), (None, True)])
+async def test_an_async_recogniser_tells_what_interrupts(
+    heard: str | None, interrupts: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A backchannel does not; where it fails, every word does."""
+
+    class Async:
+        async def stt(self, audio: Any) -> str:
+            await asyncio.sleep(0.05)
+            if heard is None:
+                raise RuntimeError("no model")
+            return heard
+
+    answer = " ".join(["word"] * 20)
+    async with connect(make(Script(answer), stt=Async())) as peer:
+        write(peer, "Hi")
+        await until(lambda: agent_of(peer).state == "speaking")
+        await asyncio.sleep(0.5)
+        await speak(peer, 0.5, 1.0)
+        assert bool(peer.of_type("interrupted")) is interrupts
+    assert ("it is not known what was said" in caplog.text) is (heard is None)
+
+
 async def test_silence_is_not_answered() -> None:
     """What holds no words leaves no trace."""
 
