@@ -28,12 +28,12 @@ class Mirror(Echo):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[object] = []
+        self.said: tuple[object, ...] = ()
 
     async def receive(self, frame: AudioFrame) -> None:
         if self.args and self.args != self.said:
-            self.said = list(self.args)
-            await self.send_message(f"{get_current_context().user} {self.said}")
+            self.said = self.args
+            await self.send_message(f"{get_current_context().user} {list(self.args)}")
         await super().receive(frame)
 
     def copy(self) -> Mirror:

@@ -14,7 +14,7 @@ LEARN = Path(__file__).parents[2] / "docs" / "learn"
 def app_of(name: str, number: int = 0) -> str:
     """One of the programs of a tutorial; the first is the app."""
     text = (LEARN / f"{name}.md").read_text("utf-8")
-    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)[number]
+    return str(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[number])
 
 
 def main() -> None:
