@@ -152,6 +152,8 @@ async def test_media_follow_a_new_connection() -> None:
         await asyncio.sleep(0.2)
         assert the_port().statistics().dropped["datagrams of strangers"] > 5
         assert way_of(ice) == before
+        assert ice._line is not None
+        assert not ice._line.agent.trusted, "what has ended is trusted no longer"
         # libwebrtc nominates with each check; aioice does so once alone.
         way.connections[used].send(check_of(ice, nominate=True))
         frames = len(handler.only.frames)

@@ -145,7 +145,7 @@ def test_a_connection_that_ends() -> None:
     assert server.way == (DOOR, ONE)
     assert not server.agent.trusted
     # Whoever plays a check of before into a connection of its own gets nothing but a question.
-    replayed = request(nominate=True, priority=TCP_PRIORITY)
+    replayed = request(nominate=True, priority=(1).to_bytes(4))
     server.agent.receive_datagram(replayed, OTHER, DOOR, 0.5)
     asked, _ = split(server.fetch())
     assert [one.destination for one in asked] == [OTHER]
