@@ -9,16 +9,7 @@ import numpy as np
 from fastrtc_core import AudioFrame
 from fastrtc_core.toolkit import Converter
 
-from ..vad import (
-    VAD,
-    AttentiveVAD,
-    DiscerningVAD,
-    Loudness,
-    MeasuringVAD,
-    TimingVAD,
-    VADEvent,
-    WindowedVAD,
-)
+from ..vad import VAD, AttentiveVAD, DiscerningVAD, Loudness, MeasuringVAD, VADEvent, WindowedVAD
 from .ear import Ear, Heard
 from .levels import RATE
 
@@ -42,8 +33,6 @@ class EarVAD:
         self.ear = ear
         self._attentive = vad if isinstance(vad, AttentiveVAD) else None
         self._discerning = vad if isinstance(vad, DiscerningVAD) else None
-        self._timing = vad if isinstance(vad, TimingVAD) else None
-        self._rate = RATE
         self._heard: tuple[AudioFrame, list[Heard]] | None = None
         self._converter: Converter | None = None
 
@@ -80,18 +69,6 @@ class EarVAD:
         return self.vad.probability >= _SPEECH
 
     @property
-    def last_sound(self) -> int:
-        """See `TimingVAD`; 0 where the detector does not say."""
-        return 0 if self._timing is None else self._timing.last_sound * self._rate // RATE
-
-    @property
-    def stirs(self) -> bool:
-        """See `TimingVAD`; what a detector takes for speech where it does not say more."""
-        if self._timing is not None:
-            return self._timing.stirs
-        return self.vad.probability >= _SPEECH
-
-    @property
     def loudness(self) -> Loudness:
         """See `MeasuringVAD`; nothing is known where the detector does not say."""
         return self.vad.loudness if isinstance(self.vad, MeasuringVAD) else Loudness()
@@ -119,7 +96,7 @@ class EarVAD:
         events = []
         for piece in pieces:
             events += self._listen(piece)
-        self._rate = rate = frame.sample_rate
+        rate = frame.sample_rate
         return [
             VADEvent(event.kind, event.position * rate // RATE, event.decided * rate // RATE)
             for event in events

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple
 from fastrtc_core import AudioFrame
 
 from ..tape import Tape
-from ..vad import VAD, AttentiveVAD, DiscerningVAD, TimingVAD
+from ..vad import VAD, AttentiveVAD, DiscerningVAD
 from .detector import (
     JudgingTurnDetector,
     ListeningTurnDetector,
@@ -58,10 +58,6 @@ stops inside, its area under the curve is 0.75 with 0.05 s of silence, 0.72 with
 """
 _DOUBT = 0.3
 """How long in s an answer waits at most because something in the pause may be speech."""
-_DOUBT_TIMED = 0.6
-"""The same where a `TimingVAD` says so, which is seldom wrong."""
-_EARLY = 0.06
-"""How much in s before its events say so the pause may have begun, as such a detector has it."""
 
 _TRACE_DELAY = 0.1
 """Time in s from such a sound to when it is noticed, as of `end_delay`."""
@@ -143,7 +139,6 @@ class TurnTaking:
         self._recognises = recognises
         self.vad = vad
         self._attentive = vad if isinstance(vad, AttentiveVAD) else None
-        self._timing = vad if isinstance(vad, TimingVAD) else None
         self._discerning = vad if isinstance(vad, DiscerningVAD) else None
         self._options = options
         self._use(detector)
@@ -428,21 +423,13 @@ class TurnTaking:
         patience = self._patience
         if self._attentive is not None:
             patience += self._attentive.extra_silence
-        self._follow_traces(now)
+            if self._attentive.traces:
+                self._trace = now - round(_TRACE_DELAY * self._rate)
         return now - self._silence - self._doubt() >= patience * self._rate
-
-    def _follow_traces(self, now: int) -> None:
-        delay = round(_TRACE_DELAY * self._rate)
-        if self._timing is not None:
-            self._trace = self._vad_start + self._timing.last_sound - delay
-        elif self._attentive is not None and self._attentive.traces:
-            self._trace = now - delay
 
     def _doubt(self) -> int:
         """By how many samples the pause counts from later: something in it may be speech."""
-        least, most = (0.0, _DOUBT) if self._timing is None else (-_EARLY, _DOUBT_TIMED)
-        later = max(round(least * self._rate), self._trace - self._silence)
-        return min(later, round(most * self._rate))
+        return min(max(0, self._trace - self._silence), round(_DOUBT * self._rate))
 
     def _decide_beside_answer(self, speech: int) -> list[Action]:
         """Speech, since a sample, beside the answer to a turn that was ended for its length."""
@@ -462,7 +449,7 @@ class TurnTaking:
         now = self._tape.end
         if not bot.busy:
             self._paused = False
-        elif self._stirs() and bot.heard > self._options.warm_up:
+        elif self.vad.probability >= _SPEECH and bot.heard > self._options.warm_up:
             self._startled = now
             if not self._paused:
                 self._paused = True
@@ -471,12 +458,6 @@ class TurnTaking:
             self._paused = False
             return [Action("resume")]
         return []
-
-    def _stirs(self) -> bool:
-        """Whether the latest window may be the beginning of speech."""
-        if self._timing is not None and self._timing.stirs:
-            return True
-        return self.vad.probability >= _SPEECH
 
     def _decide_to_interrupt(self, bot: Bot) -> list[Action]:
         now, options = self._tape.end, self._options

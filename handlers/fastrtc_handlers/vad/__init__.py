@@ -17,7 +17,6 @@ from .types import (
     Gate,
     Loudness,
     MeasuringVAD,
-    TimingVAD,
     VADError,
     VADEvent,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "Loudness",
     "MeasuringVAD",
     "SileroVAD",
-    "TimingVAD",
     "VADError",
     "VADEvent",
     "VADOptions",

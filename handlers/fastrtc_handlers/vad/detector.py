@@ -13,19 +13,12 @@ from fastrtc_core import AudioFrame
 
 from .foreground import Foreground
 from .levels import level_of
-from .presence import Presence
 from .segmenter import Segmenter, VADOptions
 from .types import Loudness, VADEvent
 from .windows import Windows
 
 SAMPLE_RATE = 16000
 """Rate of the windows in Hz."""
-
-_SOUNDS = 0.8
-"""Probability that the speaker sounds in a window from which it is speech, though the model says
-less."""
-_HARDLY = 0.2
-"""What the model must say at least: it knows more sounds that are no voice."""
 
 
 class WindowedVAD(ABC):
@@ -34,8 +27,7 @@ class WindowedVAD(ABC):
     Args:
         options: When speech has begun and ended; the defaults when left out.
         window: Samples in a window at 16 kHz.
-        foreground: Tells the speaker from other voices; all voices are alike when left out. With
-            it, windows are of 512 samples.
+        foreground: Tells the speaker from other voices; all voices are alike when left out.
 
     Attributes:
         ignoring: Whether windows are listened to, but are no speech whatever they sound like.
@@ -56,9 +48,6 @@ class WindowedVAD(ABC):
         self._probability = 0.0
         self.ignoring = False
         self._foreground = foreground
-        self._presence = Presence() if foreground is not None else None
-        self._likely = 0.0
-        """What the model says of the latest window."""
 
     @property
     def extra_silence(self) -> float:
@@ -68,19 +57,8 @@ class WindowedVAD(ABC):
     @property
     def traces(self) -> bool:
         """See `AttentiveVAD`."""
-        return not self.ignoring and self._presence is not None and self._presence.tail >= 0.5
-
-    @property
-    def last_sound(self) -> int:
-        """See `TimingVAD`."""
-        return self._windows.position(0 if self._presence is None else self._presence.last_sound)
-
-    @property
-    def stirs(self) -> bool:
-        """See `TimingVAD`."""
-        if self._presence is None:
-            return self._probability >= self.options.threshold
-        return self._presence.stirs
+        # What is ignored is not pushed: what was known before says nothing of it.
+        return not self.ignoring and self._foreground is not None and self._foreground.traces
 
     @property
     def loudness(self) -> Loudness:
@@ -110,17 +88,10 @@ class WindowedVAD(ABC):
             except Exception:
                 # What comes later keeps its position.
                 self._segmenter.skip(len(windows) - number)
-                if self._presence is not None:
-                    self._presence.skip(len(windows) - number)
                 raise
-            self._likely = self._probability
             # What is not listened to says nothing about who speaks here, or how loud it is.
-            if not self.ignoring:
-                self._listen(window)
-            else:
+            if self.ignoring or not self._is_speaker(window):
                 self._probability = 0.0
-                if self._presence is not None:
-                    self._presence.skip()
             if event := self._segmenter.push(self._probability):
                 events.append(self._at_pushed_rate(event))
         return events
@@ -140,29 +111,17 @@ class WindowedVAD(ABC):
         self._segmenter.reset()
         if self._foreground is not None:
             self._foreground.reset()
-        if self._presence is not None:
-            self._presence.reset()
-        self._probability = self._likely = 0.0
+        self._probability = 0.0
         self._forget()
 
     @abstractmethod
     def copy(self) -> Self:
         """A detector with the same settings and model for another stream."""
 
-    def _listen(self, window: NDArray[np.int16]) -> None:
-        """Weigh what the model says of a window with what else is known of it."""
-        foreground, presence = self._foreground, self._presence
-        if foreground is None or presence is None:
-            return
-        level = level_of(window)
-        foreground.push(level, self._probability)
-        presence.push(window, self._probability, foreground)
-        if level is None:
-            self._probability = 0.0
-        elif foreground.closed:
-            self._probability = presence.belief
-        elif presence.tail >= _SOUNDS and self._likely >= _HARDLY:
-            self._probability = max(self._probability, presence.tail)
+    def _is_speaker(self, window: NDArray[np.int16]) -> bool:
+        if self._foreground is None:
+            return True
+        return self._foreground.push(level_of(window), self._probability)
 
     @abstractmethod
     def _score(self, window: NDArray[np.int16]) -> float:

@@ -8,7 +8,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .bands import Bands, Noise
 from .detector import SAMPLE_RATE, WindowedVAD
 from .segmenter import VADOptions
 
@@ -16,6 +15,13 @@ _WINDOW = 512
 _EDGES = (150, 300, 450, 650, 900, 1200, 1600, 2100, 2800, 3700)
 """Edges in Hz of the bands, each about as wide as the ear's: speech has most of its power here."""
 
+_BLOCK = 16
+"""Windows (0.5 s) of which the least power is kept."""
+_BLOCKS = 4
+"""Blocks that the noise is looked for in: in 2 s, each band has a pause in any speech."""
+
+_QUIETEST = 1e-9
+"""Least power of the noise in a band; -90 dB, where full scale is 1."""
 _EXCESS = 6.0
 """Level over the noise in dB, in the mean of all bands, that is speech as likely as not."""
 _STEEPNESS = 1.5
@@ -27,7 +33,9 @@ _DECAY = 1.0
 
 After the loudest voice it takes 0.3 s."""
 
-_BANDS = Bands(_EDGES, _WINDOW, SAMPLE_RATE)
+_TAPER = np.hanning(_WINDOW)
+_SCALE = 2 / (_WINDOW * float(_TAPER @ _TAPER) * 32768**2)
+_BINS = np.rint(np.array(_EDGES) * _WINDOW / SAMPLE_RATE).astype(int)
 
 
 class EnergyVAD(WindowedVAD):
@@ -43,7 +51,7 @@ class EnergyVAD(WindowedVAD):
 
     def __init__(self, options: VADOptions | None = None) -> None:
         super().__init__(options, window=_WINDOW)
-        self._noise = _new_noise()
+        self._noise = _Noise()
         self._last = self._held = 0.0
 
     def copy(self) -> Self:
@@ -55,7 +63,7 @@ class EnergyVAD(WindowedVAD):
         if not window.any():
             self._last = self._held = 0.0
             return 0.0
-        power = _BANDS.power(window)
+        power = _power_in_bands(window)
         noise = self._noise.push(power)
         excess = 10 * np.log10(np.maximum(power / noise, 1))
         level = float(np.minimum(excess, _HIGHEST).mean())
@@ -65,9 +73,34 @@ class EnergyVAD(WindowedVAD):
         return 1 / (1 + math.exp((_EXCESS - max(level, self._held)) / _STEEPNESS))
 
     def _forget(self) -> None:
-        self._noise = _new_noise()
+        self._noise = _Noise()
         self._last = self._held = 0.0
 
 
-def _new_noise() -> Noise:
-    return Noise(len(_EDGES) - 1, _WINDOW / SAMPLE_RATE)
+class _Noise:
+    """The power of the noise in each band by minimum statistics: the least of the last 2 s."""
+
+    def __init__(self) -> None:
+        self._windows = 0
+        self._smoothed = np.zeros(len(_EDGES) - 1)
+        self._least = np.full((_BLOCKS, len(_EDGES) - 1), np.inf)
+
+    def push(self, power: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add the power of a window; returns that of the noise."""
+        self._smoothed = 0.5 * (self._smoothed + power) if self._windows else power
+        least = self._least[self._windows // _BLOCK % _BLOCKS]
+        if self._windows % _BLOCK == 0:
+            least[:] = np.inf
+        np.minimum(least, self._smoothed, out=least)
+        self._windows += 1
+        # The least of many values of a noise lies some 3 dB below their mean.
+        noise: NDArray[np.float64] = np.maximum(2 * self._least.min(axis=0), _QUIETEST)
+        return noise
+
+
+def _power_in_bands(window: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Power in each band; a sine of full scale has 0.5."""
+    spectrum = np.fft.rfft(window * _TAPER)
+    power = spectrum.real**2 + spectrum.imag**2
+    sums: NDArray[np.float64] = np.add.reduceat(power[: _BINS[-1]], _BINS[:-1])
+    return sums * _SCALE

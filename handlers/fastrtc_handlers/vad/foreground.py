@@ -1,4 +1,4 @@
-"""Whether others talk: by level, where the model hears speech all the time.
+"""Whose voice is near: by level, where the model hears speech all the time.
 
 A model tells speech from noise, not one voice from another: where others talk in the background, a
 turn never ends. The level tells them apart, but not without reason: a speaker is not equally loud
@@ -6,11 +6,12 @@ all the time, either. So there are two gates, and each is open until something s
 needed.
 
 - **A crowd**: for 4 s, the model has found no silence of a quarter second. Nobody speaks like that.
-- **Another voice**: for a second, what the model takes for speech has stayed far below the level of
-  the speaker, or of somebody who speaks up later. It is expected for the next 20 s.
+  From then on, windows that are not clearly above the floor are not speech.
+- **Another voice**: for a second, what the model takes for speech has stayed far below
+  the level of the speaker. For the next 20 s, such windows are not speech.
 
-While either is closed, a `Presence` says what is speech of the speaker, and pauses should be waited
-for longer (`extra_silence`).
+While either is closed, speech begins again only after some windows in a row that are loud enough,
+and pauses should be waited for longer (`extra_silence`).
 
 Where the floor is close beneath the speaker, as in loud music, the model itself loses words: pauses
 should be waited for longer there, too.
@@ -19,8 +20,6 @@ Only differences of levels count, so that the gain of a microphone changes nothi
 """
 
 from __future__ import annotations
-
-from collections import deque
 
 from .levels import Levels
 from .types import Gate, Loudness
@@ -31,6 +30,8 @@ _SILENCE = 0.25
 """Silence in s that somebody makes who speaks alone, at least once in `_CROWD_AFTER`."""
 _CROWD_AFTER = 4.0
 """Time in s without such a silence after which more than one speak."""
+_OVER_CROWD = 6.0
+"""How far in dB above the floor a voice is that is nearer than the crowd."""
 
 _ATTACK = 0.1
 """Time constant in s with which the speaker's level follows a louder voice."""
@@ -43,7 +44,11 @@ _OTHER_AFTER = 1.0
 _OTHER_FOR = 20.0
 """For how long in s another voice is expected to be heard again."""
 
-_EXTRA_SILENCE = 0.27
+_REST = 0.2
+"""Pause in s after which speech has to begin anew while a gate is closed."""
+_ONSET = 0.12
+"""How long in s it has to be loud enough then: in a crowd, now and then a syllable is."""
+_EXTRA_SILENCE = 0.4
 """How much longer in s a pause should be waited for while a gate is closed: soft words are lost."""
 
 _NOISY = 14.0
@@ -51,9 +56,16 @@ _NOISY = 14.0
 _EXTRA_IN_NOISE = 0.2
 """How much longer in s a pause should be waited for there."""
 
+_TRACE = 0.2
+"""Probability from which a window may be speech after all."""
+_SOUND_OVER_QUIET = 10.0
+"""How far in dB above the quiet a sound is."""
+_SOUND_BELOW_VOICE = 28.0
+"""How far in dB below the speaker the soft consonants are, at most."""
+
 
 class Foreground:
-    """Tells whether others talk beside the speaker, window after window.
+    """Tells the speaker from other voices, window after window.
 
     Args:
         window: Length of a window in s.
@@ -61,6 +73,8 @@ class Foreground:
     Attributes:
         levels: How loud the windows are.
         voice: Level of the speaker in dB; `None` as long as nobody has spoken.
+        traces: Whether the latest window may be the beginning or end of a word: the model is in
+            doubt, or it is as loud as a soft consonant. Never while a gate is closed.
     """
 
     def __init__(self, window: float) -> None:
@@ -71,16 +85,15 @@ class Foreground:
         """Forget the stream so far."""
         self.levels = Levels(self._window)
         self.voice: float | None = None
+        self.traces = False
         # All times are counts of windows: sums of seconds would differ from one to the next.
         self._silent = self._unbroken = 0
-        self._recent: deque[float] = deque(maxlen=round(_OTHER_AFTER / self._window))
-        """How loud the latest voiced windows are."""
-        self._quiet_voice: float | None = None
-        """Least level below which voices have stayed for as long as that."""
-        self._quiet_for = 0
-        """For how many windows more that one is expected."""
+        self._below = 0
         self._other = 0
         """For how many windows more another voice is expected."""
+        self._resting = self._loud = 0
+        self._resumes = False
+        """Whether speech has to begin anew."""
 
     @property
     def crowd(self) -> bool:
@@ -93,16 +106,6 @@ class Foreground:
         return self._other > 0
 
     @property
-    def closed(self) -> bool:
-        """Whether others talk."""
-        return self.crowd or self.other
-
-    @property
-    def unbroken(self) -> float:
-        """Since when nobody has paused, as a share of what only a crowd does; 1 at most."""
-        return min(1.0, self._unbroken * self._window / _CROWD_AFTER)
-
-    @property
     def noisy(self) -> bool:
         """Whether even the quietest moments are close beneath the speaker."""
         if self.voice is None or self.levels.quiet is None or self.levels.held is None:
@@ -112,7 +115,7 @@ class Foreground:
     @property
     def extra_silence(self) -> float:
         """How much longer in s than usual a pause should be waited for."""
-        if self.closed:
+        if self.crowd or self.other:
             return _EXTRA_SILENCE
         return _EXTRA_IN_NOISE if self.noisy else 0.0
 
@@ -127,8 +130,8 @@ class Foreground:
         closed = tuple(name for name, is_closed in gates if is_closed)
         return Loudness(self.levels.held, self.levels.floor, self.voice, closed)
 
-    def push(self, level: float | None, probability: float) -> None:
-        """Add a window.
+    def push(self, level: float | None, probability: float) -> bool:
+        """Add a window; returns whether what is heard in it may be the speaker.
 
         Args:
             level: In dB, or `None` for digital silence.
@@ -137,14 +140,31 @@ class Foreground:
         voiced = probability >= _VOICE
         self.levels.push(level)
         self._follow_silence(voiced)
-        self._other = max(0, self._other - 1)
-        self._quiet_for = max(0, self._quiet_for - 1)
-        if not self._quiet_for and self._quiet_voice is not None:
-            self._quiet_voice = None
-            self._recent.clear()
-        if voiced and self.levels.held is not None:
-            self._follow_voice(self.levels.held)
-            self._follow_other(self.levels.held)
+        if self._other:
+            self._other -= 1
+            if not self._other:
+                self._below = 0
+        held, floor, quiet = self.levels.held, self.levels.floor, self.levels.quiet
+        if level is None or held is None or floor is None or quiet is None:
+            self.traces = False
+            return False
+        if voiced:
+            self._follow_voice(held)
+        near = not (self.crowd and held < floor + _OVER_CROWD)
+        if voiced and self.voice is not None and held < self.voice - _OTHER_BELOW:
+            self._below += 1
+            if self._below * self._window >= _OTHER_AFTER:
+                self._other = round(_OTHER_FOR / self._window)
+            near = near and not self.other
+        elif voiced:
+            self._below = 0
+        near = self._has_begun(near, voiced)
+        softest = quiet + _SOUND_OVER_QUIET
+        if self.voice is not None:
+            softest = max(softest, self.voice - _SOUND_BELOW_VOICE)
+        closed = self.crowd or self.other
+        self.traces = not closed and (probability >= _TRACE or level > softest)
+        return near
 
     def _follow_silence(self, voiced: bool) -> None:
         self._silent = 0 if voiced else self._silent + 1
@@ -159,14 +179,14 @@ class Foreground:
         else:
             self.voice -= _FALL * self._window
 
-    def _follow_other(self, held: float) -> None:
-        """Whether a voice that lasted was far below the speaker, who may have come later."""
-        assert self.voice is not None
-        self._recent.append(held)
-        far = self.voice - _OTHER_BELOW
-        if len(self._recent) == self._recent.maxlen:
-            loudest = max(self._recent)
-            if self._quiet_voice is None or loudest <= max(self._quiet_voice, far):
-                self._quiet_voice, self._quiet_for = loudest, round(_OTHER_FOR / self._window)
-        if self._quiet_voice is not None and self._quiet_voice < far:
-            self._other = self._quiet_for
+    def _has_begun(self, near: bool, voiced: bool) -> bool:
+        """Whether a voice that is near has been so for long enough."""
+        if not (near and voiced):
+            self._resting, self._loud = self._resting + 1, 0
+            if self._resting * self._window >= _REST:
+                self._resumes = True
+            return near
+        self._loud += 1
+        if self._loud * self._window >= _ONSET:
+            self._resting, self._resumes = 0, False
+        return not (self._resumes and (self.crowd or self.other))

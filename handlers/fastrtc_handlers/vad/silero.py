@@ -14,8 +14,6 @@ from .silero_model import WINDOW, SileroStream, load_model
 
 _SURE = 0.9
 """Probability from which a window surely is speech: in most words, but in few laughs."""
-_PRESENT, _PROBABLE = 0.97, 0.5
-"""The same of what a `Presence` says, and of the model where both say so."""
 
 _FORGET_AFTER = 16
 """Windows of digital silence (0.5 s) after which the model starts afresh.
@@ -55,10 +53,7 @@ class SileroVAD(WindowedVAD):
 
         Where there is noise or another voice, the model is sure of little, and is believed.
         """
-        if self.extra_silence == 0:
-            present = self._presence is not None and self._presence.tail >= _PRESENT
-            return self._likely >= (_PROBABLE if present else _SURE)
-        return self.probability >= self.options.threshold
+        return self.probability >= (_SURE if self.extra_silence == 0 else self.options.threshold)
 
     def copy(self) -> Self:
         """A detector with the same settings for another stream; the model is shared."""

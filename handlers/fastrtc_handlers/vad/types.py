@@ -115,24 +115,6 @@ class AttentiveVAD(VAD, Protocol):
 
 
 @runtime_checkable
-class TimingVAD(VAD, Protocol):
-    """A `VAD` that knows when it heard the speaker, sooner and to the sample; turn-taking heeds it.
-
-    Events of speech need some time to be sure of. What these say may be taken back.
-    """
-
-    @property
-    def last_sound(self) -> int:
-        """Sample after the last one that may be of the speaker, counted as those of `VADEvent`."""
-        ...
-
-    @property
-    def stirs(self) -> bool:
-        """Whether the speaker seems to have begun, or to go on, as of the latest window."""
-        ...
-
-
-@runtime_checkable
 class DiscerningVAD(VAD, Protocol):
     """A `VAD` that tells what surely is speech from what probably is; turn-taking heeds it.
 

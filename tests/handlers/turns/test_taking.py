@@ -21,7 +21,7 @@ from fastrtc_handlers.turns import (
     TurnDetector,
     TurnTaking,
 )
-from fastrtc_handlers.vad import AttentiveVAD, DiscerningVAD, TimingVAD, VADEvent
+from fastrtc_handlers.vad import AttentiveVAD, DiscerningVAD, VADEvent
 
 RATE = 8000
 FRAME = 160
@@ -472,49 +472,6 @@ def test_doubt_postpones_an_answer_for_a_while() -> None:
         assert table.done == [(answered, "reply")]
 
 
-class Timed(LoudIsSpeech):
-    """A detector that knows more of when it heard the speaker than its events say."""
-
-    heard_for = 0.0
-    """How long in s after its last event it may have heard the speaker."""
-    stirs = False
-
-    def push(self, frame: AudioFrame) -> list[VADEvent]:
-        events = super().push(frame)
-        if events:
-            self._changed = events[-1].position
-        return events
-
-    _changed = 0
-
-    @property
-    def last_sound(self) -> int:
-        if self.speaking:
-            return self._now
-        return min(self._now, self._changed + round(self.heard_for * RATE))
-
-
-@pytest.mark.parametrize(("heard_for", "answered"), [(0.0, 1.44), (0.3, 1.7), (2.0, 2.1)])
-def test_a_pause_begins_with_the_last_sound(heard_for: float, answered: float) -> None:
-    """Where the detector knows it better than its events do: 0.06 s sooner to 0.6 s later."""
-    vad = Timed()
-    assert isinstance(vad, TimingVAD)
-    vad.heard_for = heard_for
-    table = Table(vad=vad).speech(1).silence(2)
-    assert table.done == [(answered, "reply")]
-    vad.reset()
-
-
-def test_a_pause_begins_with_the_last_sound_of_this_stream() -> None:
-    """Also after it was forgotten what came before."""
-    vad = Timed()
-    table = Table(vad=vad).silence(3)
-    table.do(table.turns.drop())
-    vad.heard_for = 0.3
-    table.speech(1).silence(2)
-    assert table.done == [(4.7, "reply")]
-
-
 def test_where_words_are_lost_pauses_are_longer() -> None:
     vad = Doubtful()
     vad.extra_silence = 0.3
@@ -683,22 +640,6 @@ def test_a_bot_is_silent_at_the_first_window_that_is_likely_speech() -> None:
     vad.likely, vad.sure = 0.8, True
     table.silence(0.04).speech(1)
     assert table.kinds == ["pause", "resume", "pause", "interrupt"]
-
-
-class Stirring(Timed, Discerning):
-    """And how sure it is."""
-
-
-def test_a_bot_is_silent_when_somebody_stirs() -> None:
-    """Before any window is likely speech alone."""
-    vad = Stirring()
-    table = Table(vad=vad)
-    table.bot = TALKING
-    vad.stirs = True
-    table.silence(0.02)
-    vad.stirs = False
-    table.silence(0.3)
-    assert table.done == [(0.02, "pause"), (0.12, "resume")]
 
 
 def test_a_bot_that_was_startled_is_not_left_silent() -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_core.testing import noise
-from fastrtc_handlers.vad import SileroVAD, VADOptions
+from fastrtc_handlers.vad import SileroVAD
 from fastrtc_handlers.vad.silero_model import WINDOW, SileroStream, load_model
 from fastrtc_handlers.vad.silero_weights import load_weights, read_weights
 
@@ -148,11 +148,10 @@ def test_digital_silence_does_not_run_the_model(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_gap_in_the_network_is_not_the_end_of_the_sound() -> None:
     """After 96 ms without a sample, the model goes on where it was; after 1 s it starts afresh."""
-    alone = VADOptions(foreground=False)
-    fresh = SileroVAD(alone)
+    fresh = SileroVAD()
     fresh.push(frame(syllables()[:WINDOW]))
     for pause, forgets in ((3, False), (32, True)):
-        vad = SileroVAD(alone)
+        vad = SileroVAD()
         vad.push(frame(syllables()))
         vad.push(silence(pause))
         vad.push(frame(syllables()[:WINDOW]))
