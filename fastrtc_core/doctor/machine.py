@@ -124,7 +124,8 @@ def check_udp(port: int | None) -> Iterator[Finding]:
 
 async def check_addresses(advertised: str | None) -> list[Finding]:
     """Under which addresses clients are told to reach this server."""
-    hosts = [candidate.ip for candidate in await gather()]
+    candidates, _ = await gather()
+    hosts = [candidate.ip for candidate in candidates]
     if advertised is not None:
         try:
             ipaddress.ip_address(advertised)

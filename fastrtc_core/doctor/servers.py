@@ -2,28 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aiortc import RTCIceCandidate, RTCIceGatherer, RTCIceServer, RTCIceTransport
+from aiortc import (
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCIceGatherer,
+    RTCIceServer,
+    RTCPeerConnection,
+)
 
 from ..webrtc import ice
+from ..webrtc.internals import gather_here
 from .findings import Finding
 
-TIMEOUT = 10.0
-"""How long in s a server may take to answer."""
 
-
-async def gather(*servers: RTCIceServer) -> list[RTCIceCandidate]:
-    """The candidates of this machine, as a session with these ICE servers gathers them."""
-    gatherer = RTCIceGatherer(iceServers=list(servers))
+async def gather(*servers: RTCIceServer) -> tuple[list[RTCIceCandidate], list[str]]:
+    """What a session with these ICE servers would offer, and the warnings that it would log."""
+    pc = RTCPeerConnection(RTCConfiguration(list(servers)))
+    log = _Warnings()
+    room = logging.getLogger("fastrtc_core.webrtc.internals")
+    room.addHandler(log)
     try:
-        await gatherer.gather()
-        candidates: list[RTCIceCandidate] = gatherer.getLocalCandidates()
-        return candidates
+        pc.createDataChannel("doctor")
+        offer = await pc.createOffer()
+        gather_here(pc, None)
+        await pc.setLocalDescription(offer)
+        assert pc.sctp is not None  # there is a data channel
+        gatherer: RTCIceGatherer = pc.sctp.transport.transport.iceGatherer
+        return gatherer.getLocalCandidates(), log.texts
     finally:
-        await RTCIceTransport(gatherer).stop()  # closes its sockets
+        room.removeHandler(log)
+        await pc.close()
+
+
+class _Warnings(logging.Handler):
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
 
 
 async def check_ice_servers(servers: Sequence[Mapping[str, Any]]) -> list[Finding]:
@@ -41,27 +64,20 @@ async def check_ice_servers(servers: Sequence[Mapping[str, Any]]) -> list[Findin
         for server in configuration.iceServers or []
         for url in ([server.urls] if isinstance(server.urls, str) else server.urls)
     ]
-    return list(await asyncio.gather(*map(_check, asked)))
+    return [await _check(server) for server in asked]  # one by one: each has warnings of its own
 
 
 async def _check(server: RTCIceServer) -> Finding:
     url = str(server.urls)
     relays = url.startswith("turn")
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            found = [one for one in await gather(server) if one.type != "host"]
-    except Exception as error:  # whatever the network and the server answer
-        return _failed(url, relays, str(error) or "no answer")
-    if not found:
-        return _failed(url, relays, "no answer")
-    what = "relays for us at" if relays else "sees us as"
-    return Finding("ok", f"{url} {what} {found[0].ip}, port {found[0].port}")
-
-
-def _failed(url: str, relays: bool, why: str) -> Finding:
+    candidates, warnings = await gather(server)
+    found = [one for one in candidates if one.type == ("relay" if relays else "srflx")]
+    if found:
+        what = "relays for us at" if relays else "sees us as"
+        return Finding("ok", f"{url} {what} {found[0].ip}, port {found[0].port}")
     advice = (
         "Check its address, the credentials and their expiry, and that UDP (or TCP) to it is open."
         if relays
         else "Check its address, and that UDP to it is open. Only clients behind NAT need it."
     )
-    return Finding("warning", f"{url} gives us no address: {why}", advice)
+    return Finding("warning", "; ".join(warnings) or f"{url} gives us no address", advice)
