@@ -135,6 +135,7 @@ async def test_a_disk_that_fails_ends_the_recording_alone(
     caplog.clear()
 
 
+@pytest.mark.real_time  # a thread waits, which virtual time does not see
 async def test_a_disk_that_is_slow_delays_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
