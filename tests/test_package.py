@@ -41,7 +41,7 @@ EXTRAS = {
 def cost_of_importing(names: str) -> tuple[float, set[str]]:
     """Time in s that it takes a new interpreter, at best, and what is loaded then."""
     costs = []
-    for _ in range(3):
+    for _ in range(2):
         command = [sys.executable, "-c", PROBE.format(names)]
         took, modules = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         costs.append(took)

@@ -119,7 +119,7 @@ def test_stage_takes_the_shape_of_the_picture(mounted: Server, open_page: OpenPa
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
-        ("both", signal.SIGINT),
+        pytest.param("both", signal.SIGINT, marks=pytest.mark.soak),
         pytest.param("mount", signal.SIGTERM, marks=pytest.mark.soak),
         pytest.param("launch", signal.SIGTERM, marks=pytest.mark.soak),
     ],
