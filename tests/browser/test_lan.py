@@ -18,4 +18,4 @@ def test_a_phone_gets_through(open_page: OpenPage) -> None:
         assert page.evaluate("isSecureContext")
         start(page)
         wait_for_sound(page)
-        page.goto("about:blank")  # Gradio waits for pages that are open
+        page.close()  # Gradio waits for pages that are open

@@ -42,7 +42,7 @@ def serving_lan(demo: str) -> Iterator[tuple[str, str]]:
                 assert process.poll() is None
         yield url, pem
         process.send_signal(2)
-        assert process.wait(20) == 0
+        assert process.wait(40) == 0
     finally:
         process.kill()
         process.communicate()

@@ -74,7 +74,7 @@ def test_the_end_of_the_server_is_told(start_demo: StartDemo, tmp_path: Path) ->
         server.interrupt()
         return (await program).stdout
 
-    assert "closed: 1012" in asyncio.run(run())
+    assert "closed: 1001" in asyncio.run(run())
 
 
 async def test_a_refusal_is_told() -> None:
