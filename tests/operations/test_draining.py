@@ -17,6 +17,7 @@ from fastrtc_core.client import Client
 from fastrtc_core.messages import Message
 from fastrtc_core.operations.draining import drained
 from tests.webrtc.support import Silent, eventually, gone, serving
+from tests.websocket.support import SocketClient
 from tests.websocket.support import connected as socket_to
 
 
@@ -42,6 +43,14 @@ async def program(drain_timeout: float) -> AsyncIterator[tuple[asyncio.subproces
         await process.wait()
 
 
+@asynccontextmanager
+async def talker(url: str) -> AsyncIterator[SocketClient]:
+    """A client on a WebSocket, whose session has begun."""
+    async with socket_to(url, start={"encoding": "mulaw"}) as socket:
+        await eventually(lambda: bool(socket.of_event("started")))
+        yield socket
+
+
 async def eventually_up(http: httpx.AsyncClient, url: str) -> None:
     """Wait until the server answers."""
     while True:
@@ -56,8 +65,7 @@ async def eventually_up(http: httpx.AsyncClient, url: str) -> None:
 async def test_at_sigterm_calls_go_on_until_they_end() -> None:
     """Over WebRTC and WebSockets; meanwhile nobody new comes in, and the probe says so."""
     async with program(60) as (process, url), httpx.AsyncClient() as http:
-        async with Client(f"{url}/a", modality=None) as client, socket_to(f"{url}/b") as socket:
-            await socket.send(type="message", data="here")
+        async with Client(f"{url}/a", modality=None) as client, talker(f"{url}/b") as socket:
             process.send_signal(signal.SIGTERM)
             assert await told(client) == Message("draining", {"seconds": 60.0})
             answer = await http.get(f"{url}/b/readyz")
@@ -78,9 +86,7 @@ async def test_at_sigterm_calls_go_on_until_they_end() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_without_patience_a_socket_is_told_why(number: signal.Signals) -> None:
     """Before the server closes it: with the reason, and as RFC 6455 says for a server that goes."""
-    async with program(0) as (process, url), socket_to(f"{url}/a") as socket:
-        await socket.send(type="message", data="here")
-        await asyncio.sleep(0.2)
+    async with program(0) as (process, url), talker(f"{url}/a") as socket:
         process.send_signal(number)
         async with asyncio.timeout(10):
             await socket.socket.wait_closed()
