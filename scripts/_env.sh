@@ -67,10 +67,10 @@ make_venv() {
 # uv does in seconds what takes pip a minute, says what it downloads and how large that is, and takes
 # the index that pip is told of. Where it cannot be had, or fails, pip does it.
 install_project() {
-    local index
-    index=$("$venv_python" -m pip config get global.index-url 2>/dev/null) || index=
+    local index=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-}}
+    [[ $index ]] || index=$("$venv_python" -m pip config get global.index-url 2>/dev/null) || true
     if "$venv_python" -m pip install --quiet --disable-pip-version-check uv 2>/dev/null &&
-        UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-${PIP_INDEX_URL:-${index:-https://pypi.org/simple}}} \
+        env ${index:+UV_DEFAULT_INDEX="$index"} \
             "$venv_dir/bin/uv" pip install --python "$venv_python" --editable ".[$1]" \
             2> >(grep --line-buffered -v '^ [-+] ' >&2); then
         return
