@@ -5,7 +5,8 @@ would not be told why, let alone go on. So the drain begins with the signal, SIG
 Until the last session has ended, the server answers requests: `/readyz` says `draining`, and offers
 are refused. Then the server's own handler gets the signal.
 
-Servers that stop in another way (Ray Serve, or uvicorn on a thread) drain in the lifespan.
+Servers that stop in another way (Ray Serve, Hypercorn, Gunicorn, or uvicorn on a thread) drain in
+the lifespan.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _drained_at_signal(registry: Registry, patience: float) -> Iterator[bool]:
     exit = _exits.get(loop)
     if exit is None:
         former = {int(n): signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
-        if not callable(former[signal.SIGTERM]):
+        if not _is_of_server(former[signal.SIGTERM]):
             yield False
             return
         exit = _exits[loop] = _Exit(loop, former)
@@ -87,6 +88,16 @@ def _drained_at_signal(registry: Registry, patience: float) -> Iterator[bool]:
         if not exit.streams:
             exit.close()
             del _exits[loop]
+
+
+def _is_of_server(handler: Any) -> bool:
+    """Whether a handler is a function that ends the server, to be called later.
+
+    Those of `add_signal_handler`, which Hypercorn and the workers of Gunicorn use, are stand-ins:
+    the event loop learns of the signal in another way, whatever handler there is.
+    """
+    room = (getattr(handler, "__module__", None) or "").partition(".")[0]
+    return callable(handler) and room not in ("asyncio", "uvloop")
 
 
 class _Exit:

@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
+import uvloop
 from fastapi import FastAPI
 
 from fastrtc_core import ConfigurationError, Stream, UnavailableError
@@ -129,6 +131,42 @@ async def test_what_does_not_end_in_time_is_ended() -> None:
         assert 3.0 <= loop.time() - began < 5.0
         assert await client.wait_closed() == "drain"
     await gone(stream)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_signal_that_the_event_loop_takes_is_left_alone(new_loop: Any) -> None:
+    """As Hypercorn and the workers of Gunicorn have it: the lifespan then has the patience."""
+    received: list[int] = []
+    waited: list[float] = []
+
+    async def serve() -> None:
+        stream = Stream(Silent(), drain_timeout=5.0)
+
+        async def drain(timeout: float | None = None, patience: float = 0.0) -> None:
+            waited.append(patience)
+
+        stream._registry.drain = drain  # type: ignore[method-assign]
+        app = FastAPI()
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            received.append(signal.SIGTERM)
+            stopped.set()
+
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        try:
+            async with stream.drained(app.router.lifespan_context)(app):
+                signal.raise_signal(signal.SIGTERM)
+                async with asyncio.timeout(5):
+                    await stopped.wait()
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(serve())
+    assert received == [signal.SIGTERM]
+    assert waited == [5.0]
 
 
 async def test_an_empty_server_waits_for_nobody() -> None:
