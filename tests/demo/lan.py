@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from ..browser.support import ROOT
 
@@ -29,6 +31,8 @@ def serving_lan(demo: str) -> Iterator[tuple[str, str]]:
         [sys.executable, str(ROOT / f"demo/{demo}.py"), "--lan", "--host", HOST, f"--port={port}"],
         stdout=subprocess.PIPE,
         text=True,
+        # A job in the background of a script has Ctrl+C ignored, and so have its children.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         env=os.environ | {"https_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""},
     )
     try:
@@ -41,7 +45,7 @@ def serving_lan(demo: str) -> Iterator[tuple[str, str]]:
             except ConnectionRefusedError:
                 assert process.poll() is None
         yield url, pem
-        process.send_signal(2)
+        process.send_signal(signal.SIGINT)
         assert process.wait(40) == 0
     finally:
         process.kill()
