@@ -10,11 +10,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from ..browser.support import ROOT
 
 HOST = "127.0.0.2"  # loopback, but not the address that `--lan` takes for "the machine itself"
+
+
+RUN = """
+import runpy, signal, sys
+# A job in the background of a script has Ctrl+C ignored, and so have its children.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+folder, demo = sys.argv[1:3]
+sys.path.insert(0, folder)
+sys.argv = [f"{folder}/{demo}.py", *sys.argv[3:]]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 @contextmanager
@@ -28,11 +38,12 @@ def serving_lan(demo: str) -> Iterator[tuple[str, str]]:
         port = probe.getsockname()[1]
     url = f"https://{HOST}:{port}/"
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / f"demo/{demo}.py"), "--lan", "--host", HOST, f"--port={port}"],
+        [
+            *(sys.executable, "-c", RUN, str(ROOT / "demo"), demo),
+            *("--lan", "--host", HOST, f"--port={port}"),
+        ],
         stdout=subprocess.PIPE,
         text=True,
-        # A job in the background of a script has Ctrl+C ignored, and so have its children.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         env=os.environ | {"https_proxy": "http://127.0.0.1:9", "no_proxy": "", "NO_PROXY": ""},
     )
     try:
