@@ -96,6 +96,8 @@ def _is_of_server(handler: Any) -> bool:
     Those of `add_signal_handler`, which Hypercorn and the workers of Gunicorn use, are stand-ins:
     the event loop learns of the signal in another way, whatever handler there is.
     """
+    if isinstance(getattr(handler, "__self__", None), asyncio.AbstractEventLoop):  # older uvloops
+        return False
     room = (getattr(handler, "__module__", None) or "").partition(".")[0]
     return callable(handler) and room not in ("asyncio", "uvloop")
 

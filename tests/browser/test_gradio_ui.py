@@ -197,7 +197,9 @@ def test_a_full_server_says_so(ui_server: Server, open_page: OpenPage) -> None:
 def test_keyboard_is_enough(ui_server: Server, open_page: OpenPage) -> None:
     """Start, mute, choose devices and stop without a mouse."""
     page = open_page(ui_server.url)
-    page.get_by_role("button", name="Start").focus()
+    start_button = page.get_by_role("button", name="Start")
+    expect(start_button).to_be_enabled()  # what is disabled takes no focus
+    start_button.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").first).to_have_text("Connected")
     mute = page.get_by_role("button", name="Mute microphone")

@@ -166,7 +166,7 @@ def test_a_server_that_refuses(page: Page) -> None:
 
 def test_a_server_that_closes(page: Page) -> None:
     """Code and reason are shown; an end as it should be is just that."""
-    closings = iter([(1001, "closed"), (1000, "close_stream")])
+    closings = iter([(1001, "closed"), (1011, "internal_error"), (1000, "close_stream")])
 
     def close(socket: WebSocketRoute) -> None:
         socket.send(json.dumps({"event": "started"}))
@@ -176,7 +176,9 @@ def test_a_server_that_closes(page: Page) -> None:
     answering(page, close)
     state = page.get_by_role("status")
     page.get_by_role("button", name="Start").click()
-    expect(state).to_have_text("The server closed the connection (1001, closed).")
+    expect(state).to_have_text("The server is shutting down (1001).")
+    page.get_by_role("button", name="Start").click()
+    expect(state).to_have_text("The server closed the connection (1011, internal_error).")
     page.get_by_role("button", name="Start").click()
     expect(state).to_have_text("Ended")
 
