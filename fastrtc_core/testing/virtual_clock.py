@@ -53,7 +53,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         if self.working and (events := super().select(REAL_WAIT)):
             return events
-        if threading.active_count() > 1:
+        if _others_live():
             wait = min(max(THREAD_WAIT, timeout / THREAD_PACE), LONG_THREAD_WAIT)
             others = _OtherThreads()
             until = time.monotonic() + REAL_WAIT
@@ -64,6 +64,18 @@ class _JumpingSelector(selectors.DefaultSelector):
                 return events
         self.now += timeout
         return []
+
+
+def _others_live() -> bool:
+    """Whether there is a thread that may bring something.
+
+    Those of `asyncio.to_thread` stay when their work is done: that is known without them.
+    """
+    own = threading.get_ident()
+    return any(
+        thread.ident != own and not thread.name.startswith("asyncio_")
+        for thread in threading.enumerate()
+    )
 
 
 class _OtherThreads:
