@@ -142,6 +142,9 @@ class _Writer:
                     if time.monotonic() - flushed > FLUSH_INTERVAL:
                         file.flush()
                         flushed = time.monotonic()
+        except OSError as error:
+            self._failed = True
+            logger.error("the recording %s ends early; the session goes on: %s", self._path, error)
         except Exception:
             self._failed = True
             logger.exception("the recording %s has failed; the session goes on", self._path)

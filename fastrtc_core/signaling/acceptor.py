@@ -26,6 +26,7 @@ from ..webrtc.peer import Peer
 from ..webrtc.sdp.description import Description
 from ..webrtc.sdp.offers import Offer, read_offer
 from ..webrtc.sdp.opus import force_stereo
+from ..webrtc.sockets import EXHAUSTED
 from .bodies import Envelope
 from .standing import StandingClients, new_secret
 from .trickling import Trickling
@@ -288,7 +289,14 @@ class Acceptor:
         try:
             answer = Description.parse(await peer.answer(offer.sdp))
         except OSError as error:
-            raise UnavailableError(str(error)) from None
+            reason = error.strerror or str(error)
+            if error.errno in EXHAUSTED:
+                reason = (
+                    f"there is no room for another socket ({reason}): allow this process more "
+                    "open files (`ulimit -n`, or LimitNOFILE of systemd)"
+                )
+            logger.warning("an offer was refused: %s", reason)
+            raise UnavailableError(reason) from None
         except OperationError:
             raise MalformedOfferError(
                 "the offer has no codec in common with this server: it speaks Opus, VP8 and H.264"

@@ -10,6 +10,9 @@ from typing import Literal
 BACKLOG = 128
 """Connections that the kernel keeps until they are accepted."""
 
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What another port, or another address, does not cure: there is no room for another socket."""
+
 _ATTEMPTS = 8
 
 
@@ -54,6 +57,8 @@ def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> 
                 sock.close()
             if number == 0 and error.errno == errno.EADDRINUSE and attempt < _ATTEMPTS - 1:
                 continue  # the port that is free on one address is not on another
+            if error.errno in EXHAUSTED:
+                raise
             raise OSError(
                 error.errno,
                 f"{what} port {number} cannot be opened ({error.strerror}): choose another "

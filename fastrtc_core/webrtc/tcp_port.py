@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import itertools
 import logging
 import socket
@@ -222,7 +221,7 @@ class TcpPort(SharedPort):
             except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in _EXHAUSTED:
+                if error.errno in sockets.EXHAUSTED:
                     self._pause(sock, local)
                     return
                 continue  # whoever it was has left already
@@ -453,5 +452,4 @@ def _prepare(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_TCP, unsent, UNSENT)
 
 
-_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _AT_ONCE = struct.pack("ii", 1, 0)

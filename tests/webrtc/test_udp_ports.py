@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
 from fastrtc_core import Stream, UnavailableError
 from fastrtc_core.client import Client
 
-from .support import Silent, connected, gone, make_offer, raw_peer, take_answer
+from .support import OWN_PORTS, Silent, connected, gone, make_offer, raw_peer, take_answer
 
 CANDIDATE = re.compile(r"a=candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ host")
 
@@ -49,6 +54,31 @@ async def test_an_exhausted_range_is_a_clear_refusal() -> None:
             holder.close()
     async with Client(stream.offer, modality=None):
         assert stream.sessions == 1
+    await gone(stream)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process may open nothing."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    os.close(lowest := os.dup(0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize("options", [OWN_PORTS, {}], ids=["range", "any"])
+async def test_no_room_for_a_socket_is_a_clear_refusal(options: dict[str, Any]) -> None:
+    """Another port would not help, and what is wrong is not that they are taken."""
+    stream = Stream(Silent(), **options)
+    async with raw_peer() as pc:
+        pc.createDataChannel("text")
+        offer = await make_offer(pc)
+        with no_more_files():
+            answer = await stream.offer(offer)
+        assert "allow this process more open files" in answer["meta"]["message"]
     await gone(stream)
 
 

@@ -1,8 +1,8 @@
 """How a connection finds its candidates: its sockets, and what STUN and TURN servers say.
 
-aioice takes any port, waits five seconds for servers that are silent, says nothing of those that
-refuse, and leaves a relay open that is made while the wait for it is given up. The shared port
-gathers nothing: its sockets are there.
+aioice takes any port, or none where the process may open no more sockets, waits five seconds for
+servers that are silent, says nothing of those that refuse, and leaves a relay open that is made
+while the wait for it is given up. The shared port gathers nothing: its sockets are there.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, server_reflexive_candidate
 from aiortc import RTCPeerConnection
 
+from ..sockets import EXHAUSTED
 from .connection import ice_connections
 from .ice_servers import IceServer, IceServers, ice_servers
 from .relays import open_relay, reason_of
@@ -42,25 +43,24 @@ Found = TypeVar("Found")
 def gather_here(pc: RTCPeerConnection, ports: range | None) -> None:
     """Have a connection that has not gathered yet find its candidates as this module does.
 
-    Nothing changes for one that has any port and no servers to ask. Idempotent.
+    Idempotent.
 
     Args:
         pc: The connection.
         ports: UDP ports to use, or `None` for any.
 
     Raises:
-        OSError: Out of `setLocalDescription`, if every port of the range is taken, or if only
-            relays may be used and there is none.
+        OSError: Out of `setLocalDescription`, if every port of the range is taken, if this process
+            may open no more sockets, or if only relays may be used and there is none.
     """
     servers = ice_servers(pc)
-    if ports is None and not servers.stun and not servers.turn and not servers.relay_only:
-        return
     for connection in ice_connections(pc):
         connection.get_component_candidates = partial(  # type: ignore[method-assign]
             _gather, connection, servers, ports
         )
-        # A relay that is lost ends what goes over it as silence does: with the reason `lost`.
-        connection.protocol_lost = _ignore  # type: ignore[method-assign]
+        if servers.turn:
+            # A relay that is lost ends what goes over it as silence does: with the reason `lost`.
+            connection.protocol_lost = _ignore  # type: ignore[method-assign]
 
 
 def _ignore(protocol: StunProtocol) -> None:
@@ -164,28 +164,17 @@ def _adopt(connection: Connection, protocol: StunProtocol) -> None:
 async def _bind(
     connection: Connection, component: int, address: str, ports: range | None
 ) -> StunProtocol | None:
-    loop = asyncio.get_running_loop()
-    start = random.randrange(len(ports)) if ports else 0
-    for port in itertools.chain(ports[start:], ports[:start]) if ports else [0]:
-        try:
-            transport, protocol = await loop.create_datagram_endpoint(
-                lambda: StunProtocol(connection), local_addr=(address, port)
-            )
-            break
-        except OSError as error:
-            if ports is None:
-                logger.info("there is no socket on %s: %s", address, error)
-    else:
-        if ports is None:
-            return None
-        raise OSError(
-            f"no UDP port from {ports.start} to {ports.stop - 1} is free on {address}; "
-            "widen udp_port_range: a session needs one port for each local address"
+    sock = _open(address, ports)
+    if sock is None:
+        return None
+    try:
+        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: StunProtocol(connection), sock=sock
         )
+    except BaseException:
+        sock.close()
+        raise
     _adopt(connection, protocol)
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
     host, port = transport.get_extra_info("sockname")[:2]
     protocol.local_candidate = Candidate(
         foundation=candidate_foundation("host", "udp", host),
@@ -197,3 +186,31 @@ async def _bind(
         type="host",
     )
     return protocol
+
+
+def _open(address: str, ports: range | None) -> socket.socket | None:
+    """A socket on an address, or `None` where there can be none on it."""
+    start = random.randrange(len(ports)) if ports else 0
+    for port in itertools.chain(ports[start:], ports[:start]) if ports else [0]:
+        sock = None
+        try:
+            sock = socket.socket(
+                socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM
+            )
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER)
+            sock.bind((address, port))
+            return sock
+        except OSError as error:
+            if sock is not None:
+                sock.close()
+            if error.errno in EXHAUSTED:
+                raise
+            if ports is None:
+                logger.info("there is no socket on %s: %s", address, error)
+    if ports is None:
+        return None
+    raise OSError(
+        f"no UDP port from {ports.start} to {ports.stop - 1} is free on {address}; "
+        "widen udp_port_range: a session needs one port for each local address"
+    )
