@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gradio as gr
 import pytest
 
-import fastrtc_core.ui
+import fastrtc_core
 from fastrtc_core import ConfigurationError
-from fastrtc_core.compat import AdditionalOutputs, ReplyOnPause, Stream, WebRTC
+from fastrtc_core.compat import AdditionalOutputs, ReplyOnPause, Stream
 from fastrtc_handlers import Echo
+
+from ..later import Later
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from fastrtc_core import compat
+    from fastrtc_core.compat import WebRTC
+else:
+    gr = Later("gradio")
+    compat = Later("fastrtc_core.compat")
 
 
 def reply(audio: Any, *inputs: Any) -> Any:
@@ -22,7 +32,7 @@ def reply(audio: Any, *inputs: Any) -> Any:
 def page_with(**options: Any) -> tuple[gr.Blocks, WebRTC, gr.Textbox]:
     with gr.Blocks(analytics_enabled=False) as page:
         box = gr.Textbox(label="Name")
-        webrtc = WebRTC(modality="audio", mode="send", **options)
+        webrtc = compat.WebRTC(modality="audio", mode="send", **options)
         webrtc.stream(ReplyOnPause(reply), inputs=[webrtc, box], outputs=[webrtc], time_limit=9)
         webrtc.on_additional_outputs(lambda old, new: new, inputs=[box], outputs=[box])
     return page, webrtc, box
@@ -47,7 +57,7 @@ async def test_it_is_wired_where_it_stands() -> None:
 async def test_inputs_may_be_sent_on_submit() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         box = gr.Textbox()
-        webrtc = WebRTC(modality="audio", mode="send")
+        webrtc = compat.WebRTC(modality="audio", mode="send")
         webrtc.stream(ReplyOnPause(reply), inputs=[webrtc, box], send_input_on="submit")
     assert (box._id, "submit") in targets(page)
     assert (box._id, "change") not in targets(page)
@@ -56,7 +66,7 @@ async def test_inputs_may_be_sent_on_submit() -> None:
 async def test_outputs_may_be_named_before_the_handler() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         shown = gr.Textbox()
-        webrtc = WebRTC(modality="audio", mode="send")
+        webrtc = compat.WebRTC(modality="audio", mode="send")
         webrtc.on_additional_outputs(lambda new: new, outputs=shown)
         webrtc.stream(ReplyOnPause(reply), inputs=[webrtc])
     assert (webrtc._id, "fetch_output") in targets(page)
@@ -78,7 +88,7 @@ async def test_the_page_is_told_no_secrets() -> None:
 async def test_as_an_input_it_is_the_id_of_its_session() -> None:
     """Also the widget of `Stream.ui`, whose handlers one may look up."""
     stream = Stream(Echo(), modality="audio")
-    for widget in (WebRTC(), stream.webrtc_component):
+    for widget in (compat.WebRTC(), stream.webrtc_component):
         assert widget.preprocess("") == ""
         assert widget.preprocess(None) == ""
         assert widget.preprocess(json.dumps({"answer": {"webrtc_id": "mine"}})) == "mine"
@@ -130,7 +140,7 @@ async def test_looks_have_the_names_of_fastrtc() -> None:
 async def test_a_trigger_starts_it() -> None:
     with gr.Blocks(analytics_enabled=False) as page:
         button = gr.Button("Go")
-        webrtc = WebRTC(modality="audio", mode="receive")
+        webrtc = compat.WebRTC(modality="audio", mode="receive")
 
         def tones() -> Any:
             yield None
@@ -142,7 +152,7 @@ async def test_a_trigger_starts_it() -> None:
 
 async def test_what_cannot_work_says_what_to_do() -> None:
     with gr.Blocks(analytics_enabled=False):
-        webrtc = WebRTC(modality="audio", mode="send")
+        webrtc = compat.WebRTC(modality="audio", mode="send")
         with pytest.raises(ConfigurationError, match="first of inputs"):
             webrtc.stream(ReplyOnPause(reply), inputs=[gr.Textbox()])
         with pytest.raises(ConfigurationError, match=r"call its stream"):
@@ -154,21 +164,19 @@ async def test_what_cannot_work_says_what_to_do() -> None:
         with pytest.raises(ConfigurationError, match="one function"):
             webrtc.on_additional_outputs(lambda new: new, outputs=gr.Textbox())
         with pytest.raises(TypeError, match="colour"):
-            WebRTC(colour="red")
+            compat.WebRTC(colour="red")
 
 
 async def test_one_warning_names_what_is_ignored() -> None:
     with pytest.warns(UserWarning, match="ignored") as caught:
-        WebRTC(label="Talk", every=3, width=300, mirror_webcam=True)
+        compat.WebRTC(label="Talk", every=3, width=300, mirror_webcam=True)
     [warning] = caught
     assert "WebRTC(every, label, width): ignored" in str(warning.message)
 
 
 async def test_gradio_writes_no_files_beside_the_source() -> None:
     """For a class of components it makes a `.pyi` file there, which read-only installs refuse."""
-    WebRTC()
-    folders = (
-        Path(fastrtc_core.ui.__path__[0]),
-        Path(fastrtc_core.ui.__path__[0]).parent / "compat",
-    )
+    compat.WebRTC()
+    core = Path(fastrtc_core.__file__).parent
+    folders = (core / "ui", core / "compat")
     assert [file for folder in folders for file in folder.glob("*.pyi")] == []

@@ -7,14 +7,12 @@ import base64
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from numpy.typing import NDArray
-from openai import AsyncOpenAI
-from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from websockets.asyncio.client import connect as connect_socket
 from websockets.exceptions import ConnectionClosed
 
@@ -25,7 +23,14 @@ from fastrtc_handlers import Echo, ReplyOnPause, TurnOptions
 from fastrtc_handlers.tts import EspeakTTS
 
 from ..handlers.turns.test_taking import LoudIsSpeech
+from ..later import Later
 from ..webrtc.support import eventually, gone, serving
+
+if TYPE_CHECKING:
+    import openai
+    from openai.resources.realtime.realtime import AsyncRealtimeConnection
+else:
+    openai = Later("openai")
 
 RATE = 24000
 SPEECH = tone(300, 0.6, RATE)
@@ -107,7 +112,7 @@ async def realtime(
 async def meeting(url: str, model: str = "gpt-realtime") -> AsyncIterator[Agent]:
     """A client in a session with a server."""
     async with (
-        AsyncOpenAI(api_key="secret", base_url=f"{url}/v1") as client,
+        openai.AsyncOpenAI(api_key="secret", base_url=f"{url}/v1") as client,
         client.realtime.connect(model=model) as connection,
     ):
         agent = Agent(connection)

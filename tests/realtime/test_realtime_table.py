@@ -8,12 +8,6 @@ import typing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from openai.types.realtime import RealtimeAudioConfigInput, RealtimeAudioConfigOutput
-from openai.types.realtime.realtime_audio_input_turn_detection import SemanticVad, ServerVad
-from openai.types.realtime.realtime_client_event import RealtimeClientEvent
-from openai.types.realtime.realtime_response_create_params import RealtimeResponseCreateParams
-from openai.types.realtime.realtime_session_create_request import RealtimeSessionCreateRequest
-
 from fastrtc_core import AudioFrame
 from fastrtc_core.testing import tone
 from fastrtc_handlers import ReplyOnPause
@@ -157,19 +151,22 @@ def rows() -> list[Row]:
 
 def test_the_table_is_whole() -> None:
     """It has every event and field that the client knows, and a case for each stands above."""
+    from openai.types import realtime as types
+    from openai.types.realtime import realtime_audio_input_turn_detection as detection
+
     table = {(row.event, row.field) for row in rows()}
-    union: Any = typing.get_args(RealtimeClientEvent)[0]
+    union: Any = typing.get_args(types.RealtimeClientEvent)[0]
     for model in typing.get_args(union):
         (event,) = typing.get_args(model.model_fields["type"].annotation)
         fields = set(model.model_fields) - {"type", "event_id"}
         assert {(event, field) for field in fields or {""}} <= table
     nested: list[tuple[str, str, Any]] = [
-        ("session.update", "session", RealtimeSessionCreateRequest),
-        ("session.update", "session.audio.input", RealtimeAudioConfigInput),
-        ("session.update", "session.audio.output", RealtimeAudioConfigOutput),
-        ("session.update", TURNS, ServerVad),
-        ("session.update", TURNS, SemanticVad),
-        ("response.create", "response", RealtimeResponseCreateParams),
+        ("session.update", "session", types.RealtimeSessionCreateRequest),
+        ("session.update", "session.audio.input", types.RealtimeAudioConfigInput),
+        ("session.update", "session.audio.output", types.RealtimeAudioConfigOutput),
+        ("session.update", TURNS, detection.ServerVad),
+        ("session.update", TURNS, detection.SemanticVad),
+        ("response.create", "response", types.RealtimeResponseCreateParams),
     ]
     for event, path, model in nested:
         fields = {f"{path}.{field}" for field in model.model_fields} - {"session.audio"}

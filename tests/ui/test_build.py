@@ -12,9 +12,8 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
-import gradio as gr
 import pytest
 
 from fastrtc_core import (
@@ -29,12 +28,22 @@ from fastrtc_core import (
     UnknownSessionError,
 )
 from fastrtc_core.browser import read_modules
-from fastrtc_core.ui import StreamBlocks, StreamWidget
-from fastrtc_core.ui.look import LABELS, look_settings
-from fastrtc_core.ui.sessions import CAPACITY, UISessions
-from fastrtc_core.ui.wiring import _show
 
 from ..failures import Failure, every_failure, first
+from ..later import Later
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from fastrtc_core import ui as fastrtc_ui
+    from fastrtc_core.ui import look, wiring
+    from fastrtc_core.ui import sessions as ui_sessions
+else:
+    gr = Later("gradio")
+    fastrtc_ui = Later("fastrtc_core.ui")
+    look = Later("fastrtc_core.ui.look")
+    ui_sessions = Later("fastrtc_core.ui.sessions")
+    wiring = Later("fastrtc_core.ui.wiring")
 
 
 class Everything(AsyncAudioVideoStreamHandler):
@@ -64,7 +73,7 @@ async def test_builds_for_every_kind(modality: Modality, mode: Mode) -> None:
     """Whatever can be streamed has a UI, and its widget knows what it is."""
     stream = Stream(Everything(), modality=modality, mode=mode)
     ui = stream.ui
-    assert isinstance(ui, StreamBlocks)
+    assert isinstance(ui, fastrtc_ui.StreamBlocks)
     assert stream.ui is ui
     settings = _settings(ui)
     assert (settings["modality"], settings["mode"]) == (modality, mode)
@@ -106,7 +115,7 @@ async def test_looks_reach_the_widget(tmp_path: Path) -> None:
     assert settings["style"]["--icon-radius"] == "8px"
     assert (settings["pushToTalk"], settings["textBox"]) == (True, False)
     for address in ("https://example.test/i.png", "data:image/png;base64," + "A" * 9000):
-        assert look_settings({"icon": address}, transcript=True)["icon"] == address
+        assert look.look_settings({"icon": address}, transcript=True)["icon"] == address
 
 
 async def test_a_transcript_is_shown_where_nothing_else_may_show_it() -> None:
@@ -117,7 +126,7 @@ async def test_a_transcript_is_shown_where_nothing_else_may_show_it() -> None:
     assert shown == [True, False, False]
     with gr.Blocks(analytics_enabled=False):
         for first in (True, False):  # whatever is said first
-            widget = StreamWidget(ui_args={"text_box": True})
+            widget = fastrtc_ui.StreamWidget(ui_args={"text_box": True})
             if first:
                 widget.show_outputs(None, [], [gr.Textbox()])
             widget.connect(Stream(Everything()))
@@ -150,7 +159,7 @@ async def test_nobody_can_press_start_before_it_works() -> None:
 async def test_the_words_are_those_of_the_widget() -> None:
     """`labels` can replace each, and no other."""
     source = read_modules("fastrtc_core.ui")["labels.js"]
-    assert set(re.findall(r"^  (\w+): \"", source, re.MULTILINE)) == LABELS
+    assert set(re.findall(r"^  (\w+): \"", source, re.MULTILINE)) == look.LABELS
 
 
 async def test_texts_are_escaped() -> None:
@@ -203,9 +212,9 @@ async def test_one_value_for_each_output(
     """Outputs show the new values, or what the handler makes of old and new; all of them."""
     if shown is None:
         with pytest.raises((ValueError, TypeError)):
-            await _show(handler, old, (3, 4), len(old))
+            await wiring._show(handler, old, (3, 4), len(old))
     else:
-        assert await _show(handler, old, (3, 4), len(old)) == shown
+        assert await wiring._show(handler, old, (3, 4), len(old)) == shown
 
 
 class OutputsOf:
@@ -234,17 +243,17 @@ def outputs() -> OutputsOf:
 @pytest.mark.virtual_clock
 async def test_no_output_is_lost_between_two_fetches(outputs: OutputsOf) -> None:
     """Each output is handed out once, oldest first; a slow page loses the oldest alone."""
-    sessions = UISessions(outputs)  # type: ignore[arg-type]
+    sessions = ui_sessions.UISessions(outputs)  # type: ignore[arg-type]
     sessions.follow("a")
     for number in range(3):
         outputs.queue.put_nowait(AdditionalOutputs(number))
     await asyncio.sleep(0.1)
     assert [one.args for one in sessions.take("a")] == [(0,), (1,), (2,)]
     assert sessions.take("a") == []
-    for number in range(CAPACITY + 5):
+    for number in range(ui_sessions.CAPACITY + 5):
         outputs.queue.put_nowait(AdditionalOutputs(number))
     await asyncio.sleep(0.1)
-    assert [one.args[0] for one in sessions.take("a")] == list(range(5, CAPACITY + 5))
+    assert [one.args[0] for one in sessions.take("a")] == list(range(5, ui_sessions.CAPACITY + 5))
     outputs.close("a")
     await asyncio.sleep(0.1)
 
@@ -252,7 +261,7 @@ async def test_no_output_is_lost_between_two_fetches(outputs: OutputsOf) -> None
 @pytest.mark.virtual_clock
 async def test_last_outputs_outlive_their_session(outputs: OutputsOf) -> None:
     """What was put out right before the end can still be fetched for a while, then is dropped."""
-    sessions = UISessions(outputs)  # type: ignore[arg-type]
+    sessions = ui_sessions.UISessions(outputs)  # type: ignore[arg-type]
     sessions.follow("a")
     outputs.queue.put_nowait(AdditionalOutputs("last words"))
     outputs.close("a")
@@ -266,7 +275,7 @@ async def test_last_outputs_outlive_their_session(outputs: OutputsOf) -> None:
 
 async def test_closing_ends_the_sessions(outputs: OutputsOf) -> None:
     """`close`, called on another thread, returns when the sessions are gone."""
-    sessions = UISessions(outputs)  # type: ignore[arg-type]
+    sessions = ui_sessions.UISessions(outputs)  # type: ignore[arg-type]
     sessions.follow("a")
     await asyncio.to_thread(sessions.close, 1.0)
     assert not outputs.open
@@ -297,5 +306,5 @@ async def test_a_handler_of_outputs_may_raise_anything(failure: Failure) -> None
     """It is an error like any other, which the page is told of; the next outputs are shown."""
     handler = first(failure, lambda *args: args[-1])
     with pytest.raises(failure.error):
-        await _show(handler, ("old",), ("new",), 1)
-    assert await _show(handler, ("old",), ("new",), 1) == ("new",)
+        await wiring._show(handler, ("old",), ("new",), 1)
+    assert await wiring._show(handler, ("old",), ("new",), 1) == ("new",)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import gradio as gr
 import pytest
-from gradio.routes import App
 
 from fastrtc_core import Stream
-from fastrtc_core.ui import StreamBlocks
 from fastrtc_handlers import Echo
+
+from ..later import Later
+
+if TYPE_CHECKING:
+    import gradio as gr
+
+    from fastrtc_core import ui as fastrtc_ui
+else:
+    gr = Later("gradio")
+    fastrtc_ui = Later("fastrtc_core.ui")
 
 
 def widgets(blocks: gr.Blocks) -> list[gr.HTML]:
@@ -42,7 +49,7 @@ async def test_rendering_shows_one() -> None:
     targets = {target for function in page.fns.values() for target in function.targets}
     assert (widget._id, "offer") in targets
     ui = stream.ui
-    assert isinstance(ui, StreamBlocks)
+    assert isinstance(ui, fastrtc_ui.StreamBlocks)
     assert "max-width" not in str(ui.header.html_template)
 
 
@@ -64,7 +71,7 @@ async def test_components_stay_where_they_were_placed() -> None:
 async def test_a_chosen_theme_is_kept() -> None:
     """Gradio's own theme gives way to that of the UI, any other does not."""
     ui = Stream(Echo()).ui
-    assert isinstance(ui, StreamBlocks)
+    assert isinstance(ui, fastrtc_ui.StreamBlocks)
     ui.theme = gr.themes.Default()
     assert "#6366f1" in ui.theme._get_theme_css()  # type: ignore[no-untyped-call]
     for chosen in (gr.themes.Soft(), gr.themes.Default(primary_hue="red")):
@@ -86,7 +93,7 @@ async def test_drained_with_the_app(monkeypatch: pytest.MonkeyPatch, rendered: b
     if rendered:
         with gr.Blocks(analytics_enabled=False) as blocks:
             stream.ui.render()  # type: ignore[no-untyped-call]
-    app = App.create_app(blocks)
+    app = gr.routes.App.create_app(blocks)
     received: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     try:
@@ -106,7 +113,7 @@ async def test_other_apps_are_left_alone() -> None:
     """An app without a widget has the lifespan that Gradio gave it, and the signals it had."""
     with gr.Blocks(analytics_enabled=False) as blocks:
         gr.Markdown("Nothing of ours.")
-    app = App.create_app(blocks)
+    app = gr.routes.App.create_app(blocks)
     before = signal.getsignal(signal.SIGTERM)
     async with app.router.lifespan_context(app):
         assert signal.getsignal(signal.SIGTERM) is before
