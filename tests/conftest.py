@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiortc import RTCPeerConnection
+from aiortc import RTCPeerConnection, mediastreams
 from hypothesis import settings
 
 from fastrtc_core.signaling.acceptor import Acceptor
@@ -50,6 +50,18 @@ def _noting_init(self: RTCPeerConnection, *args: Any, **kwargs: Any) -> None:
 
 
 RTCPeerConnection.__init__ = _noting_init  # type: ignore[method-assign]
+
+
+class _LoopTime:
+    """The clock of the loop in place of the wall clock."""
+
+    @staticmethod
+    def time() -> float:
+        return asyncio.get_running_loop().time()
+
+
+# The silence and the green pictures of aiortc would come ever more rarely on virtual time.
+mediastreams.time = _LoopTime  # type: ignore[attr-defined, assignment]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,6 +14,7 @@ import os
 import selectors
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar
@@ -41,6 +42,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now = 0.0
         self.working = 0
         """How many calls run on executors."""
+        self.executing: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        """The threads of those executors, which stay when their work is done."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         events = super().select(0)
@@ -53,7 +56,7 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         if self.working and (events := super().select(REAL_WAIT)):
             return events
-        if _others_live():
+        if self._others_live():
             wait = min(max(THREAD_WAIT, timeout / THREAD_PACE), LONG_THREAD_WAIT)
             others = _OtherThreads()
             until = time.monotonic() + REAL_WAIT
@@ -65,17 +68,19 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now += timeout
         return []
 
+    def _others_live(self) -> bool:
+        """Whether there is a thread that may bring something.
 
-def _others_live() -> bool:
-    """Whether there is a thread that may bring something.
-
-    Those of `asyncio.to_thread` stay when their work is done: that is known without them.
-    """
-    own = threading.get_ident()
-    return any(
-        thread.ident != own and not thread.name.startswith("asyncio_")
-        for thread in threading.enumerate()
-    )
+        Those of executors are idle where no call runs: that is known without looking at them.
+        """
+        own = threading.current_thread()
+        return any(
+            thread is not own
+            and thread not in self.executing
+            # Of `asyncio.to_thread`, and maybe of another loop.
+            and not thread.name.startswith("asyncio_")
+            for thread in threading.enumerate()
+        )
 
 
 class _OtherThreads:
@@ -136,7 +141,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """Run a call on a thread; virtual time stands still until it is done."""
-        future = super().run_in_executor(executor, func, *args)
+        executing = self._jumping_selector.executing
+
+        def execute() -> T:
+            executing.add(threading.current_thread())
+            return func(*args)
+
+        future = super().run_in_executor(executor, execute)
         self._jumping_selector.working += 1
         future.add_done_callback(self._one_less)
         return future

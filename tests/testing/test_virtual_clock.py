@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -85,6 +86,21 @@ def test_no_timeout_strikes_while_an_executor_works() -> None:
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 1.0
+
+
+@pytest.mark.parametrize("of_its_own", [False, True])
+def test_idle_threads_of_an_executor_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, of_its_own: bool
+) -> None:
+    """They stay when their work is done, and would hold up each jump from then on."""
+
+    async def main(executor: ThreadPoolExecutor | None) -> None:
+        await asyncio.get_running_loop().run_in_executor(executor, time.sleep, 0)
+        monkeypatch.setattr(virtual_clock, "_OtherThreads", None)  # which nobody may ask now
+        await asyncio.sleep(600)
+
+    with ThreadPoolExecutor(1) as executor:
+        run_virtual(main(executor if of_its_own else None))
 
 
 def test_a_thread_has_time_before_a_long_timeout() -> None:
