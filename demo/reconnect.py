@@ -51,7 +51,7 @@ class MusicBox(AsyncStreamHandler):
         await asyncio.Event().wait()
 
 
-stream = Stream(MusicBox(), mode="receive", udp_port=0, resume_timeout=60, concurrency_limit=20)
+stream = Stream(MusicBox(), mode="receive", resume_timeout=60, concurrency_limit=20)
 app = FastAPI()
 stream.mount(app)
 

@@ -112,10 +112,11 @@ class Stream:
         on_disconnect: Called with the `CloseReason` and the `Context` after its `shutdown`.
         tracing: Whether each session is a span of OpenTelemetry; needs the extra `opentelemetry`.
         flight_recorder: Records what each session is given, so that it can be run again.
-        udp_port_range: First and last UDP port for media; any by default.
-        udp_port: One UDP port for the media of all sessions, of other streams and engines too that
-            name it; 0 for any. The server then sends checks to no address that a client has only
-            named. By default each session has ports of its own.
+        udp_port_range: First and last UDP port for media: each session takes ports of its own. By
+            default all sessions of this process share one port, with other streams and engines.
+        udp_port: The UDP port that they share, with others that name it; 0 for any. The server then
+            sends checks to no address that a client has only named. By default it is any port, and
+            such checks are sent.
         tcp_port: One TCP port for the media of clients whose network lets no UDP through; 0 for
             any. It may be the number of `udp_port`.
         advertised_address: The IP address to put into host candidates, for a server behind a

@@ -15,7 +15,6 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import pytest
 from aiortc import RTCPeerConnection, mediastreams
 from hypothesis import settings
 
-from fastrtc_core.signaling.acceptor import Acceptor
 from fastrtc_core.testing import VirtualClockLoop
 from fastrtc_core.webrtc.options import MediaPorts
 from fastrtc_core.webrtc.workers import picture_workers
@@ -77,9 +75,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="if all that failed did so while the machine was too slow, write its names here",
     )
     parser.addoption(
-        "--shared-port",
+        "--own-ports",
         action="store_true",
-        help="have all streams and engines use one UDP port that say nothing of ports",
+        help="give each session UDP ports of its own where nothing is said of ports",
     )
 
 
@@ -94,22 +92,20 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("random", deadline=None)
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("suite")
-    if config.getoption("--shared-port"):
-        _share_port()
+    if config.getoption("--own-ports"):
+        _use_own_ports()
     config.pluginmanager.register(schedule)
     config.pluginmanager.register(machine)
     config.pluginmanager.register(timeouts)
 
 
-def _share_port() -> None:
-    original = Acceptor.__init__
+def _use_own_ports() -> None:
+    original = MediaPorts.on
 
-    def init(self: Acceptor, admit: Any, entering: Any, options: Any, *more: Any) -> None:
-        if options.ports == MediaPorts():
-            options = replace(options, ports=MediaPorts(udp=0))
-        original(self, admit, entering, options, *more)
+    def on(self: MediaPorts, loop: asyncio.AbstractEventLoop) -> MediaPorts:
+        return original(self, loop) if self.chosen else MediaPorts()
 
-    Acceptor.__init__ = init  # type: ignore[method-assign, assignment]
+    MediaPorts.on = on  # type: ignore[method-assign]
 
 
 @pytest.hookimpl(tryfirst=True)

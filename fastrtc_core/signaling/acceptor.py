@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
+from aiortc import RTCConfiguration
 from aiortc.exceptions import OperationError
+from aiortc.rtcconfiguration import RTCIceTransportPolicy
 
 from ..context import Caller, Context
 from ..errors import ConfigurationError, MalformedOfferError, OfferError, UnavailableError
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 ANSWER_TIMEOUT = 10.0
 """How long in s an answer may take: the copy of the handler, ICE servers, gathering."""
+
+_ANY_WAY = RTCIceTransportPolicy.ALL
 
 
 class Joining(Endpoint, Protocol):
@@ -276,14 +280,20 @@ class Acceptor:
         return Peer(
             party.endpoint,
             configuration,
-            # What STUN and TURN servers are for is not done on shared ports.
-            MediaPorts(options.ports.own) if configuration.iceServers else options.ports,
+            self._ports(configuration),
             await resolve(options.audio, AudioOptions, party.context),
             await resolve(options.video, VideoOptions, party.context),
             report=party.report,
             may_check=options.may_check,
             advertised_address=options.advertised_address,
         )
+
+    def _ports(self, configuration: RTCConfiguration) -> MediaPorts:
+        ports = self._options.ports
+        if configuration.iceServers or configuration.iceTransportPolicy != _ANY_WAY:
+            # What STUN and TURN servers are for is not done on shared ports.
+            return MediaPorts(ports.own)
+        return ports.on(asyncio.get_running_loop())
 
     async def _answer(self, peer: Peer, visit: Visit, offer: Offer, party: Party) -> str:
         try:

@@ -7,7 +7,7 @@ import errno
 import logging
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from .connectivity.agent import Agent, Expired, Forgotten, Selected, Transmit, Trusted
 from .connectivity.paths import Base
@@ -120,6 +120,16 @@ class SharedPort(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Close the sockets; idempotent."""
+
+
+def close_abandoned(ports: Mapping[tuple[asyncio.AbstractEventLoop, int], SharedPort]) -> None:
+    """Close the ports of event loops that were closed while somebody used them.
+
+    Whoever did can leave no more; the sockets would stay open for as long as the process.
+    """
+    for (loop, _), port in list(ports.items()):
+        if loop.is_closed():
+            port._close()
 
 
 class Line:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ..media.libopus import Application
 from ..media.picture_ladder import Content
 from ..session.calls import call_once
 from ..usercode import guarded
+from .sockets import watches_sockets
 
 FRAME_DURATIONS = (0.02, 0.04, 0.06)
 
@@ -148,18 +150,28 @@ class MediaPorts:
         udp: The one UDP port that all sessions share; 0 for any, `None` if each has its own.
         tcp: The TCP port for clients without UDP; 0 for any, `None` for none.
         lite: Whether no checks go out from a shared port, as nobody needs any who can reach it.
+        chosen: Whether somebody asked for just these. If not, each session has ports of its own on
+            an event loop that cannot share any.
     """
 
     own: range | None = None
     udp: int | None = None
     tcp: int | None = None
     lite: bool = True
+    chosen: bool = True
+
+    def on(self, loop: asyncio.AbstractEventLoop) -> MediaPorts:
+        """Those that are used on an event loop."""
+        return self if self.chosen or watches_sockets(loop) else MediaPorts()
 
 
 def media_ports(
     udp_port_range: tuple[int, int] | None, udp_port: int | None, tcp_port: int | None
 ) -> MediaPorts:
-    """The ports that were asked for. A TCP port comes with a shared UDP port.
+    """The ports that were asked for: one that all share, unless each is to have its own.
+
+    A TCP port comes with a shared UDP port. Where nobody chose the UDP port, no firewall is open
+    for it, and the server may be behind a NAT: checks that go out open the way.
 
     Raises:
         ConfigurationError: If there are no such ports, or one excludes the other.
@@ -172,10 +184,8 @@ def media_ports(
         if udp_port_range is not None:
             raise ConfigurationError(f"{name} and udp_port_range exclude each other")
     if udp_port_range is None:
-        if udp_port is None and tcp_port is None:
-            return MediaPorts()
-        # Where nobody chose a port, no firewall is open for it: checks that go out open the way.
-        return MediaPorts(udp=udp_port or 0, tcp=tcp_port, lite=udp_port is not None)
+        chosen = udp_port is not None or tcp_port is not None
+        return MediaPorts(udp=udp_port or 0, tcp=tcp_port, lite=udp_port is not None, chosen=chosen)
     first, last = udp_port_range
     if not 0 < first <= last <= 65535:
         raise ConfigurationError("udp_port_range must be (first, last) within 1 to 65535")

@@ -5,8 +5,9 @@ all else by the address that it comes from, once that has passed a check (rule 1
 no session is dropped and counted before anything is made of it.
 
 A port belongs to the event loop on which its first session came. It is opened for that one, shared
-by all who ask for its number on this loop, and closed with the last. Another loop of the same
-process (the UI of Gradio has one of its own) cannot open it too: it takes another number, or 0.
+by all who ask for its number on this loop, and closed with the last. Number 0 is any port that is
+free, the same one for all on this loop. Another loop of the same process (the UI of Gradio has one
+of its own) cannot open a port too: it takes another number, or a 0 of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from . import sockets
 from .connectivity import stun
 from .connectivity.paths import host_priority
 from .connectivity.stun import Address
-from .line import Line, SharedPort
+from .line import Line, SharedPort, close_abandoned
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ def open_port(number: int, addresses: Sequence[str]) -> UdpPort:
         OSError: If it cannot be opened; the text says what to change.
     """
     loop = asyncio.get_running_loop()
+    close_abandoned(_ports)
     port = _ports.get((loop, number))
     if port is None:
         port = UdpPort(loop, number, sockets.bind("UDP", number, addresses))
@@ -93,6 +95,7 @@ class UdpPort(SharedPort):
         self._key = loop, number
         self._sockets: dict[Address, socket.socket] = {}
         self._by_address: dict[Address, Line] = {}
+        self._overflowed = False
         try:
             for sock in bound:
                 self._watch(sock)
@@ -101,13 +104,14 @@ class UdpPort(SharedPort):
                 sock.close()
             raise OSError(
                 errno.ENOTSUP,
-                "udp_port needs an event loop that watches sockets: on Windows the "
+                "udp_port and tcp_port need an event loop that watches sockets: on Windows the "
                 "SelectorEventLoop of asyncio",
             ) from None
         self.follow([address[0] for address in self._sockets])
         got = self.statistics().receive_buffer
         # Linux reports twice what it was asked for.
-        report = logger.info if got >= RECEIVE_BUFFER else logger.warning
+        # Whoever chose a port expects many; where nobody did, it opens and closes with each visit.
+        report = logger.info if got >= RECEIVE_BUFFER or number == 0 else logger.warning
         report(
             "UDP port %d is open on %s; receive buffer %d bytes%s",
             self.bases[0].address[1],
@@ -128,6 +132,19 @@ class UdpPort(SharedPort):
         return PortStatistics(
             tuple(self._sockets), len(self._by_agent), min(buffers, default=0), dropped
         )
+
+    def leave(self, line: Line) -> None:
+        """Serve it no longer; see `SharedPort`. Says once if the kernel's buffer was too small."""
+        if not self._overflowed and (lost := sum(map(_dropped_by_kernel, self._sockets.values()))):
+            self._overflowed = True
+            logger.warning(
+                "UDP port %d: the kernel has dropped %d datagrams, as its buffer had no room while "
+                "the event loop was busy; raise net.core.rmem_max to %d",
+                self.bases[0].address[1],
+                lost,
+                RECEIVE_BUFFER,
+            )
+        super().leave(line)
 
     def claim(self, line: Line, address: Address, *, proven: bool) -> None:
         """Take what comes from an address for theirs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from collections.abc import Sequence
@@ -69,3 +70,8 @@ def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> 
             return sockets
         break
     raise OSError(errno.EADDRNOTAVAIL, "this machine has no address to listen on for media")
+
+
+def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether an event loop says when a socket can be read; that of Windows does not."""
+    return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader

@@ -28,7 +28,7 @@ from .connectivity.framing import Deframer, FrameTooLongError, Outbox, framed
 from .connectivity.paths import passive_priority
 from .connectivity.strangers import Strangers
 from .connectivity.stun import Address, TcpAddress
-from .line import Line, SharedPort
+from .line import Line, SharedPort, close_abandoned
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ def open_tcp_port(number: int, addresses: Sequence[str]) -> TcpPort:
         OSError: If it cannot be opened; the text says what to change.
     """
     loop = asyncio.get_running_loop()
+    close_abandoned(_ports)
     port = _ports.get((loop, number))
     if port is None:
         port = TcpPort(loop, number, sockets.bind("TCP", number, addresses))

@@ -276,7 +276,6 @@ def serve_ui(port: int) -> None:
         additional_outputs_handler=show,
         concurrency_limit=1,
         ui_args={"title": "Browser test", "subtitle": "Everything at once."},
-        udp_port=0,
     )
     stream.ui.launch(server_name="127.0.0.1", server_port=port)
 
@@ -287,7 +286,7 @@ def serve_page(port: int) -> None:
     streams = {
         "/echo": Stream(Answering()),
         "/shared": Stream(Answering(), udp_port=0),
-        "/resumable": Stream(Remembering(), udp_port=0, resume_timeout=20),
+        "/resumable": Stream(Remembering(), resume_timeout=20),
         "/gallery": Stream(Gallery()),
         "/negative": Stream(negative, modality="video"),
         "/mirror": Stream(mirror, modality="video"),

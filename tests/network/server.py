@@ -1,9 +1,9 @@
 """A server in a process of its own: an echo, and what became of its sessions.
 
-On `/shared` all sessions share one UDP port, and so do they on `/resumable`, where they wait for
-their client, and the members of channels on `/rtc`. In one channel a bot (uid 9) gives back what it
-is called with. `/` is a page for browsers, and `/pages/tcp` one for `/tcp`, where there is a TCP
-port beside the UDP port.
+All share one UDP port. On `/shared` its agent is a lite one. On `/resumable` sessions wait for
+their client, and on `/rtc` are channels; in one of them a bot (uid 9) gives back what it is called
+with. `/` is a page for browsers, and `/pages/tcp` one for `/tcp`, where there is a TCP port beside
+the UDP port.
 
 Usage: python server.py ADDRESS PORT
 """
@@ -32,7 +32,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Client</title><link rel="i
 </script>"""
 
 ended: list[CloseReason] = []
-engine = RtcEngine("network", udp_port=0)
+engine = RtcEngine("network")
 
 
 async def give_back(call: RpcInvocation) -> str:
@@ -55,7 +55,7 @@ shared.mount(app, "/shared")
 tcp = Stream(Echo(), on_disconnect=ended.append, udp_port=0, tcp_port=0)
 tcp.mount(app, "/tcp")
 engine.mount(app, "/rtc")
-resumable = Stream(Echo(), on_disconnect=ended.append, udp_port=0, resume_timeout=30)
+resumable = Stream(Echo(), on_disconnect=ended.append, resume_timeout=30)
 resumable.mount(app, "/resumable")
 
 

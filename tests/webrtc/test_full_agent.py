@@ -10,26 +10,37 @@ from typing import Any
 
 import pytest
 
-from fastrtc_core import ConfigurationError, Stream
+from fastrtc_core import ConfigurationError, Stream, UnavailableError
 from fastrtc_core.channel import RtcEngine
 from fastrtc_core.client import Client
+from fastrtc_core.testing import VirtualClockLoop, tone
 from fastrtc_core.webrtc import port
 from fastrtc_core.webrtc.connectivity.agent import MAX_ASKED, MAX_ASKED_EACH, Agent
 from fastrtc_core.webrtc.internals import shared
 from fastrtc_core.webrtc.options import MediaPorts, media_ports
+from fastrtc_core.webrtc.tcp_port import open_tcp_port
+from fastrtc_handlers import Echo
 
 from .restarts import mover, moves_over
-from .support import Silent, connected, eventually, gone, make_offer, raw_peer, take_answer
+from .support import (
+    Silent,
+    connected,
+    eventually,
+    gone,
+    hear,
+    make_offer,
+    raw_peer,
+    speak,
+    take_answer,
+)
 from .tcp_tunnel import doors_of
 from .test_shared_port import numbers_in, open_ports, the_port
 from .test_strangers import drain, ports_of, renamed
 
-FULL: dict[str, Any] = {"tcp_port": 0}
-
 
 def test_which_ports() -> None:
     """Those that were asked for, and no checks from a port that somebody chose."""
-    assert media_ports(None, None, None) == MediaPorts()
+    assert media_ports(None, None, None) == MediaPorts(udp=0, lite=False, chosen=False)
     assert media_ports(None, 0, None) == MediaPorts(udp=0, lite=True)
     assert media_ports(None, 7000, 7001) == MediaPorts(udp=7000, tcp=7001, lite=True)
     assert media_ports(None, None, 7001) == MediaPorts(udp=0, tcp=7001, lite=False)
@@ -40,9 +51,12 @@ def test_which_ports() -> None:
 
 
 async def test_all_share_one() -> None:
-    """A stream, another one, and an engine; the agent is no lite one, and can restart."""
-    stream, other = Stream(Silent(), **FULL), Stream(Silent(), **FULL)
-    async with RtcEngine("app", **FULL) as engine, raw_peer() as pc:
+    """A stream, another one, and an engine; the agent is no lite one, and can restart.
+
+    Who asks for any shared port (0) has the same one, and a lite agent there.
+    """
+    stream, other = Stream(Silent()), Stream(Silent(), udp_port=0)
+    async with RtcEngine("app") as engine, raw_peer() as pc:
         pc.createDataChannel("text")
         answer = await stream.offer(await make_offer(pc))
         assert "a=ice-lite" not in answer["sdp"]
@@ -62,7 +76,7 @@ async def test_all_share_one() -> None:
 
 async def test_checks_go_out() -> None:
     """To what may be checked, a few; they open the way through a firewall."""
-    stream = Stream(Silent(), **FULL, allowed_candidates=["127.0.0.1/32"])
+    stream = Stream(Silent(), allowed_candidates=["127.0.0.1/32"])
     socks = []
     try:
         for host in ["127.0.0.1"] * 20 + ["127.0.0.2"]:
@@ -90,7 +104,7 @@ async def test_checks_go_out() -> None:
 async def test_a_client_whose_checks_are_lost() -> None:
     """It is found by the checks of the server, in an offer or afterwards on its own."""
     for trickled in (False, True):
-        stream = Stream(Silent(), **FULL, allowed_candidates=["0.0.0.0/0", "::/0"])
+        stream = Stream(Silent(), allowed_candidates=["0.0.0.0/0", "::/0"])
         async with raw_peer() as pc:
             pc.createDataChannel("text")
             offer = await make_offer(pc)
@@ -129,9 +143,9 @@ def only_answers(protocol: Any) -> Any:
 
 
 async def test_a_restart() -> None:
-    """As on a port that somebody chose."""
+    """As on a port that somebody chose; a TCP port changes nothing."""
     handler = Silent(output_sample_rate=48000)
-    stream = Stream(handler, **FULL)
+    stream = Stream(handler, tcp_port=0)
     async with mover(stream.offer) as client:
         answer = await stream.offer(client.again(await client.offer()))
         await moves_over(stream, handler, client, answer["sdp"])
@@ -156,6 +170,71 @@ def test_each_event_loop_has_its_own() -> None:
             found.close_if_unused()
         one.close()
         other.close()
+
+
+def test_event_loops_come_and_go() -> None:
+    """One that is closed while its port is open keeps no socket: nobody is left to close it."""
+    opened = []
+
+    async def open_both() -> None:
+        opened.append((port.open_port(0, ["127.0.0.1"]), open_tcp_port(0, ["127.0.0.1"])))
+
+    for _ in range(3):
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(open_both())
+        loop.close()
+    for udp, tcp in opened[:-1]:
+        assert not udp.statistics().addresses
+        assert not tcp.statistics().addresses
+    (udp, tcp) = opened[-1]
+    assert open_ports() == [udp]
+    udp.close_if_unused()
+    tcp.close_if_unused()
+
+
+class Blind(VirtualClockLoop):
+    """Watches no sockets for others, as the event loop that asyncio has on Windows."""
+
+    add_reader = asyncio.AbstractEventLoop.add_reader
+
+
+def test_an_event_loop_that_cannot_watch_sockets() -> None:
+    """Each session has ports of its own there; a port that somebody chose is refused."""
+
+    async def run() -> None:
+        stream, chosen = Stream(Echo()), Stream(Echo(), udp_port=0)
+        async with Client(stream.offer) as client:
+            assert not open_ports()
+            assert client.audio_stream is not None
+            await speak(client, tone(duration=0.2))
+            assert abs(await hear(client.audio_stream, 0.3)).max() > 1000
+        with pytest.raises(UnavailableError, match="SelectorEventLoop"):
+            async with Client(chosen.offer):
+                pass
+        await gone(stream)
+        await gone(chosen)
+
+    with asyncio.Runner(loop_factory=Blind) as runner:
+        runner.run(run())
+
+
+async def test_draining_closes_the_port() -> None:
+    """When all are gone, nothing of it is left; another stream opens another one."""
+    for _ in range(2):
+        stream = Stream(Silent())
+        async with Client(stream.offer, modality=None):
+            assert the_port().statistics().sessions == 1
+            await stream.drain(5)
+            assert not open_ports()
+
+
+async def test_only_relays_means_only_relays() -> None:
+    """The shared port would go past them, also where no server is named that gives one."""
+    stream = Stream(Silent(), server_rtc_configuration={"iceTransportPolicy": "relay"})
+    with pytest.raises(UnavailableError, match="iceTransportPolicy"):
+        async with Client(stream.offer, modality=None):
+            pass
+    assert not open_ports()
 
 
 async def test_addresses_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:

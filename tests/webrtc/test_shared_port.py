@@ -439,6 +439,8 @@ async def test_what_a_port_reports(caplog: pytest.LogCaptureFixture) -> None:
         what = "datagrams for which the kernel had no room"
         assert opened.statistics().dropped[what] > 0
         await eventually(lambda: opened.statistics().dropped["datagrams of strangers"] > 100)
+        assert "net.core.rmem_max" not in caplog.text
+    assert caplog.text.count("raise net.core.rmem_max to 4194304") == 1
 
 
 async def test_a_flood_lets_others_run() -> None:

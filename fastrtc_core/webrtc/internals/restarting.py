@@ -50,8 +50,8 @@ class IceRestart:
                 changed[transport] = credentials
         if not all(isinstance(one._connection, SharedConnection) for one in changed):
             raise NoIceRestartError(
-                "ICE cannot be restarted: on this server each connection has UDP ports of its own. "
-                "Make a new connection, or have the server set udp_port"
+                "ICE cannot be restarted: on this server each connection has UDP ports of its own "
+                "(udp_port_range, or STUN and TURN servers of its own). Make a new connection"
             )
         if any(one._connection.ended for one in changed):
             raise SessionGoneError("the connection has ended: make a new one")
