@@ -165,7 +165,7 @@ def candidates(sdp: str) -> list[str]:
 
 async def test_a_member_of_a_channel() -> None:
     """Restarts as well, by its uid and secret; in another channel the same uid is another one."""
-    async with RtcEngine("app", udp_port=0) as engine:
+    async with RtcEngine("app") as engine:
         one, other = ({"channel": name, "uid": 1} for name in ("one", "other"))
         async with (
             mover(engine.accept, params=one) as client,
