@@ -137,7 +137,7 @@ async def check_call(
                 "fault",
                 f"{what}: {error}",
                 "Is the server running, and the URL the one where the stream is mounted? If it\n"
-                "answered, UDP does not get through: open its UDP ports, check\n"
+                "answered, UDP does not get through: set udp_port and open it, check\n"
                 "advertised_address, or give clients a TURN server.",
             )
         ]

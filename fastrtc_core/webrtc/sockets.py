@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import socket
 from collections.abc import Sequence
 from typing import Literal
+
+logger = logging.getLogger(__name__)
 
 BACKLOG = 128
 """Connections that the kernel keeps until they are accepted."""
@@ -16,9 +19,12 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _ATTEMPTS = 8
 
+_OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EMFILE, errno.ENFILE})
+"""What is wrong with a port, or with this process; anything else is wrong with one address."""
+
 
 def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> list[socket.socket]:
-    """Sockets on one port of each address; addresses that are gone are left out.
+    """Sockets on one port of each address; addresses that cannot be used are left out.
 
     Args:
         what: Those of TCP listen.
@@ -34,23 +40,13 @@ def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> 
         try:
             for address in addresses:
                 family = socket.AF_INET6 if ":" in address else socket.AF_INET
-                kind = socket.SOCK_STREAM if what == "TCP" else socket.SOCK_DGRAM
-                sock = socket.socket(family, kind)
                 try:
-                    sock.setblocking(False)
-                    if family == socket.AF_INET6:
-                        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                    if what == "TCP":
-                        # What has just ended does not keep a server from starting again.
-                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    sock.bind((address, port))
-                    if what == "TCP":
-                        sock.listen(BACKLOG)
+                    sock = _bound(what, family, address, port)
                 except OSError as error:
-                    sock.close()
-                    if error.errno == errno.EADDRNOTAVAIL:
-                        continue
-                    raise
+                    if error.errno in _OF_THE_PORT:
+                        raise
+                    logger.info("%s is left out: %s", address, error)
+                    continue
                 sockets.append(sock)
                 port = sock.getsockname()[1]
         except OSError as error:
@@ -70,6 +66,26 @@ def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> 
             return sockets
         break
     raise OSError(errno.EADDRNOTAVAIL, "this machine has no address to listen on for media")
+
+
+def _bound(
+    what: Literal["UDP", "TCP"], family: socket.AddressFamily, address: str, port: int
+) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM if what == "TCP" else socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if what == "TCP":
+            # What has just ended does not keep a server from starting again.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((address, port))
+        if what == "TCP":
+            sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:

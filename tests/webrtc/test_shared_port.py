@@ -22,7 +22,7 @@ from fastrtc_core import ConfigurationError, Stream, UnavailableError
 from fastrtc_core.channel import RtcEngine
 from fastrtc_core.client import Client
 from fastrtc_core.testing import tone
-from fastrtc_core.webrtc import internals, port
+from fastrtc_core.webrtc import internals, port, sockets
 from fastrtc_core.webrtc.connectivity.agent import Agent
 from fastrtc_core.webrtc.connectivity.paths import Credentials, RemoteCandidate
 from fastrtc_core.webrtc.internals.shared import SharedConnection
@@ -441,6 +441,16 @@ async def test_what_a_port_reports(caplog: pytest.LogCaptureFixture) -> None:
         await eventually(lambda: opened.statistics().dropped["datagrams of strangers"] > 100)
         assert "net.core.rmem_max" not in caplog.text
     assert caplog.text.count("raise net.core.rmem_max to 4194304") == 1
+
+
+def test_addresses_that_cannot_be_used() -> None:
+    """One that is gone, and one that the kernel does not take, keep nobody from the others."""
+    found = sockets.bind("UDP", 0, ["fe80::1", "192.0.2.99", "127.0.0.1"])
+    try:
+        assert [sock.getsockname()[0] for sock in found] == ["127.0.0.1"]
+    finally:
+        for sock in found:
+            sock.close()
 
 
 async def test_a_flood_lets_others_run() -> None:
