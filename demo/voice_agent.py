@@ -8,23 +8,20 @@ from _cli import launch
 from _commands import EXAMPLES, GRAMMAR, SENTENCES
 from _household import TOOLS, model
 
-from fastrtc_core import Stream
+from fastrtc_core import Stream, TurnRecord
 from fastrtc_handlers import VoiceAgent
-from fastrtc_handlers.agent import TurnRecord
 from fastrtc_handlers.stt import PocketSphinxSTT
 from fastrtc_handlers.tts import EspeakTTS
 
 stt = PocketSphinxSTT(GRAMMAR.format(sentences=SENTENCES))
 tts = EspeakTTS("en-us")
 
-STEPS = {"recognised": "words", "first_word": "answer", "first_sound": "sound"}
-
 # Screen readers stumble over Gradio's empty plot.
-NOTHING_YET = [{"Turn": "1", "Step": step, "ms": 0} for step in STEPS.values()]
+NOTHING_YET = [{"Turn": "1", "Stage": "silence", "ms": 0}]
 
 
 class Household(VoiceAgent):
-    """Shows the conversation of one session, and how long the steps of each answer took."""
+    """Shows the conversation of one session, and where the silence before each answer went."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -33,12 +30,10 @@ class Household(VoiceAgent):
         self.took: list[dict[str, Any]] = []
 
     def on_turn(self, record: TurnRecord) -> None:
-        """Note the time from the end of a turn to each of its steps."""
-        turn = str(len(self.took) // len(STEPS) + 1)
-        times = {step: getattr(record, name) or 0.0 for name, step in STEPS.items()}
+        """Note how long each stage of the answer took."""
         self.took += [
-            {"Turn": turn, "Step": step, "ms": round(1000 * seconds)}
-            for step, seconds in times.items()
+            {"Turn": str(record.number), "Stage": stage, "ms": round(1000 * seconds)}
+            for stage, seconds in record.stages.items()
         ]
         self.on_history(self.history)
 
@@ -63,9 +58,9 @@ stream = Stream(
             pd.DataFrame(NOTHING_YET),
             x="Turn",
             y="ms",
-            color="Step",
+            color="Stage",
             height=220,
-            title="From the end of a turn to each step",
+            title="From the end of the speech to the answer",
         ),
     ],
     ui_args={"title": "Voice agent", "subtitle": f"Press Start and say one of these: {EXAMPLES}."},

@@ -46,7 +46,19 @@ from .media.jitter import JitterStatistics
 from .outputs import AdditionalOutputs, CloseStream, EmitType, VideoEmitType
 from .registry import StreamSnapshot
 from .session import CloseReason, SessionSnapshot, SessionTotals
-from .speech import Playback, Speech, SpeechWords, SpokenFrame, TextToSpeech, WordTime
+from .speech import (
+    LiveTurn,
+    Playback,
+    Speech,
+    SpeechWords,
+    SpokenFrame,
+    TextToSpeech,
+    ToolRecord,
+    TurnRecord,
+    WordTime,
+    get_current_turn,
+    stage,
+)
 from .stream import Stream, UIArgs
 from .telephone.incoming import IncomingCall
 from .telephone.options import TelephoneOptions
@@ -105,6 +117,7 @@ __all__ = [
     "IncomingCall",
     "InvalidFrameError",
     "JitterStatistics",
+    "LiveTurn",
     "LocalAudioTrack",
     "LocalVideoTrack",
     "MalformedCandidateError",
@@ -140,8 +153,10 @@ __all__ = [
     "TelephoneOptions",
     "TextToSpeech",
     "TokenError",
+    "ToolRecord",
     "Track",
     "TrackStats",
+    "TurnRecord",
     "UIArgs",
     "UnavailableError",
     "UnknownSessionError",
@@ -157,7 +172,9 @@ __all__ = [
     "call_is_abandoned",
     "coturn_credentials",
     "get_current_context",
+    "get_current_turn",
     "send_status",
     "send_transcript",
     "send_warning",
+    "stage",
 ]

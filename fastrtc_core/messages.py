@@ -36,6 +36,7 @@ SERVER_TYPES = frozenset(
         "draining",
         "transcript",
         "status",
+        "turn_record",
         "negotiate",
         "answer",
         "unpublished",

@@ -10,6 +10,7 @@ from .media.converter import Converter
 from .media.resampler import Resampler
 from .session.pieces import pieces_of
 from .session.session_thread import SessionThread
+from .speech.live_turn import model_name
 from .speech.sentences import Sentences
 from .usercode import guarded
 
@@ -23,6 +24,7 @@ __all__ = [
     "channels_of",
     "guarded",
     "import_extra",
+    "model_name",
     "pieces_of",
     "to_audio_frame",
     "to_float32",

@@ -25,7 +25,8 @@ from ..errors import (
 from ..frames import Layout, channels_of, samples_per_frame
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
-from ..speech import Playback, Speech, TextToSpeech
+from ..speech import LiveTurn, Playback, Speech, TextToSpeech, TurnRecord, get_current_turn
+from ..speech.live_turn import Stage
 from ..threads import on_loop, running_loop
 from ..tracks import (
     LocalAudioTrack,
@@ -171,6 +172,12 @@ class StreamHandlerBase(Arguments, Settings, ABC):
         May be a coroutine.
         """
 
+    def on_turn(self, record: TurnRecord) -> Any:
+        """Called after each turn that was answered, with how that went; in the order of the turns.
+
+        May be a coroutine.
+        """
+
     def on_pause(self) -> Any:
         """Called when the client is away and may come back (`Stream(resume_timeout=…)`).
 
@@ -252,7 +259,14 @@ class StreamHandlerBase(Arguments, Settings, ABC):
 
     # Speech
 
-    def say(self, source: Any, *, priority: int = 0, interruptible: bool = True) -> Speech:
+    def say(
+        self,
+        source: Any,
+        *,
+        priority: int = 0,
+        interruptible: bool = True,
+        turn: LiveTurn | None = None,
+    ) -> Speech:
         """Say something, now or when it is its turn; safe from any thread, at any time.
 
         While it is said, `emit` is not called. It is played after what is queued already.
@@ -266,6 +280,7 @@ class StreamHandlerBase(Arguments, Settings, ABC):
             priority: Of what waits, the highest is said first, and equal ones in the order of the
                 calls. What is being said is not cut short: see `interrupt`.
             interruptible: Whether `interrupt` ends it.
+            turn: The turn that it answers; see `take_turn`.
 
         Returns:
             A handle that can be awaited and cancelled.
@@ -277,7 +292,8 @@ class StreamHandlerBase(Arguments, Settings, ABC):
                 `AdditionalOutputs` and `CloseStream` are handed out.
             QueueFullError: If 64 speeches wait already.
         """
-        return self._session.say(Speech(source, priority=priority, interruptible=interruptible))
+        speech = Speech(source, priority=priority, interruptible=interruptible, turn=turn)
+        return self._session.say(speech)
 
     def interrupt(self, *, force: bool = False) -> None:
         """Fall silent and end what is being said, and what waits to be; safe from any thread.
@@ -310,6 +326,43 @@ class StreamHandlerBase(Arguments, Settings, ABC):
     def speech(self) -> Speech | None:
         """What is being said now, if anything."""
         return self._session.speech
+
+    # Turns
+
+    def take_turn(self, silence: float = 0.0) -> LiveTurn:
+        """Say that the user is done, and time the answer; for handlers that decide it themselves.
+
+        `ReplyOnPause` and `VoiceAgent` call it. Either give the turn to `say` with the answer; or
+        `emit` the answer: then the turn is over with its first sound, as it has no known end. The
+        next turn ends this one, too. Safe from any thread.
+
+        Args:
+            silence: For how long in s nobody had spoken when it was decided.
+
+        Returns:
+            The turn. What becomes of it is told by `on_turn`, and to the client.
+
+        Raises:
+            RuntimeError: If no session runs this handler.
+        """
+        link = self._session
+        turn = link.open_turn(silence)
+        link.take_turn(turn, "silence" if silence else "command")
+        return turn
+
+    def stage(self, name: str) -> Stage:
+        """A context, `with` or `async with`, whose time is that of a stage of the turn.
+
+        The turn is that which the calling code answers, or else the one that the session answers.
+        Where there is none, as in a greeting, it does nothing. See `TurnRecord`.
+
+        Args:
+            name: Such as `rag`; a few words that are always the same, as they name metrics too.
+        """
+        turn = get_current_turn()
+        if turn is None and self._link is not None:
+            turn = self._link.turn
+        return Stage(turn, name)
 
     # Tracks
 

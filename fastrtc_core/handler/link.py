@@ -8,7 +8,8 @@ from os import PathLike
 from typing import Any, Protocol
 
 from ..outputs import AdditionalOutputs
-from ..speech import Speech
+from ..speech import LiveTurn, Speech
+from ..speech.turn_record import TurnEnding
 from ..tracks import (
     LocalAudioTrack,
     LocalVideoTrack,
@@ -55,6 +56,16 @@ class SessionLink(Protocol):
     @property
     def speech(self) -> Speech | None:
         """What is being said, if anything."""
+
+    @property
+    def turn(self) -> LiveTurn | None:
+        """The turn that is being answered, if there is one."""
+
+    def open_turn(self, silence: float) -> LiveTurn:
+        """Time a turn that may be over."""
+
+    def take_turn(self, turn: LiveTurn, ending: TurnEnding, *, said: bool = False) -> None:
+        """The turn is over, and is answered."""
 
     def clear_queue(self) -> None:
         """Discard what was emitted and has not been played."""

@@ -155,7 +155,7 @@ class RealtimeDialect:
             return [*self._end_response(), text]
         if type == "message" and isinstance(data, dict) and isinstance(data.get("type"), str):
             return [conversation.custom(data)]  # the handler speaks the protocol
-        if type in ("interrupted", "transcript", "fetch_output", "status"):
+        if type in ("interrupted", "transcript", "fetch_output", "status", "turn_record"):
             return ()  # told by other events, or for the application and its pages
         return [text]  # clients ignore what they do not know
 

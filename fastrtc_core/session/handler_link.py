@@ -9,7 +9,8 @@ from typing import Any
 from ..handler import StreamHandlerBase
 from ..messages import as_message_text
 from ..outputs import AdditionalOutputs
-from ..speech import Speech
+from ..speech import LiveTurn, Speech
+from ..speech.turn_record import TurnEnding
 from ..threads import on_loop
 from .calls import call_once
 from .life import Life
@@ -18,6 +19,7 @@ from .reports import Reporter
 from .session_media import SessionMedia
 from .session_tracks import SessionTracks
 from .speaker import Speaker
+from .turns import Turns
 
 
 class HandlerLink:
@@ -37,6 +39,7 @@ class HandlerLink:
         publish: Callable[[AdditionalOutputs], None],
         reporter: Reporter,
         speaker: Speaker,
+        turns: Turns,
         media: SessionMedia,
     ) -> None:
         self.loop = life.loop
@@ -48,6 +51,7 @@ class HandlerLink:
         self._publish = publish
         self._reporter = reporter
         self._speaker = speaker
+        self._turns = turns
         self._media = media
 
     @property
@@ -87,6 +91,10 @@ class HandlerLink:
             QueueFullError: If too much waits to be said.
         """
         self._speaker.admit(speech)
+        if speech.turn is not None:
+            speech.turn.bound = True
+            speech.turn.wait()
+            self._turns.follow(speech)
         on_loop(self.loop, lambda: self._speaker.say(speech))
         return speech
 
@@ -100,6 +108,27 @@ class HandlerLink:
         if self._life.running:
             name = f"interrupted-{self._name}"
             self.create_task(call_once(self._handler.on_interrupted, name, playback))
+
+    @property
+    def turn(self) -> LiveTurn | None:
+        """The turn that is being answered, if there is one."""
+        latest = self._turns.latest
+        return None if latest is None or latest.over else latest
+
+    def open_turn(self, silence: float) -> LiveTurn:
+        """Time a turn that may be over; safe from any thread."""
+        return self._turns.open(silence)
+
+    def take_turn(self, turn: LiveTurn, ending: TurnEnding, *, said: bool = False) -> None:
+        """The turn is over; safe from any thread. `said`: the answer is going to be a speech."""
+        self._turns.decide(turn, ending, queued=said)
+        if not said:
+            on_loop(self.loop, lambda: self._listen_for(turn))
+
+    def _listen_for(self, turn: LiveTurn) -> None:
+        output = self._media.audio_output
+        if output is not None and not turn.bound:
+            self._turns.listen(turn, output.source)
 
     def pause_speech(self) -> None:
         """Fall silent for now."""

@@ -42,6 +42,7 @@ from .snapshot import SessionSnapshot
 from .speaker import Speaker
 from .tasks import within
 from .time_limit import enforce_time_limit
+from .turns import Turns
 from .types import CloseReason, Hooks, Medium, MessageChannel, Note
 
 logger = logging.getLogger("fastrtc_core.session")
@@ -96,6 +97,8 @@ class Session:
             it sets this.
         unplayed: How much in s of what was sent a client certainly holds yet; set by a transport
             that can take it back.
+        travel: How long in s what is sent takes to the client; set by a transport that can tell.
+        turns: The turns that are answered.
         arrived: Waits until what was sent before has certainly arrived; set where the client may
             be away, and what it did not hear is said again.
     """
@@ -120,6 +123,7 @@ class Session:
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
         self.unplayed: Callable[[], float] = lambda: 0.0
+        self.travel: Callable[[], float | None] = lambda: None
         self.arrived: Callable[[], Awaitable[None]] | None = None
         self._life = life = Life(self.id)
         self._postbox = Postbox(self.id)
@@ -146,12 +150,14 @@ class Session:
             deliver_extras=self._deliver_extras,
             on_clear=self._cleared,
         )
+        self.turns = Turns(self.id, life, reporter, self.media.behind, lambda: self.travel())
         self._speaker = Speaker(
             handler,
             self.media.audio_output,
             name=self._name,
             life=life,
             reporter=reporter,
+            turns=self.turns,
             deliver_extras=self._deliver_extras,
             unplayed=lambda: self.unplayed(),
             arrived=lambda: self.arrived,
@@ -173,6 +179,7 @@ class Session:
             publish=self._publish,
             reporter=reporter,
             speaker=self._speaker,
+            turns=self.turns,
             media=self.media,
         )
 
@@ -425,6 +432,9 @@ class Session:
             loops.append(self._inbox.run(hooks, self._life))
         if hooks := self._hooks_of("on_pause", "on_resume"):
             loops.append(self._presence.run(hooks, self.reporter))
+        if hooks := self._hooks_of("on_turn"):
+            self.turns.asked = True
+            loops.append(self.turns.run(hooks["on_turn"]))
         if self.time_limit is not None:
             loops.append(enforce_time_limit(self.time_limit, self.reporter, self.stop))
         return loops
@@ -447,6 +457,10 @@ class Session:
             call.close()
         if self._reason in _ANNOUNCED:
             self.reporter.tell("closing", self._reason)
+        try:
+            await within(self.turns.tell_last(self.handler.on_turn), SHUTDOWN_TIMEOUT, self.id)
+        except TimeoutError:
+            logger.error("session %s: on_turn takes over %g s", self.id, SHUTDOWN_TIMEOUT)
         try:
             shutdown = call_once(self.handler.shutdown, f"shutdown-{self._name}")
             await within(shutdown, SHUTDOWN_TIMEOUT, self.id)

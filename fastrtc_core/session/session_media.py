@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from ..frames import FRAME_DURATION
 from ..handler import StreamHandlerBase
 from ..tracks import (
     AudioStream,
@@ -125,6 +126,13 @@ class SessionMedia:
         if medium == "video" and self._tracks.local_video is not None:
             await self._tracks.local_video.source.aclose()
             self._tracks.local_video = self.video_output = None
+
+    def behind(self) -> float:
+        """How long ago in s that came which `receive` gets now; from any thread."""
+        stream, remote = self.audio_stream, self._tracks.remote_audio
+        waiting = 0.0 if stream is None else stream.statistics().queued * FRAME_DURATION
+        network = None if remote is None else remote.network
+        return waiting + (0.0 if network is None else network.depth)
 
     def close(self) -> None:
         """Stop what the outputs wait for."""

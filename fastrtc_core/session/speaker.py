@@ -23,6 +23,7 @@ from ..frames import read_audio
 from ..handler import StreamHandlerBase
 from ..outputs import CloseStream, split_emitted
 from ..speech import Playback, Speech
+from ..speech.live_turn import model_name
 from ..speech.sentences import Sentences
 from ..speech.spoken import Spoken
 from ..speech.words import Pace, SpokenFrame, SpokenSentence
@@ -35,6 +36,7 @@ from .pieces import NOBODY_HEARS, is_sound, pieces_of, voice_of
 from .reports import Reporter
 from .session_thread import SessionThread
 from .speech_progress import SpeechProgress
+from .turns import Turns
 from .types import CloseReason, DeliverExtras
 
 MAX_WAITING = 64
@@ -73,6 +75,7 @@ class Speaker:
         name: Names the threads.
         life: The life of the session.
         reporter: Tells what is said, and what went wrong.
+        turns: The turns that are answered.
         deliver_extras: Takes what comes beside what is said.
         unplayed: How much in s of what was sent the client certainly holds yet.
         arrived: Gives what waits until that which was sent before has certainly arrived, where what
@@ -87,6 +90,7 @@ class Speaker:
         name: str,
         life: Life,
         reporter: Reporter,
+        turns: Turns,
         deliver_extras: DeliverExtras,
         unplayed: Callable[[], float],
         arrived: Callable[[], Arrived | None] = lambda: None,
@@ -100,6 +104,7 @@ class Speaker:
         self._name = name
         self._life = life
         self._reporter = reporter
+        self._turns = turns
         self._deliver_extras = deliver_extras
         self._unplayed = unplayed
         self._arrived = arrived
@@ -298,6 +303,8 @@ class Speaker:
             said = {"role": "assistant", "text": piece.sentence.text.strip(), "final": True}
             self._reporter.tell("transcript", said)
         if audio is not None:
+            if speech.turn is not None and not speech.sounds:
+                self._turns.listen(speech.turn, self._source)
             speech.sound()
             await self._output.play(audio, ahead=0.0)
         await self._deliver_extras(extras, said=True)
@@ -306,6 +313,16 @@ class Speaker:
         self, speech: Speech, pieces: asyncio.Queue[_Piece | _End], made: list[SpokenSentence]
     ) -> None:
         """Work through the source of a speech."""
+        if speech.turn is None:
+            await self._work_through(speech, pieces, made)
+            return
+        speech.turn.go()
+        with speech.turn.running():
+            await self._work_through(speech, pieces, made)
+
+    async def _work_through(
+        self, speech: Speech, pieces: asyncio.Queue[_Piece | _End], made: list[SpokenSentence]
+    ) -> None:
         end = _End()
         thread = SessionThread(f"say-{self._name}")
         sentences = Sentences()
@@ -319,13 +336,17 @@ class Speaker:
                             end = _End(HandlerError(NOBODY_HEARS))
                         value = tuple(extras)
                     elif isinstance(text, str):
-                        await self._voice(sentences.cut(text), spoken, pieces, made)
+                        if text.strip():
+                            _reach(speech, "sentence")
+                        await self._voice(sentences.cut(text), spoken, speech, pieces, made)
                         value = tuple(extras)
                     if _ends_sentence(text, extras, sentences):
-                        await self._voice(sentences.rest(), spoken, pieces, made)
+                        await self._voice(sentences.rest(), spoken, speech, pieces, made)
+                    if text is not None and not isinstance(text, str):
+                        _reach(speech, "send")
                     if value is not None and value != ():
                         await pieces.put(_Piece(value))
-            await self._voice(sentences.rest(), spoken, pieces, made)
+            await self._voice(sentences.rest(), spoken, speech, pieces, made)
         except Exception as error:
             end = _End(error)
         finally:
@@ -336,6 +357,7 @@ class Speaker:
         self,
         sentences: list[str],
         spoken: Spoken,
+        speech: Speech,
         pieces: asyncio.Queue[_Piece | _End],
         made: list[SpokenSentence],
     ) -> None:
@@ -345,14 +367,17 @@ class Speaker:
             words = spoken.clean(text) if handler.clean_text else text.strip()
             sentence = SpokenSentence(text, words, self._pace)
             made.append(sentence)
+            speech.said += text
             first: SpokenSentence | None = sentence
             if words:
+                _reach(speech, "tts", handler.tts)
                 thread = SessionThread(f"tts-{self._name}")
                 try:
                     speak = voice_of(handler.tts)
                     async with contextlib.aclosing(pieces_of(speak(words), thread)) as voice:
                         async for value in voice:
                             _measure(sentence, value)
+                            _reach(speech, "send")
                             await pieces.put(_Piece(value, first))
                             first = None
                 finally:
@@ -360,6 +385,14 @@ class Speaker:
             sentence.complete()
             if first is not None:
                 await pieces.put(_Piece(None, first))
+
+
+def _reach(speech: Speech, stage: str, model: Any = None) -> None:
+    """The answer to a turn has come to a stage, in which a model works."""
+    if speech.turn is not None:
+        speech.turn.reach(stage)
+        if model is not None:
+            speech.turn.models.setdefault(stage, model_name(model))
 
 
 def _measure(sentence: SpokenSentence, value: Any) -> None:

@@ -1,6 +1,20 @@
-"""What a session says: a text, its sentences, its words, and how much of it was heard."""
+"""What a session says: a text, its sentences, its words, how much of it was heard, and when."""
 
+from .live_turn import LiveTurn, get_current_turn, stage
 from .speech import Playback, Speech, SpeechWords, TextToSpeech
+from .turn_record import ToolRecord, TurnRecord
 from .words import SpokenFrame, WordTime
 
-__all__ = ["Playback", "Speech", "SpeechWords", "SpokenFrame", "TextToSpeech", "WordTime"]
+__all__ = [
+    "LiveTurn",
+    "Playback",
+    "Speech",
+    "SpeechWords",
+    "SpokenFrame",
+    "TextToSpeech",
+    "ToolRecord",
+    "TurnRecord",
+    "WordTime",
+    "get_current_turn",
+    "stage",
+]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ..abandonment import result_of
+from .live_turn import LiveTurn
 
 
 class Playback(NamedTuple):
@@ -71,18 +72,28 @@ class Speech:
         priority: The highest goes first; equal ones in the order of the calls.
         interruptible: Whether `interrupt` ends it.
         what: What it is called when its source raises.
+        turn: The turn that it answers, if it answers one.
 
     Attributes:
-        source, priority, interruptible, what: As above.
+        source, priority, interruptible, what, turn: As above.
+        said: Its text as far as it was made.
     """
 
     def __init__(
-        self, source: Any, *, priority: int = 0, interruptible: bool = True, what: str = "say"
+        self,
+        source: Any,
+        *,
+        priority: int = 0,
+        interruptible: bool = True,
+        what: str = "say",
+        turn: LiveTurn | None = None,
     ) -> None:
         self.source = source
         self.priority = priority
         self.interruptible = interruptible
         self.what = what
+        self.turn = turn
+        self.said = ""
         self._playback: concurrent.futures.Future[Playback] = concurrent.futures.Future()
         self._cancel: Callable[[], None] = lambda: self.finish(Playback(0.0, "", True))
         self._heard: Callable[[], float] = lambda: 0.0
@@ -97,6 +108,11 @@ class Speech:
     def done(self) -> bool:
         """Whether it is over."""
         return self._playback.done()
+
+    @property
+    def sounds(self) -> bool:
+        """Whether its first sound was queued."""
+        return self._sounds
 
     @property
     def heard(self) -> float:

@@ -15,6 +15,7 @@ from ..frames import AudioFrame
 from ..handler import StreamHandlerBase
 from ..messages import BytesLike, Message, build_message, parse_server_message
 from ..session import CloseReason, Hooks, Medium, Session, copy_handler
+from ..speech import TurnRecord
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
 from .signals import frames_of
 
@@ -29,6 +30,7 @@ class InProcessPeer:
         heard: Every audio frame that was sent, each with the loop time at which it was.
         seen: Every picture that was sent, with its loop time.
         messages: Every message that was sent.
+        turns: The record of every turn that is over.
         on_message: Called with each when it is sent, on the event loop.
     """
 
@@ -40,8 +42,10 @@ class InProcessPeer:
         self.heard: list[tuple[float, TimedAudioFrame]] = []
         self.seen: list[tuple[float, av.VideoFrame]] = []
         self.messages: list[Message] = []
+        self.turns: list[TurnRecord] = []
         self.close_reason: CloseReason | None = None
         self.on_message: Callable[[Message], None] = lambda message: None
+        session.turns.observe(self.turns.append)
 
     # The message channel of the session
 

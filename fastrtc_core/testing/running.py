@@ -14,6 +14,7 @@ from ..handler import StreamHandlerBase
 from ..messages import Message
 from ..outputs import AdditionalOutputs
 from ..session import CloseReason
+from ..speech import TurnRecord
 from ..threads import running_loop
 from .inprocess import InProcessPeer, connect
 from .virtual_clock import run_virtual
@@ -29,6 +30,7 @@ class HandlerResult:
         messages: What the client was sent beside audio.
         outputs: The additional outputs.
         errors: What the client was told of exceptions.
+        turns: The record of each turn that is over.
         close_reason: Why the session ended: `CloseReason.CLIENT` unless the handler ended it.
     """
 
@@ -36,6 +38,7 @@ class HandlerResult:
     messages: list[Message]
     outputs: list[AdditionalOutputs]
     errors: list[str]
+    turns: list[TurnRecord]
     close_reason: CloseReason | None
 
 
@@ -86,6 +89,7 @@ def run_handler(
             peer.messages,
             [output async for output in outputs],
             peer.of_type("error"),
+            peer.turns,
             peer.close_reason,
         )
 

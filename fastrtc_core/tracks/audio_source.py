@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 
 import numpy as np
@@ -16,6 +16,9 @@ from ..media.pacing import MAX_GRACE, QueueState
 from ..media.playout import Playout, PlayoutStatistics
 from ..media.sent_speech import SentSpeech
 from .signal import Signal
+
+AUDIBLE = 65
+"""Sample from which on there is sound: 0.002 of full scale, as in the browser client."""
 
 AHEAD = 60.0
 """Length in s up to which one call may fill the queue with audio that comes in parts."""
@@ -63,6 +66,7 @@ class AudioSource:
         self._resumed = False
         self._closed = False
         self._sent: SentSpeech | None = None
+        self._awaited: _AwaitedSound | None = None
 
     @property
     def queued_duration(self) -> float:
@@ -219,6 +223,17 @@ class AudioSource:
             self._changed.notify()
         return count / self.sample_rate
 
+    def await_sound(self, leaves: Callable[[float], None], sounds: Callable[[float], None]) -> None:
+        """Look once for the first sound of what is queued from now on, in place of any before.
+
+        Args:
+            leaves: Called with the loop time (s) at which the first of it is pulled.
+            sounds: Called with that of its first sample that can be heard: where that is not the
+                first of its frame, a little ahead of time.
+        """
+        position = self._playout.played + self._playout.queued
+        self._awaited = _AwaitedSound(position, leaves, sounds)
+
     def flush(self) -> None:
         """Say that what is queued ends here: its last, short frame is padded and played at once."""
         self._flushed = True
@@ -227,6 +242,8 @@ class AudioSource:
     def clear_queue(self) -> None:
         """Discard everything that waits, in the queue and in calls of `capture_frame`."""
         self._playout.clear()
+        if self._awaited is not None:
+            self._awaited.position = min(self._awaited.position, self._playout.played)
         if self._sent is not None:
             self._sent.clear(self._playout.played)
         self._taken = None
@@ -284,11 +301,28 @@ class AudioSource:
         if self._sent is not None:
             now = asyncio.get_running_loop().time()
             self._sent.note(now, played, data[:, : self._playout.played - played])
+        if self._awaited is not None:
+            self._look(self._awaited, played, data)
         if not self._playout.queued:
             self._flushed = self._resumed = False
         self._admit_waiting()
         self._changed.notify()
         return data
+
+    def _look(self, awaited: _AwaitedSound, played: int, data: NDArray[np.int16]) -> None:
+        """Look for the first sound in a frame that follows so many samples."""
+        skipped = max(0, awaited.position - played)
+        own = data[:, skipped:]
+        if not own.shape[1]:
+            return
+        now = asyncio.get_running_loop().time()
+        if not awaited.left:
+            awaited.left = True
+            awaited.leaves(now)
+        audible = np.flatnonzero((own > AUDIBLE).any(axis=0) | (own < -AUDIBLE).any(axis=0))
+        if audible.size:
+            self._awaited = None
+            awaited.sounds(now + (skipped + int(audible[0])) / self.sample_rate)
 
     def _admit_waiting(self) -> None:
         """Queue what waits, as far as there is room."""
@@ -325,3 +359,15 @@ class AudioSource:
                 f"the source takes {self.sample_rate} Hz and {self.num_channels} channel(s), "
                 f"not {frame.sample_rate} Hz and {frame.num_channels}"
             )
+
+
+class _AwaitedSound:
+    """Who waits for the first sound after a position, in samples that were played."""
+
+    def __init__(
+        self, position: int, leaves: Callable[[float], None], sounds: Callable[[float], None]
+    ) -> None:
+        self.position = position
+        self.leaves = leaves
+        self.sounds = sounds
+        self.left = False

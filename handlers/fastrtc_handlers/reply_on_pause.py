@@ -19,6 +19,7 @@ import numpy as np
 from fastrtc_core import (
     AudioFrame,
     ConfigurationError,
+    LiveTurn,
     Speech,
     StreamHandlerBase,
     get_current_context,
@@ -34,6 +35,7 @@ from .turns import (
     Observation,
     SilenceTurnDetector,
     TurnDetector,
+    TurnEnd,
     TurnOptions,
     TurnTaking,
 )
@@ -182,6 +184,10 @@ class ReplyOnPause(StreamHandlerBase):
         self._talking = False
         self._heard = 0.0
         """Audio in s of the client, without the silence that bridges gaps."""
+        self._came = 0.0
+        """When the latest of it came, in loop time (s)."""
+        self._bridged = 0.0
+        """Silence in s that has bridged the gap since."""
         self._tuning: dict[str, Any] = {}
         """How the client sets turn detection, of `silence`, `pre_roll` and `threshold`."""
         self._tuned = True
@@ -386,8 +392,11 @@ class ReplyOnPause(StreamHandlerBase):
         with self._lock:
             if not self._tuned:
                 self._tune()
-            if not bridges:
+            if bridges:
+                self._bridged += frame.duration
+            else:
                 self._heard += frame.duration
+                self._came, self._bridged = self.loop.time(), 0.0
             if self._ear_vad is not None:
                 frame = self._ear_vad.hear(frame)
             self._do(self.turns.push(frame, self._bot()))
@@ -485,13 +494,26 @@ class ReplyOnPause(StreamHandlerBase):
         text, self._text, self._answered_text = self._text, "", self._text
         goes_on = self._text_goes_on or self.turns.taken_back > self._taken_back
         self._text_goes_on, self._taken_back = False, self.turns.taken_back
-        reply = self._reply_to(audio, text, goes_on)
-        self._reply = self.say(reply, interruptible=self.can_interrupt)
+        turn = self._turn_to_answer(ended, text, goes_on)
+        reply = self._reply_to(turn, audio, text, goes_on)
+        self._session.take_turn(turn, "text" if ended is None else ended.reason, said=True)
+        self._reply = self.say(reply, interruptible=self.can_interrupt, turn=turn)
 
-    def _reply_to(self, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+    def _turn_to_answer(self, ended: TurnEnd | None, text: str, goes_on: bool) -> LiveTurn:
+        """Begin to time the answer to a turn; `ended` is why, where it was spoken."""
+        return self._open_turn(0.0 if ended is None else ended.silence)
+
+    def _open_turn(self, silence: float) -> LiveTurn:
+        """Time an answer from the end of the speech, after so many s of silence were heard."""
+        if silence:  # where nothing came, what bridged the gap is shorter or longer than that was
+            silence = max(0.0, self.loop.time() - self._came + silence - self._bridged)
+        return self._session.open_turn(silence)
+
+    def _reply_to(self, turn: LiveTurn, audio: AudioFrame, text: str, goes_on: bool) -> Any:
         """What is said to a turn, a source as `say` takes it.
 
         Args:
+            turn: Times the answer.
             audio: What was said in the turn.
             text: What was typed in it.
             goes_on: Whether the turn before, of whose answer nothing was heard, is part of it.

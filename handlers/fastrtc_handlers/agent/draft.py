@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
+from fastrtc_core import LiveTurn
+
 AHEAD = 256
 """Pieces that a draft holds; then the model is held back."""
 
@@ -18,6 +20,7 @@ class Draft:
 
     Args:
         typed: What was typed in the turn so far.
+        turn: Times what may become a turn.
         listen: Finds out what was said.
         ask: Asks the model, with what was said.
         keep: Runs a task.
@@ -26,20 +29,24 @@ class Draft:
     def __init__(
         self,
         typed: str,
+        turn: LiveTurn,
         listen: Callable[[], Awaitable[str]],
         ask: Callable[[str], Awaitable[AsyncGenerator[Any]]],
         keep: Callable[[Any], asyncio.Task[Any]],
     ) -> None:
         self.typed = typed
+        self.turn = turn
         self._listen = listen
         self._ask = ask
         self._words: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._answers: asyncio.Queue[Any] = asyncio.Queue(AHEAD)
-        self._task = keep(self._run())
+        with turn.running():
+            self._task = keep(self._run())
 
     def discard(self) -> None:
         """The user was not done; idempotent."""
         self._task.cancel()
+        self.turn.discard()
         if self._words.done() and not self._words.cancelled():
             self._words.exception()  # nobody else may have asked for it
         self._words.cancel()

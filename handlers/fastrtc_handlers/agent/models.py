@@ -12,8 +12,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fastrtc_core import AdditionalOutputs, CloseStream, ConfigurationError, FastRTCError
-from fastrtc_core.toolkit import Function, SessionThread, import_extra, pieces_of
+from fastrtc_core import (
+    AdditionalOutputs,
+    CloseStream,
+    ConfigurationError,
+    FastRTCError,
+    get_current_turn,
+)
+from fastrtc_core.toolkit import Function, SessionThread, import_extra, model_name, pieces_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +67,8 @@ class OpenAIModel:
         model: Name of the model.
         base_url: Where it is; `OPENAI_BASE_URL` by default, and OpenAI's own without that.
         api_key: `OPENAI_API_KEY` by default.
-        options: More fields of each request, such as `temperature`.
+        options: More fields of each request, such as `temperature`; with
+            `stream_options={"include_usage": True}`, the record of a turn has its tokens.
 
     Raises:
         ConfigurationError: If the extra `agent` is missing, or there is neither key nor address.
@@ -107,6 +114,8 @@ class OpenAIModel:
         stream = await self._client().chat.completions.create(stream=True, **request)
         async with stream:
             async for chunk in stream:
+                if chunk.usage is not None:
+                    _count(chunk.usage)
                 for choice in chunk.choices[:1]:
                     if choice.delta.content:
                         yield choice.delta.content
@@ -126,6 +135,13 @@ class OpenAIModel:
         if loop not in self._clients:
             self._clients[loop] = self._openai.AsyncOpenAI(**self._arguments)
         return self._clients[loop]
+
+
+def _count(usage: Any) -> None:
+    """Note the tokens of an answer in the turn."""
+    if (turn := get_current_turn()) is not None:
+        for name, number in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
+            turn.tokens[name] = turn.tokens.get(name, 0) + number
 
 
 def _add_part(calls: dict[int, dict[str, str]], part: Any) -> None:
@@ -171,6 +187,8 @@ class Models:
             try:
                 async with contextlib.aclosing(_answers(model, messages, tools, patience)) as said:
                     async for answer in said:
+                        if not begun and (turn := get_current_turn()) is not None:
+                            turn.models["model"] = model_name(model)
                         begun = True
                         yield answer
                 return

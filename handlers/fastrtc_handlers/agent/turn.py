@@ -12,10 +12,16 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from fastrtc_core import AdditionalOutputs, CloseStream, Playback, Speech, StreamHandlerBase
+from fastrtc_core import (
+    AdditionalOutputs,
+    CloseStream,
+    LiveTurn,
+    Playback,
+    Speech,
+    StreamHandlerBase,
+)
 
 from .draft import Draft
 from .history import Exchange
@@ -36,56 +42,6 @@ State = Literal["listening", "thinking", "tool", "speaking"]
 
 CANCELLED = "Cancelled: the user spoke before it was done."
 RUNNING = "Still running; the result is not known yet."
-
-
-@dataclass
-class ToolRecord:
-    """One call of a tool.
-
-    Attributes:
-        name: Of the tool.
-        outcome: `done`, `failed`, `cancelled`, or `running` where it was kept and is not done.
-        seconds: How long it took; 0 until it is over.
-    """
-
-    name: str
-    outcome: str
-    seconds: float = 0.0
-
-
-@dataclass
-class TurnRecord:
-    """What became of a turn. Times are in s from the decision that the user was done.
-
-    Attributes:
-        user: What the user said and typed.
-        silence: How long the user had been silent then.
-        recognised: When the words were known.
-        first_word: When the model began to answer.
-        first_sound: When the answer began to be heard.
-        done: When it was over.
-        heard: What was heard of the answer.
-        interrupted: Whether it was cut short.
-        rounds: How often a model was asked.
-        tools: The calls of tools.
-    """
-
-    user: str = ""
-    silence: float = 0.0
-    recognised: float | None = None
-    first_word: float | None = None
-    first_sound: float | None = None
-    done: float | None = None
-    heard: str = ""
-    interrupted: bool = False
-    rounds: int = 0
-    tools: list[ToolRecord] = field(default_factory=list)
-
-    def as_message(self) -> dict[str, Any]:
-        """For the client: all but the words, which it is told as transcripts."""
-        told = asdict(self)
-        del told["user"], told["heard"]
-        return {name: _rounded(value) for name, value in told.items()}
 
 
 class Host(Protocol):
@@ -127,19 +83,17 @@ class Turn:
     Args:
         host: The agent.
         speech: What the answer is heard as.
-        began: When it was decided that the user was done, in loop time.
+        live: Times it.
 
     Attributes:
         exchange: What was said and done.
-        record: How it went.
     """
 
-    def __init__(self, host: Host, speech: Speech, began: float) -> None:
+    def __init__(self, host: Host, speech: Speech, live: LiveTurn) -> None:
         self.exchange = Exchange()
-        self.record = TurnRecord()
         self._host = host
         self._speech = speech
-        self._began = began
+        self._live = live
         self._loop = asyncio.get_running_loop()
         self._pieces: asyncio.Queue[Any] = asyncio.Queue(AHEAD)
         self._task: asyncio.Task[None] | None = None
@@ -166,17 +120,9 @@ class Turn:
         finally:
             self._task.cancel()
 
-    def note_sound(self) -> None:
-        """The answer begins to be heard."""
-        self.record.first_sound = self._now()
-
     def settle(self, playback: Playback) -> None:
         """It is over, and this was heard of it: nothing else stays in the history."""
         self._settled = True
-        record = self.record
-        record.interrupted = playback.interrupted
-        record.done = self._now()
-        record.heard = playback.text
         if playback.interrupted or playback.error is not None:
             self.exchange.cut(playback.text)
         else:
@@ -184,20 +130,17 @@ class Turn:
         if self._task is not None:
             self._task.cancel()
 
-    def _now(self) -> float:
-        return self._loop.time() - self._began
-
     async def _run(self, listen: Callable[[], Awaitable[str]]) -> None:
         failure: Exception | None = None
         try:
             self._host.show("thinking")
-            self.record.user = words = await listen()
+            self._live.user = words = await listen()
             if words:
-                self.record.recognised = self._now()
                 self.exchange.messages.append({"role": "user", "content": words})
                 await self._answer()
         except Exception as error:
             failure = error
+            self._live.errors.append(f"{type(error).__name__}: {error}")
             if self._host.limits.sorry:
                 await self._pieces.put(f"\n{self._host.limits.sorry}")
         await self._pieces.put(None)
@@ -222,7 +165,7 @@ class Turn:
         tools = [tool.schema for tool in host.toolbox.values()] if with_tools else []
         message: Message = {"role": "assistant", "content": ""}
         self.exchange.messages.append(message)
-        self.record.rounds += 1
+        self._live.rounds += 1
         calls: list[ToolCall] = []
         draft, self._draft = self._draft, None
         if draft is not None:
@@ -231,12 +174,10 @@ class Turn:
             asked = host.models.ask(messages, tools, patience=host.limits.model)
         async with contextlib.aclosing(asked) as answers:
             async for answer in answers:
-                if self.record.first_word is None:
-                    self.record.first_word = self._now()
                 if isinstance(answer, ToolCall):
                     calls.append(answer)
                     continue
-                if self.record.first_sound is not None and not message["content"]:
+                if self._speech.sounds and not message["content"]:
                     host.show("speaking")  # again, after a tool
                 await self._say(answer, message)
         if not with_tools:
@@ -285,19 +226,18 @@ class Turn:
 
     async def _work(self, tool: Tool, call: ToolCall, result: Message) -> Any:
         """Call one tool, and put what came of it into words."""
-        record = ToolRecord(call.name, "running" if tool.on_interrupt == "keep" else "cancelled")
-        self.record.tools.append(record)
+        called = self._live.begin_tool(call.name, kept=tool.on_interrupt == "keep")
         timeout = tool.timeout or self._host.limits.tool
         arguments = call.arguments
-        began, value = self._loop.time(), None
+        value = None
         try:
-            async with asyncio.timeout(timeout):
+            async with self._live.stage("tool"), asyncio.timeout(timeout):
                 value = await tool.run(
                     arguments if isinstance(arguments, str) else json.dumps(arguments),
                     self._host.handler,
                 )
             result["content"] = self._host.take(value) or in_words(value)
-            record.outcome = "done"
+            called.end("done")
         except asyncio.CancelledError:
             result["content"] = CANCELLED
             raise
@@ -305,9 +245,9 @@ class Turn:
             unexpected = None if isinstance(error, ToolError | TimeoutError) else error
             logger.warning("the tool %s failed: %s", tool.name, error, exc_info=unexpected)
             result["content"] = failure_in_words(error, timeout)
-            record.outcome = "failed"
+            called.end("failed")
         finally:
-            record.seconds = self._loop.time() - began
+            called.end()
         if self._settled:
             self._host.changed()
         return value
@@ -340,11 +280,3 @@ def _described(call: ToolCall) -> dict[str, Any]:
         "type": "function",
         "function": {"name": call.name, "arguments": text or "{}"},
     }
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 3)
-    if isinstance(value, list):
-        return [{name: _rounded(each) for name, each in one.items()} for one in value]
-    return value

@@ -14,15 +14,18 @@ from fastrtc_core import (
     AudioFrame,
     ConfigurationError,
     Context,
+    LiveTurn,
     Playback,
     Speech,
     StreamHandlerBase,
     get_current_context,
+    get_current_turn,
 )
-from fastrtc_core.toolkit import Function, Sentences, SessionThread, guarded
+from fastrtc_core.toolkit import Function, Sentences, SessionThread, guarded, model_name
 
 from ..reply_on_pause import ReplyOnPause
 from ..stt import STTModel
+from ..turns import TurnEnd
 from ..vad import VAD
 from .draft import Draft
 from .history import Exchange, History
@@ -32,7 +35,7 @@ from .mcp_servers import MCPConnection, MCPServer
 from .memory import Memory, as_memory
 from .models import Answer, Message, Model, Models
 from .tools import Tool, as_tool
-from .turn import State, Turn, TurnRecord
+from .turn import State, Turn
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class VoiceAgent(ReplyOnPause):
 
     The client is told what goes on in a `log` of `agent` (its `state` is `listening`, `thinking`,
     `speaking`, or `tool` with the name under `tool`), what a tool does in a `status`, what was said
-    in messages `transcript`, and after each turn how long its steps took in a `log` of `turn`.
+    in messages `transcript`, and after each turn how it went in a `turn_record`.
 
     Args:
         instructions: What the model is told first; a text, or a function of the `Context`, which
@@ -175,9 +178,6 @@ class VoiceAgent(ReplyOnPause):
             self._ready.clear()
             self.create_task(self._connect_all())
 
-    def on_turn(self, record: TurnRecord) -> Any:
-        """Called after each turn, with how it went; for subclasses. It does not wait."""
-
     def on_status(self, state: State, tool: str) -> Any:
         """Called when the agent goes over to something else; for subclasses. It does not wait."""
 
@@ -206,11 +206,15 @@ class VoiceAgent(ReplyOnPause):
 
     # Turns
 
-    def _reply_to(self, audio: AudioFrame, text: str, goes_on: bool) -> Any:
-        end = self.turns.latest_end if audio.samples_per_channel else None
-        silence = end.silence if end is not None and end.reason == "silence" else 0.0
-        turn = _Taken(audio, text, goes_on, self.turns.draft_holds, silence, self.loop.time())
-        return functools.partial(self._take_turn, turn)
+    def _turn_to_answer(self, ended: TurnEnd | None, text: str, goes_on: bool) -> LiveTurn:
+        draft = self._draft if self.turns.draft_holds and not goes_on else None
+        if draft is not None and draft.typed == text:
+            return draft.turn
+        return super()._turn_to_answer(ended, text, goes_on)
+
+    def _reply_to(self, turn: LiveTurn, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+        turn.reach("stt" if audio.samples_per_channel else "model")
+        return functools.partial(self._take_turn, _Taken(audio, text, goes_on, turn))
 
     async def _take_turn(self, taken: _Taken) -> Any:
         """What is said to a turn."""
@@ -219,33 +223,36 @@ class VoiceAgent(ReplyOnPause):
             return None  # the session ends
         if taken.goes_on and self._latest is not None:
             self._history.take_back(self._latest.exchange)
-        self._latest = turn = Turn(self, speech, taken.began)
-        turn.record.silence = taken.silence
-        draft = self._draft if taken.draft_holds else None
-        if draft is not None and draft.typed == taken.text and not taken.goes_on:
+        self._latest = turn = Turn(self, speech, taken.turn)
+        draft = self._draft
+        if draft is not None and draft.turn is taken.turn:
             self._draft, adopted = None, draft
             speech.when_done(lambda _: adopted.discard())
         else:
             self._drop_draft()
             draft = None
-        speech.when_heard(turn.note_sound)
         speech.when_heard(lambda: self.show("speaking"))
         speech.when_done(functools.partial(self._settle, turn))
         pieces = turn.pieces(functools.partial(self._listen_to, taken, draft), draft)
-        return pieces if self.sends_audio else self._written(pieces)
+        return pieces if self.sends_audio else self._written(pieces, speech)
 
-    async def _written(self, pieces: AsyncGenerator[Any]) -> AsyncGenerator[Any]:
+    async def _written(self, pieces: AsyncGenerator[Any], speech: Speech) -> AsyncGenerator[Any]:
         """What is said, for a client that hears nothing: as transcripts alone."""
         sentences = Sentences()
+
+        def write(sentence: str) -> None:
+            speech.said += f" {sentence}"
+            self._transcribe("assistant", sentence)
+
         async with contextlib.aclosing(pieces):
             async for piece in pieces:
                 if not isinstance(piece, str):
                     yield piece
                     continue
                 for sentence in sentences.push(piece):
-                    self._transcribe("assistant", sentence)
+                    write(sentence)
         for sentence in sentences.flush():
-            self._transcribe("assistant", sentence)
+            write(sentence)
 
     def _transcribe(self, role: str, text: str) -> None:
         said = {"role": role, "text": text, "final": True}
@@ -262,9 +269,14 @@ class VoiceAgent(ReplyOnPause):
         return words
 
     async def _words_of(self, audio: AudioFrame, text: str) -> str:
-        spoken = ""
+        spoken, turn = "", get_current_turn()
         if audio.samples_per_channel and self.stt is not None:
+            if turn is not None:
+                turn.reach("stt")
+                turn.models["stt"] = model_name(self.stt)
             spoken = await self._recognise_turn(self.stt, audio)
+        if turn is not None:
+            turn.reach("model")
         return f"{spoken} {text}".strip()
 
     async def _recognise_turn(self, stt: STTModel, audio: AudioFrame) -> str:
@@ -280,16 +292,17 @@ class VoiceAgent(ReplyOnPause):
         # What the turn before said is still in the history, and part of this one.
         goes_on = self._text_goes_on or self.turns.taken_back > self._taken_back
         if self.stt is not None and not goes_on:
-            self.loop.call_soon_threadsafe(self._start_draft, audio, self._text)
+            turn = self._open_turn(self.turns.observe().pause)
+            self.loop.call_soon_threadsafe(self._start_draft, audio, self._text, turn)
 
     def _discard_draft(self) -> None:
         self.loop.call_soon_threadsafe(self._drop_draft)
 
-    def _start_draft(self, audio: AudioFrame, text: str) -> None:
+    def _start_draft(self, audio: AudioFrame, text: str, turn: LiveTurn) -> None:
         self._drop_draft()
         listen = functools.partial(self._words_of, audio, text)
         with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
-            self._draft = Draft(text, listen, self._ask_for, self.keep)
+            self._draft = Draft(text, turn, listen, self._ask_for, self.keep)
 
     def _drop_draft(self) -> None:
         if self._draft is not None:
@@ -311,8 +324,6 @@ class VoiceAgent(ReplyOnPause):
         self._history.add(turn.exchange)
         self.show("listening")
         self.changed()
-        self._log("turn", **turn.record.as_message())
-        self._let_know(self.on_turn, turn.record)
 
     def _announced(self, playback: Playback) -> None:
         if playback.text:
@@ -464,11 +475,8 @@ class _Taken(NamedTuple):
     text: str
     goes_on: bool
     """Whether the turn before is part of it."""
-    draft_holds: bool
-    """Whether the latest draft is of it."""
-    silence: float
-    began: float
-    """When it was decided that it is over, in loop time."""
+    turn: LiveTurn
+    """Times the answer; it may be that of a draft."""
 
 
 def _unused() -> None:

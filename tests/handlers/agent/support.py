@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastrtc_core import AudioFrame, SpokenFrame, WordTime
+from fastrtc_core import AudioFrame, SpokenFrame, TurnRecord, WordTime
 from fastrtc_core.testing import InProcessPeer, tone
 from fastrtc_handlers import TurnOptions, VoiceAgent
-from fastrtc_handlers.agent import TurnRecord
 
 from ..turns.test_taking import LoudIsSpeech
 
@@ -80,7 +79,7 @@ class Recorded(VoiceAgent):
         self.records: list[TurnRecord] = []
         self.states: list[str] = []
 
-    def on_turn(self, record: TurnRecord) -> None:
+    async def on_turn(self, record: TurnRecord) -> None:
         self.records.append(record)
 
     def on_status(self, state: str, tool: str) -> None:

@@ -64,7 +64,7 @@ async def _ask(url: str, user: str, text: str) -> None:
         await client.send({"command": "text", "text": text})
         async for message in client.messages():
             assert message.type != "error", message.data
-            if message.type == "log" and message.data == "turn":
+            if message.type == "turn_record":
                 return
 
 

@@ -25,13 +25,13 @@ async def test_the_silence_of_the_pause_is_used(thinks: float) -> None:
         async with connect(make(Script([thinks, "One two."]), algo_options=options)) as peer:
             await speak(peer, 1.0, 2.0)
             (record,) = agent_of(peer).records
-            assert record.first_sound is not None
-            sounds.append(record.first_sound)
+            sounds.append(record.gap)
+            assert record.head_start == pytest.approx(0.3 if options is EARLY else 0, abs=0.03)
             assert said(peer) == [("user", "word0 word1"), ("assistant", "One two.")]
             assert [t["role"] for t in peer.of_type("transcript")] == ["user", "assistant"]
     late, early = sounds
-    assert late == pytest.approx(thinks, abs=0.03)
-    assert early == pytest.approx(max(0.0, thinks - 0.3), abs=0.04)
+    assert late == pytest.approx(0.5 + thinks, abs=0.03)
+    assert early == pytest.approx(0.5 + max(0.0, thinks - 0.3), abs=0.04)
 
 
 async def test_what_was_no_end_is_never_heard() -> None:

@@ -55,19 +55,22 @@ async def test_what_was_said_is_answered() -> None:
 
 
 async def test_the_steps_of_a_turn_are_timed() -> None:
-    """From the decision that the user was done; before it, the silence that the decision took."""
+    """From the end of what was said: together they are the silence before the answer."""
     model = Script([0.3, "One two."])
     async with connect(make(model)) as peer:
         await speak(peer, 1.0, 2.0)
         (record,) = agent_of(peer).records
-        assert record.silence == pytest.approx(0.5, abs=0.03)
-        assert record.recognised == pytest.approx(0, abs=0.02)
-        assert record.first_word == pytest.approx(0.3, abs=0.02)
-        assert record.first_sound == pytest.approx(0.3, abs=0.03)
-        assert record.done == pytest.approx(0.7, abs=0.05)
+        assert list(record.stages) == [
+            *("silence", "queue", "stt", "model", "sentence", "tts", "send", "lead")
+        ]
+        assert record.stages["silence"] == pytest.approx(0.5, abs=0.03)
+        assert record.stages["model"] == pytest.approx(0.3, abs=0.02)
+        assert record.gap == pytest.approx(0.8, abs=0.05)
+        assert record.duration == pytest.approx(1.2, abs=0.05)
         assert (record.user, record.heard, record.rounds) == ("word0 word1", "One two.", 1)
-        (told,) = [message for message in peer.messages if message.data == "turn"]
-    assert told.type == "log"
+        assert record.models == {"stt": "Recogniser", "model": "Script", "tts": "Voice"}
+        assert peer.of_type("turn_record") == [record.as_message()]
+    assert peer.turns == [record]
 
 
 async def coroutine(messages: Any) -> str:
