@@ -17,7 +17,7 @@ from .doctor import call, machine, servers
 from .doctor.findings import Finding, show
 from .errors import ConfigurationError
 from .operations.recording import read
-from .replay import difference, replay
+from .replay import difference, replay, turn_difference
 from .stream import Stream
 
 
@@ -41,7 +41,8 @@ def _replay(options: argparse.Namespace) -> int:
     before = replay(recorded, handler)
     lines = before.lines()
     if options.set:
-        lines = difference(before, replay(recorded, handler, dict(options.set)))
+        after = replay(recorded, handler, dict(options.set))
+        lines = [*turn_difference(before, after), *difference(before, after)]
     print("\n".join(lines or ["The messages are the same." if options.set else "No messages."]))
     return 0
 
@@ -177,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         "replay",
         help="run a recorded session again",
         description="Runs the session in a file of a FlightRecorder again, on virtual time, and "
-        "prints the messages that its client is sent; with --set, how they differ.",
+        "prints the messages that its client is sent; with --set, how they and its turns differ.",
     )
     again.set_defaults(run=_replay)
     again.add_argument("file", help="a recording")

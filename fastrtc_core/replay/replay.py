@@ -7,6 +7,7 @@ import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..handler import StreamHandlerBase
 from ..messages import Message
 from ..operations.recording import Event, Header, read
 from ..session import CloseReason, Medium
+from ..speech import TurnRecord
 from ..testing import InProcessPeer, connect, run_virtual
 
 TAIL = 2.0
@@ -36,18 +38,24 @@ class Replayed:
         audio: What was said: int16 samples of shape `(channels, samples)` of each frame, with its
             time.
         close_reason: Why it ended.
+        turns: The record of each turn.
     """
 
     messages: list[tuple[float, Message]]
     audio: list[tuple[float, NDArray[np.int16]]]
     close_reason: CloseReason | None
+    turns: list[TurnRecord]
 
     def lines(self) -> list[str]:
-        """The messages as text."""
-        return [
-            f"{at:8.2f} s  {message.type}  {json.dumps(message.data, default=repr)}"
-            for at, message in self.messages
-        ]
+        """The messages as text, and each turn in one line."""
+        lines = []
+        turns = iter(self.turns)
+        for at, message in self.messages:
+            data: Any = json.dumps(message.data, default=repr)
+            if message.type == "turn_record":
+                data = next(turns, data)
+            lines.append(f"{at:8.2f} s  {message.type}  {data}")
+        return lines
 
 
 def replay(
@@ -86,6 +94,43 @@ def difference(before: Replayed, after: Replayed) -> list[str]:
     )
 
 
+def turn_difference(before: Replayed, after: Replayed) -> list[str]:
+    """How the turns differ: the gap and each stage in ms, before and after; empty if they do not.
+
+    Turns are compared in their order.
+    """
+    lines = []
+    for number, (one, other) in enumerate(zip_longest(before.turns, after.turns), 1):
+        if one is None or other is None:
+            missing, there = ("before", other) if one is None else ("after", one)
+            lines.append(f"turn {number}: none {missing}; {there}")
+            continue
+        rows = [
+            f"    {name:12} {a:>6} -> {b:>6}"
+            for name in ("gap", *_stages(one, other))
+            if (a := _ms(one, name)) != (b := _ms(other, name))
+        ]
+        rows += [
+            f"    {name:12} {a!r} -> {b!r}"
+            for name in ("ending", "interrupted", "user", "heard", "errors")
+            if (a := getattr(one, name)) != (b := getattr(other, name))
+        ]
+        if rows:
+            lines += [f"turn {number}:", *rows]
+    return lines
+
+
+def _stages(one: TurnRecord, other: TurnRecord) -> list[str]:
+    """The names of the stages of both, in order."""
+    return list(dict.fromkeys([*one.stages, *other.stages]))
+
+
+def _ms(record: TurnRecord, name: str) -> str:
+    if name == "gap":
+        return f"{1000 * record.gap:.0f}" if record.answered else "none"
+    return f"{1000 * record.stages[name]:.0f}" if name in record.stages else "-"
+
+
 def _set(handler: Any, name: str, value: Any) -> None:
     options = getattr(handler, "options", None)
     if hasattr(handler, name):
@@ -118,7 +163,7 @@ async def _run(header: Header, events: list[Event], handler: StreamHandlerBase) 
         if not events or events[-1].kind != "end":
             await asyncio.sleep(TAIL)
     heard = [(at - began, timed.data) for at, timed in peer.heard]
-    return Replayed(sent, heard, peer.close_reason)
+    return Replayed(sent, heard, peer.close_reason, peer.turns)
 
 
 def _happen(peer: InProcessPeer, event: Event) -> None:

@@ -19,7 +19,7 @@ from fastrtc_core.frames import AudioFrame
 from fastrtc_core.operations import flight_recorder
 from fastrtc_core.operations.flight_recorder import FlightRecorder
 from fastrtc_core.operations.recording import Event, Header, pack, pack_header, read
-from fastrtc_core.replay import difference, replay
+from fastrtc_core.replay import difference, replay, turn_difference
 from fastrtc_core.session import Hooks
 from fastrtc_core.testing import connect, run_virtual, tone
 from tests.handlers.test_reply_on_pause import SILENCE, agent, take_turn, whole
@@ -74,6 +74,8 @@ def test_a_replay_is_what_was(conversation: Path) -> None:
         assert at == then
         assert np.array_equal(heard, before)
     assert difference(first, again) == []
+    assert [turn.gap for turn in first.turns] == pytest.approx([0.5, 0.5], abs=0.021)
+    assert turn_difference(first, again) == []
 
 
 def test_another_setting_makes_a_difference(
@@ -87,6 +89,9 @@ def test_another_setting_makes_a_difference(
     said = capsys.readouterr().out
     assert said.count("-    ") >= 2
     assert said.count("+    ") >= 2
+    # What differs in the record of the turn, in ms: nothing but the silence, and so the gap.
+    changed = "    gap             500 ->   1200\n    silence         500 ->   1200\n"
+    assert said.startswith(f"turn 1:\n{changed}")
     assert main(["replay", str(conversation), name, "--set", "silense=1"]) == 2
     assert "has no setting 'silense'" in capsys.readouterr().err
     assert main(["replay", str(conversation.parent / "nowhere"), name]) == 2
