@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
@@ -16,6 +17,8 @@ from fastapi.responses import Response
 from ..extras import import_extra
 from ..registry import Registry
 from ..room.snapshot import RoomSnapshot
+from ..session.turn_totals import BOUNDS as TURN_BOUNDS
+from ..session.turn_totals import Histogram
 from .lag import BOUNDS, LoopLag
 
 if TYPE_CHECKING:
@@ -129,6 +132,24 @@ class StreamMetrics:
             (),
             {(): totals.malformed},
         )
+        yield new.counter(
+            "turns",
+            "Turns of users, by what became of the answer.",
+            ("outcome",),
+            _keyed(totals.turns.ended),
+        )
+        yield new.histogram(
+            "turn_gap_seconds",
+            "Silence before answers, from the end of the speech to the first sound.",
+            (),
+            {(): totals.turns.gap},
+        )
+        yield new.histogram(
+            "turn_stage_seconds",
+            "The same silence, by its stages.",
+            ("stage",),
+            {(name,): stage for name, stage in totals.turns.stages.items()},
+        )
         if self._lag is not None:
             yield new.lag(self._lag)
 
@@ -230,6 +251,22 @@ class Families:
         """A counter; `_total` is appended to its name."""
         return self._fill(self._made.CounterMetricFamily, name, text, labels, samples)
 
+    def histogram(
+        self,
+        name: str,
+        text: str,
+        labels: tuple[str, ...],
+        samples: Mapping[Any, Histogram],
+    ) -> Metric:
+        """A histogram of what happens in turns."""
+        metric = self._made.HistogramMetricFamily(
+            PREFIX + name, text, labels=[*self._labels, *labels]
+        )
+        for values, one in sorted(samples.items()):
+            buckets = _buckets(TURN_BOUNDS, one.counts)
+            metric.add_metric([*self._labels.values(), *values], buckets, one.total)
+        return metric  # type: ignore[no-any-return]
+
     def lag(self, lag: LoopLag) -> Metric:
         """The histogram of event-loop lag."""
         metric = self._made.HistogramMetricFamily(
@@ -237,10 +274,7 @@ class Families:
             "How late timers of the event loop fire.",
             labels=list(self._labels),
         )
-        below, buckets = 0, []
-        for bound, count in zip([*map(str, BOUNDS), "+Inf"], list(lag.counts), strict=True):
-            below += count
-            buckets.append((bound, below))
+        buckets = _buckets(BOUNDS, list(lag.counts))
         metric.add_metric(list(self._labels.values()), buckets, lag.total)
         return metric  # type: ignore[no-any-return]
 
@@ -273,6 +307,12 @@ def add_metrics_route(router: APIRouter, collector: StreamMetrics | EngineMetric
         """Metrics for Prometheus."""
         encode, media_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(One()), headers={"content-type": media_type})
+
+
+def _buckets(bounds: Iterable[float], counts: list[int]) -> list[tuple[str, int]]:
+    """Counts as Prometheus has them: each with those below."""
+    limits = [*map(str, bounds), "+Inf"]
+    return list(zip(limits, accumulate(counts), strict=True))
 
 
 def _keyed(counts: Mapping[str, int]) -> dict[tuple[str], int]:

@@ -1,6 +1,6 @@
-"""OpenTelemetry: a span for each session, and the ids of log records.
+"""OpenTelemetry: spans of sessions, of their turns and their stages, and the ids of log records.
 
-Only this module knows OpenTelemetry, and of it only the API: without an SDK that the application
+Only this module imports OpenTelemetry, and of it only the API: without an SDK that the application
 sets up, spans cost next to nothing and go nowhere.
 """
 
@@ -15,10 +15,15 @@ from importlib.metadata import version
 from ..context import current_context
 from ..extras import import_extra
 from ..session import CloseReason, Observed
+from ..speech import LiveTurn
+from . import conventions
+from .turn_spans import TurnSpans
 
 
 class SessionSpans:
     """Makes spans; `fastrtc.session` is the parent of what the code of a session traces.
+
+    Each turn is a span below it, and each stage of a turn one below that; see `TurnSpans`.
 
     A `traceparent` header of the offer (W3C Trace Context) makes the span part of that trace. Calls
     over HTTP that the handler makes carry it on, if their library is instrumented.
@@ -33,6 +38,7 @@ class SessionSpans:
     def __init__(self) -> None:
         import_extra("opentelemetry", extra="opentelemetry", used_by="tracing")
         self._trace = import_module("opentelemetry.trace")
+        self._contexts = import_module("opentelemetry.context")
         self._propagate = import_module("opentelemetry.propagate")
         self._tracer = self._trace.get_tracer("fastrtc_core", version("fastrtc-core"))
 
@@ -41,17 +47,27 @@ class SessionSpans:
         """Enter the span of a session; call what it yields with the reason of the end."""
         context = session.context
         with self._tracer.start_as_current_span(
-            "fastrtc.session",
+            conventions.SESSION,
             self._propagate.extract(context.headers),
             kind=self._trace.SpanKind.SERVER,
             attributes={
-                "session.id": context.webrtc_id,
-                "fastrtc.transport": context.transport,
+                conventions.SESSION_ID: context.webrtc_id,
+                conventions.TRANSPORT: context.transport,
             },
         ) as span:
 
+            def trace(turn: LiveTurn) -> TurnSpans:
+                handler = session.handler
+                agent = getattr(handler, "name", None) or type(handler).__name__
+                name, attributes = conventions.turn_span(context.webrtc_id, str(agent))
+                return TurnSpans(
+                    self._trace, self._contexts, self._tracer, span, turn, name, attributes
+                )
+
+            session.turns.trace(trace)
+
             def end(reason: CloseReason) -> None:
-                span.set_attribute("fastrtc.close_reason", reason.value)
+                span.set_attribute(conventions.CLOSE_REASON, reason.value)
                 if reason is CloseReason.ERROR:
                     span.set_status(self._trace.StatusCode.ERROR)
 

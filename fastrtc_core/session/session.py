@@ -234,6 +234,7 @@ class Session:
             },
             malformed=self._inbox.malformed,
             network=None if network is None else replace(network),
+            turns=self.turns.totals.copy(),
         )
 
     # What the transport calls

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..media.jitter import JitterStatistics
+from .turn_totals import TurnTotals
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class SessionSnapshot:
         dropped: How much each of them has dropped since the session began.
         malformed: Messages of the client that could not be read.
         network: What the network did to the incoming audio; `None` where none comes in packets.
+        turns: What became of its turns.
     """
 
     id: str
@@ -43,3 +45,4 @@ class SessionSnapshot:
     dropped: dict[str, int]
     malformed: int
     network: JitterStatistics | None = None
+    turns: TurnTotals = field(default_factory=TurnTotals)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .snapshot import SessionSnapshot
+from .turn_totals import TurnTotals
 
 
 @dataclass
@@ -20,6 +21,7 @@ class SessionTotals:
         concealed: Frames of incoming audio that were concealed because packets were missing.
         silent: Concealed frames that are plain silence.
         malformed: Client messages that could not be parsed.
+        turns: What became of turns.
     """
 
     ended: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -29,11 +31,13 @@ class SessionTotals:
     concealed: int = 0
     silent: int = 0
     malformed: int = 0
+    turns: TurnTotals = field(default_factory=TurnTotals)
 
     def add(self, session: SessionSnapshot) -> None:
         """Add the counters of a session."""
         _add(self.dropped, session.dropped)
         self.malformed += session.malformed
+        self.turns.merge(session.turns)
         network = session.network
         if network is not None:
             outcomes = ("received", "lost", "late", "duplicated")
@@ -61,6 +65,7 @@ class SessionTotals:
             self.concealed,
             self.silent,
             self.malformed,
+            self.turns.copy(),
         )
 
 

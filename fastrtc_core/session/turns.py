@@ -23,8 +23,6 @@ logger = logging.getLogger("fastrtc_core.turns")
 MAX_UNTOLD = 64
 """Records that wait for a slow `on_turn`; then the oldest is dropped."""
 
-Observer = Callable[[TurnRecord], None]
-
 
 class Turns:
     """Times the answers of one session.
@@ -39,7 +37,6 @@ class Turns:
     Attributes:
         latest: The turn that is being answered, or was last.
         totals: What became of those that are over.
-        tracer: Makes the tracer of a turn, where turns are traced.
         asked: Whether `on_turn` wants to be called: what waits for it is kept.
         dropped: How many records `on_turn` was too slow for.
     """
@@ -54,7 +51,7 @@ class Turns:
     ) -> None:
         self.latest: LiveTurn | None = None
         self.totals = TurnTotals()
-        self.tracer: Callable[[LiveTurn], TurnTracer] | None = None
+        self._tracer: Callable[[LiveTurn], TurnTracer] | None = None
         self.asked = False
         self.dropped = 0
         self._session_id = session_id
@@ -63,13 +60,17 @@ class Turns:
         self._behind = behind
         self._travel = travel
         self._number = 0
-        self._observers: list[Observer] = []
+        self._observers: list[Callable[[TurnRecord], None]] = []
         self._untold: deque[TurnRecord] = deque(maxlen=MAX_UNTOLD)
         self._changed = Signal()
 
-    def observe(self, observer: Observer) -> None:
+    def observe(self, observer: Callable[[TurnRecord], None]) -> None:
         """Have a function called with each record, on the event loop, when its turn is over."""
         self._observers.append(observer)
+
+    def trace(self, make: Callable[[LiveTurn], TurnTracer]) -> None:
+        """Have a tracer made for each turn; one traces at a time."""
+        self._tracer = make
 
     def open(self, silence: float) -> LiveTurn:
         """Time a turn that may be over; safe from any thread.
@@ -79,8 +80,8 @@ class Turns:
         """
         heard = self._loop.time() - silence
         turn = LiveTurn(self._loop.time, heard - self._behind(), heard)
-        if self.tracer is not None:
-            turn.tracer = self.tracer(turn)
+        if self._tracer is not None:
+            turn.tracer = self._tracer(turn)
         return turn
 
     def decide(self, turn: LiveTurn, ending: TurnEnding, *, queued: bool = False) -> None:

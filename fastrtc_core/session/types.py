@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from ..context import Context
 from ..handler import StreamHandlerBase
 from ..outputs import AdditionalOutputs, CloseStream
+from ..speech import LiveTurn, TurnRecord
+from ..speech.live_turn import TurnTracer
 from ..tracks import LocalAudioTrack, LocalVideoTrack, RemoteAudioTrack, TrackSource
 
 Medium = Literal["audio", "video"]
@@ -88,6 +90,16 @@ class TrackPublisher(Protocol):
         """Take an offer of the client for tracks that come later."""
 
 
+class ObservedTurns(Protocol):
+    """The turns of a session, for those who look on."""
+
+    def observe(self, observer: Callable[[TurnRecord], None]) -> None:
+        """Have a function called, on the event loop, with the record of each that is over."""
+
+    def trace(self, make: Callable[[LiveTurn], TurnTracer]) -> None:
+        """Have a tracer made for each; one traces at a time."""
+
+
 class Observed(Protocol):
     """A session, for those who look on while it runs."""
 
@@ -113,6 +125,10 @@ class Observed(Protocol):
 
     def observe(self, note: Note | None) -> None:
         """Have each message and key noted, or no longer."""
+
+    @property
+    def turns(self) -> ObservedTurns:
+        """Its turns."""
 
 
 Note = Callable[[Literal["message", "key", "sent"], Any], None]

@@ -28,7 +28,7 @@ class TurnTracer(Protocol):
     def attach(self) -> Callable[[], None]:
         """What the calling context traces from now on belongs to the turn; returns the undoing."""
 
-    def enter(self, stage: str) -> Callable[[], None]:
+    def enter(self, stage: str, detail: str) -> Callable[[], None]:
         """A stage begins, in the calling context; returns what is called at its end."""
 
     def pass_to(self, stage: str) -> None:
@@ -82,13 +82,21 @@ class LiveTurn:
 
     # What goes on
 
-    def stage(self, name: str) -> Stage:
+    def now(self) -> float:
+        """The time, in s."""
+        return self._now()
+
+    def stage(self, name: str, detail: str = "") -> Stage:
         """A context, `with` or `async with`, whose time is that of a stage of this name.
 
         Contexts may be nested, and a name may come again. What happens once the answer is heard
         does not count.
+
+        Args:
+            name: Of the stage.
+            detail: For its span: of a `tool`, which one.
         """
-        return Stage(self, name)
+        return Stage(self, name, detail)
 
     def reach(self, name: str) -> None:
         """What is done in any case, one after the other, has come here; the first call counts."""
@@ -161,6 +169,8 @@ class LiveTurn:
     def go(self) -> None:
         """It is its turn to be said."""
         self._end(self._queue)
+        if self.tracer is not None and not self._reached:
+            self.tracer.pass_to(self._background.name)
 
     def sound(self, at: float) -> None:
         """The answer begins to sound at a time, which may be a little later than now."""
@@ -248,10 +258,11 @@ class LiveTurn:
 class Stage:
     """One stretch of a stage; `LiveTurn.stage` makes it. It is entered once."""
 
-    __slots__ = ("_leave", "_turn", "name")
+    __slots__ = ("_detail", "_leave", "_turn", "name")
 
-    def __init__(self, turn: LiveTurn | None, name: str) -> None:
+    def __init__(self, turn: LiveTurn | None, name: str, detail: str = "") -> None:
         self.name = name
+        self._detail = detail
         self._turn = turn
         self._leave: Callable[[], None] | None = None
 
@@ -259,7 +270,7 @@ class Stage:
         if self._turn is not None:
             self._turn._begin(self)
             if self._turn.tracer is not None:
-                self._leave = self._turn.tracer.enter(self.name)
+                self._leave = self._turn.tracer.enter(self.name, self._detail)
 
     def __exit__(
         self,

@@ -12,11 +12,13 @@ from fastapi import Depends, FastAPI, HTTPException
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fastrtc_core import ConcurrencyLimitError, ConfigurationError, Stream
+from fastrtc_core import AudioFrame, ConcurrencyLimitError, ConfigurationError, Stream, stage
 from fastrtc_core.channel import RtcEngine, RtcOptions
 from fastrtc_core.client import Client
 from fastrtc_core.operations.metrics import Collectors
 from fastrtc_core.testing import tone
+from fastrtc_handlers import ReplyOnPause
+from fastrtc_handlers.vad import EnergyVAD
 from tests.webrtc.support import Silent, eventually, gone, serving, speak
 from tests.websocket.support import connected as socket_to
 
@@ -150,3 +152,39 @@ def test_without_the_extra_the_text_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     with pytest.raises(ConfigurationError, match=r"fastrtc-core\[metrics\]"):
         Stream(Silent()).mount(FastAPI(), metrics=True)
+
+
+async def test_turns_and_their_stages_are_counted() -> None:
+    """While the session lives, and when it is gone; one that was not heard has no gap."""
+
+    async def reply(audio: AudioFrame) -> AudioFrame:
+        with stage("rag"):
+            await asyncio.sleep(0.3)
+        return tone(440, duration=0.2)
+
+    stream = Stream(ReplyOnPause(reply, model=EnergyVAD()))
+    registry = CollectorRegistry()
+    registry.register(stream.collector(app="a"))
+
+    def samples() -> dict[tuple[str, ...], float]:
+        return samples_of(generate_latest(registry).decode())
+
+    def ended() -> float:
+        return samples().get(("fastrtc_turns_total", "a", "answered"), 0)
+
+    async with Client(stream.offer) as client:
+        await client.send({"command": "text", "text": "hello"})
+        await eventually(lambda: ended() == 1)
+        await client.send({"command": "text", "text": "hello"})
+        await asyncio.sleep(0.2)
+        await client.send({"command": "interrupt"})
+        await eventually(lambda: samples().get(("fastrtc_turns_total", "a", "unheard")) == 1)
+    await gone(stream)
+    now = samples()
+    assert ended() == 1
+    assert now["fastrtc_turn_gap_seconds_count", "a"] == 1
+    assert now["fastrtc_turn_gap_seconds_sum", "a"] == pytest.approx(0.3, abs=0.1)
+    assert now["fastrtc_turn_stage_seconds_sum", "a", "rag"] == pytest.approx(0.3, abs=0.05)
+    # By label: the application, the bound, the stage.
+    assert now["fastrtc_turn_stage_seconds_bucket", "a", "0.2", "rag"] == 0
+    assert now["fastrtc_turn_stage_seconds_bucket", "a", "0.5", "rag"] == 1

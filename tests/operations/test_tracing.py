@@ -12,9 +12,15 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from fastrtc_core import Stream
+from fastrtc_core import Stream, stage
 from fastrtc_core.client import Client
-from fastrtc_core.operations.tracing import SessionFilter
+from fastrtc_core.operations.tracing import SessionFilter, SessionSpans
+from fastrtc_core.session import Hooks
+from fastrtc_core.testing import connect
+from fastrtc_handlers import TurnOptions
+from fastrtc_handlers.agent import ToolCall
+from tests.handlers.agent.support import Script, make
+from tests.handlers.agent.support import speak as say
 from tests.webrtc.support import Silent, eventually, gone
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -127,3 +133,78 @@ def test_records_outside_of_sessions_have_empty_ids() -> None:
     record = logging.LogRecord("app", logging.INFO, "", 0, "hello", None, None)
     assert SessionFilter().filter(record)
     assert (record.session_id, record.trace_id) == ("", "")  # type: ignore[attr-defined]
+
+
+async def test_a_turn_and_its_stages_are_spans(spans: InMemorySpanExporter) -> None:
+    """Below their session, as long as they took; what the answer traces is below its stage."""
+    app = trace.get_tracer("app")
+
+    async def model(messages: Any) -> Any:
+        with stage("rag"), app.start_as_current_span("query"):
+            await asyncio.sleep(0.1)
+        with app.start_as_current_span("post"):
+            await asyncio.sleep(0.3)
+        if messages[-1]["role"] == "user":
+            yield ToolCall("look")
+        else:
+            yield "Hello."
+
+    async def look() -> str:
+        with app.start_as_current_span("search"):
+            await asyncio.sleep(0.2)
+        return "found"
+
+    hooks = Hooks(around=SessionSpans())
+    agent = make(model, look, algo_options=TurnOptions(silence=0.5), name="Ada")
+    async with connect(agent, hooks=hooks) as peer:
+        await say(peer, 1.0, 2.5)
+        (record,) = peer.turns
+        assert not trace.get_current_span().get_span_context().is_valid
+    found = by_name(spans)
+    turn = found["invoke_agent Ada"]
+    told = dict(turn.attributes or {})
+    assert told["gen_ai.conversation.id"] == peer.session.id
+    assert told["fastrtc.turn.gap"] == record.gap
+    assert took(turn) == pytest.approx(record.duration)
+    for name, parent in {
+        "invoke_agent Ada": "fastrtc.session",
+        "silence": "invoke_agent Ada",
+        "stt Recogniser": "invoke_agent Ada",
+        "chat model": "invoke_agent Ada",
+        "execute_tool look": "invoke_agent Ada",
+        "tts Voice": "invoke_agent Ada",
+        "rag": "invoke_agent Ada",
+        "query": "rag",
+        "post": "invoke_agent Ada",
+        "search": "execute_tool look",
+    }.items():
+        above = found[name].parent
+        assert above is not None, name
+        assert above.span_id == found[parent].context.span_id, name
+    assert took(found["silence"]) == pytest.approx(0.5, abs=0.02)
+    assert took(found["execute_tool look"]) == pytest.approx(0.2, abs=0.01)
+    assert took(found["chat model"]) == pytest.approx(1.0, abs=0.05)  # all of it, tools included
+    assert (found["chat model"].attributes or {})["gen_ai.request.model"] == "model"
+
+
+async def test_a_draft_that_was_no_answer_is_a_span_that_says_so(
+    spans: InMemorySpanExporter,
+) -> None:
+    """And one whose answer fails has that status."""
+    hooks = Hooks(around=SessionSpans())
+    options = TurnOptions(silence=0.5, draft_after=0.2)
+    model = Script([60, "Never."], [ConnectionError("no route")], [ConnectionError("no route")])
+    async with connect(make(model, algo_options=options), hooks=hooks) as peer:
+        await say(peer, 1.0, 0.4)
+        await say(peer, 1.0, 2.0)
+    first, second = (one for one in spans.get_finished_spans() if "invoke_agent" in one.name)
+    assert (first.attributes or {})["fastrtc.turn.discarded"]
+    assert second.status.status_code is trace.StatusCode.ERROR
+    assert (second.attributes or {})["error.type"] == "ModelError"
+
+
+def took(span: ReadableSpan) -> float:
+    """How long, in s."""
+    assert span.start_time is not None
+    assert span.end_time is not None
+    return (span.end_time - span.start_time) / 1e9

@@ -231,7 +231,7 @@ class Turn:
         arguments = call.arguments
         value = None
         try:
-            async with self._live.stage("tool"), asyncio.timeout(timeout):
+            async with self._live.stage("tool", call.name), asyncio.timeout(timeout):
                 value = await tool.run(
                     arguments if isinstance(arguments, str) else json.dumps(arguments),
                     self._host.handler,

@@ -199,6 +199,7 @@ class VoiceAgent(ReplyOnPause):
     async def shutdown(self) -> None:
         """Keep what was said last."""
         super().shutdown()
+        self._drop_draft()
         if self._idle is not None:
             self._idle.stop()
         if self._save is not None and self._save.is_set():
