@@ -7,6 +7,7 @@ from .extras import import_extra
 from .frames import Layout, channels_of, to_audio_frame, to_float32, to_int16, with_channels
 from .handler.functions import Function
 from .media.converter import Converter
+from .media.g711 import decode_mulaw, encode_mulaw
 from .media.resampler import Resampler
 from .session.pieces import pieces_of
 from .session.session_thread import SessionThread
@@ -22,6 +23,8 @@ __all__ = [
     "Sentences",
     "SessionThread",
     "channels_of",
+    "decode_mulaw",
+    "encode_mulaw",
     "guarded",
     "import_extra",
     "model_name",
