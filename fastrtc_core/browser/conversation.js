@@ -38,6 +38,7 @@ export class Conversation extends Emitter {
   #answering = false;
   /** Until when there may be sound of an answer that was cut off, on its way and in buffers. */ #stale = 0;
   /** @type {Line | null} */ #answer = null;
+  /** @type {Line | null} */ #unsettled = null;
   /** @type {Line | null} */ #written = null;
 
   /** @param {Connection} connection */
@@ -70,7 +71,7 @@ export class Conversation extends Emitter {
 
   #begin() {
     this.#lines = [];
-    this.#asked = this.#answer = this.#written = null;
+    this.#asked = this.#answer = this.#unsettled = this.#written = null;
     this.#answering = false;
     this.#do("");
   }
@@ -88,7 +89,7 @@ export class Conversation extends Emitter {
     if (event === "started_talking") this.#asked = null;
     if (event === "response_starting") {
       this.#answering = true;
-      this.#answer = null;
+      if (this.#answer?.final) this.#answer = null;
     }
     if (event === "response_done") this.#answering = false;
     const activities = /** @type {Record<string, Activity>} */ ({
@@ -117,8 +118,7 @@ export class Conversation extends Emitter {
   /** @param {{role?: string, text?: string, final?: boolean}} transcript */
   #take({ role, text = "", final = true }) {
     if (role === "assistant") {
-      if (!this.#answer) this.#answer = this.#add("assistant", text);
-      else this.#change(this.#answer, { heard: `${this.#answer.heard} ${text}` });
+      this.#say(text, final);
       return;
     }
     if (text === this.#written?.heard) return;
@@ -128,11 +128,30 @@ export class Conversation extends Emitter {
     else if (text) this.#add("user", text, final);
   }
 
+  /** @param {string} text  @param {boolean} final */
+  #say(text, final) {
+    const line = this.#unsettled ?? this.#answer;
+    if (!line || (line.final && !final)) {
+      this.#answer = this.#add("assistant", text, final);
+    } else if (line.final) {
+      this.#change(line, { heard: line.heard ? `${line.heard} ${text}` : text, final });
+    } else {
+      // The text of an answer that is audio comes whole, each time.
+      const whole = line.heard;
+      const end = this.#unsettled ? lengthOf(text, whole) : whole.length;
+      this.#change(line, { heard: text, unheard: whole.slice(end), final });
+      this.#unsettled = null;
+    }
+  }
+
   /** @param {{text?: string}} interrupted */
   #cut({ text = "" }) {
     this.#answering = false;
     this.#stale = performance.now() + STALE;
-    if (this.#answer) {
+    if (this.#answer && !this.#answer.final) {
+      // What was heard of it is known to who knows its text, who says so next.
+      [this.#unsettled, this.#answer] = [this.#answer, null];
+    } else if (this.#answer) {
       const whole = this.#answer.heard;
       const end = lengthOf(text, whole);
       this.#change(this.#answer, { heard: whole.slice(0, end), unheard: whole.slice(end) });

@@ -115,6 +115,16 @@ def test_lines_of_both_sides(page: Page) -> None:
         said("user", "thank you"),  # the server tells what was typed as well
         turn("response_starting"),
         said("assistant", "You are welcome."),
+        turn("response_done"),
+        # An answer that is audio: its text comes whole each time, and what was heard of it last.
+        said("assistant", "I shall", final=False),
+        turn("response_starting"),
+        said("assistant", "I shall be glad to", final=False),
+        (0, "interrupted", {"heard_ms": 500, "text": ""}),
+        said("assistant", "I shall be"),
+        turn("response_starting"),
+        said("assistant", "Yes?", final=False),
+        said("assistant", "Yes?"),
     ]
     lines = page.evaluate(TELL, events)["lines"]
     assert [(line["role"], line["heard"]) for line in lines] == [
@@ -123,8 +133,11 @@ def test_lines_of_both_sides(page: Page) -> None:
         ("user", ""),
         ("user", "thank you"),
         ("assistant", "You are welcome."),
+        ("assistant", "I shall be"),
+        ("assistant", "Yes?"),
     ]
-    assert all(line["final"] and not line["unheard"] for line in lines)
+    assert all(line["final"] for line in lines)
+    assert [line["unheard"] for line in lines if line["unheard"]] == [" glad to"]
 
 
 @pytest.mark.parametrize(
