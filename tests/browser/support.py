@@ -31,6 +31,7 @@ VOICE_DEMOS = {
     "hello_computer",
     "live_transcript",
     "llm_voice_chat",
+    "translator",
     "turn_monitor",
     "voice_agent",
 }

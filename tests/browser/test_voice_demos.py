@@ -37,6 +37,7 @@ SPOKEN: dict[str, list[str | float]] = {
     "hello_computer": [4.0, "what time is it", 2.0, "hello computer, turn off the radio", 9.0],
     "live_transcript": [4.0, "monday tuesday wednesday sunday", 1.5, "friday", 9.0],
     "llm_voice_chat": [4.0, "what is the meaning of all this", 20.0],
+    "translator": [4.0, "where is the station", 9.0],
     "turn_monitor": [4.0, "turn on the light in the kitchen", 6.0, "and turn it off again", 9.0],
 }
 """What is said to each: sentences, and pauses in s between them."""
@@ -104,6 +105,14 @@ def test_live_transcript(demo: Page) -> None:
     final = demo.get_by_label("Transcript")
     expect(final).to_have_value(re.compile("monday tuesday wednesday sunday\n.*friday\n"))
     expect(demo.get_by_label("Being said")).to_have_value("")
+
+
+@pytest.mark.soak
+def test_translator(demo: Page) -> None:
+    """It shows what it has understood, and says it in another language."""
+    expect(demo.get_by_text("where is the station")).to_be_visible()
+    expect(demo.get_by_text("Wo ist der Bahnhof?")).to_be_visible()
+    wait_for_sound(demo)
 
 
 @pytest.mark.soak
