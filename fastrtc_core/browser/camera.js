@@ -1,4 +1,4 @@
-/** The size of a camera's first pictures. */
+/** The sizes of a camera's pictures: of the first ones, and of several at once. */
 
 const SETTLED = 500; // ms from the connection until a browser knows its line
 
@@ -19,6 +19,33 @@ export function keepSize(pc, sender) {
     setTimeout(() => prefer(sender), SETTLED);
   };
   pc.addEventListener("connectionstatechange", settle);
+}
+
+const NAMES = ["h", "m", "l"]; // of the sizes, the largest first
+
+/**
+ * In which sizes a camera is sent at once, each half as wide and high as the next; the smallest first, as libwebrtc
+ * gives the bit rate that there is to the first ones first.
+ *
+ * @param {boolean | number} [simulcast]  two or three, or true for three
+ * @returns {RTCRtpEncodingParameters[]}  none for one size alone
+ */
+export function sizes(simulcast = false) {
+  const count = simulcast === true ? NAMES.length : Number(simulcast);
+  if (!(count >= 2)) return [];
+  return NAMES.slice(0, count).map((rid, place) => ({ rid, scaleResolutionDownBy: 2 ** place })).reverse();
+}
+
+/**
+ * Send the largest size, where the other side takes one alone: browsers go on with the first, the smallest.
+ *
+ * @param {RTCRtpSender} sender
+ */
+export async function whole(sender) {
+  const parameters = sender.getParameters();
+  if (parameters.encodings.length !== 1) return;
+  parameters.encodings[0].scaleResolutionDownBy = 1;
+  await sender.setParameters(parameters).catch(() => {}); // the connection may be closed by now
 }
 
 /** @param {RTCRtpSender} sender  @param {RTCDegradationPreference} [preference] */

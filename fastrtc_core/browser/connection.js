@@ -42,6 +42,9 @@
  * @property {any[]} [args]  the additional inputs that go with the offer
  * @property {object} [params]  whatever else the handler is to know from the start
  * @property {boolean} [stereo]  send two audio channels, too; what comes in stereo is played so
+ * @property {boolean | number} [simulcast]  send the camera in three sizes at once, or in two, for a channel whose
+ *     viewers have lines of different rates: each sees the largest that its line takes. It costs this page a third
+ *     more to send and to encode. Of a session and of other servers the largest size alone is sent.
  * @property {boolean | string} [resume]  come back to the session when its connection is lost, or the page is
  *     reloaded, to a server with `resume_timeout`. What it takes is kept in the `sessionStorage` of the page,
  *     under the address of the server, and this text where a page has several connections to it.
@@ -86,7 +89,7 @@
  * @property {string} [repeats]  and which it was
  */
 
-import { keepSize } from "./camera.js";
+import { keepSize, sizes, whole } from "./camera.js";
 import { DEVICES, capture, devices } from "./devices.js";
 import { ConnectionError } from "./errors.js";
 import { Emitter } from "./events.js";
@@ -372,11 +375,16 @@ export class Connection extends Emitter {
     channel.onmessage = ({ data }) => this.#receive(data);
     /** @type {Record<Mode, RTCRtpTransceiverDirection>} */
     const directions = { "send-receive": "sendrecv", send: "sendonly", receive: "recvonly" };
+    /** @type {RTCRtpSender | null} */
+    let layered = null;
     for (const kind of this.#kinds) {
       const direction = this.#sends(kind) ? directions[mode] : "recvonly";
       const track = captured.getTracks().find((one) => one.kind === kind);
-      const { sender } = pc.addTransceiver(track ?? kind, { direction, streams: [captured] });
-      if (track?.kind === "video") keepSize(pc, sender);
+      const camera = track?.kind === "video";
+      const sendEncodings = camera ? sizes(this.options.simulcast) : [];
+      const { sender } = pc.addTransceiver(track ?? kind, { direction, streams: [captured], sendEncodings });
+      if (camera) keepSize(pc, sender);
+      if (sendEncodings.length > 0) layered = sender;
     }
 
     const offer = await pc.createOffer();
@@ -392,6 +400,7 @@ export class Connection extends Emitter {
     try {
       const sdp = stereo ? withStereo(answer.sdp, true) : answer.sdp;
       await within(signal, pc.setRemoteDescription({ type: "answer", sdp }));
+      if (layered && !answer.sdp.includes("a=simulcast:")) await whole(layered);
     } catch (error) {
       const unread = new ConnectionError("bad-answer", "The server's answer cannot be read.");
       throw signal.aborted ? error : unread;

@@ -27,8 +27,8 @@ class RelayedVideo(EncodedRemoteVideo):
         self._whole = False
         """Whether all has come since the latest keyframe."""
 
-    def request_keyframe(self) -> None:
-        """Ask for a keyframe, soon and not too often."""
+    def request_keyframe(self, layer: str = "") -> None:
+        """Ask for a keyframe, soon and not too often; only one layer crosses."""
         self._keyframes.request()
 
     def take(self, number: int, frame: EncodedVideoFrame) -> None:

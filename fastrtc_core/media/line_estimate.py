@@ -232,8 +232,14 @@ class LineEstimate:
         waiting = self.queue + behind - (now - self._newest)
         return min(max(0.0, waiting - MAX_QUEUE), MAX_HOLD)
 
-    def next_probe(self, now: float) -> Probe | None:
-        """A probe to send now, if it is worth the packets."""
+    def next_probe(self, now: float, wanted: float = 0.0) -> Probe | None:
+        """A probe to send now, if it is worth the packets.
+
+        Args:
+            now: The time in s.
+            wanted: What would be sent if the line carried it, in bit/s: up to there more is tried,
+                however little is sent.
+        """
         if self._probe is not None and now - self._probe.began > PROBE_TIMEOUT:
             self._probe, self._probe_at = None, now + PROBE_LATER
         if (
@@ -245,7 +251,11 @@ class LineEstimate:
             or self.bit_rate >= 0.95 * self._high
             or self._share >= FEW_LOSSES
             or self.queue > SHORT_QUEUE
-            or (self._probes and self._sent.bit_rate < LITTLE * self.bit_rate)
+            or (
+                self._probes
+                and self.bit_rate >= wanted
+                and self._sent.bit_rate < LITTLE * self.bit_rate
+            )
         ):
             return None
         bit_rate = min(PROBE * self.bit_rate, self._high)

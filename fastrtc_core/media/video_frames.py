@@ -28,12 +28,14 @@ class EncodedVideoFrame(NamedTuple):
         data: The whole picture: a VP8 frame, or NAL units with start codes.
         timestamp: At `VIDEO_CLOCK_RATE`, modulo 2**32.
         keyframe: Whether a decoder can begin with it.
+        layer: Which size of its camera it is, by its `rid` (RFC 8851); empty if that has one only.
     """
 
     codec: str
     data: bytes
     timestamp: int
     keyframe: bool
+    layer: str = ""
 
 
 def is_sound(codec: str, data: bytes) -> bool:
@@ -58,6 +60,15 @@ def is_keyframe(codec: str, data: bytes) -> bool:
                 return kind == _H264_PARAMETERS
             start = data.find(_H264_START, start + 3)
     return False
+
+
+def picture_area(codec: str, keyframe: bytes) -> int:
+    """Width times height of a keyframe of VP8 (RFC 6386 section 9.1); 0 of other codecs."""
+    if codec != "video/vp8" or len(keyframe) < 10:
+        return 0
+    # The upper two bits of each are for a scaling that nobody does.
+    width, height = (int.from_bytes(keyframe[at : at + 2], "little") & 0x3FFF for at in (6, 8))
+    return width * height
 
 
 def vp8_payload(payload: bytes) -> bytes:

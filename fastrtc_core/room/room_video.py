@@ -68,7 +68,8 @@ class RoomVideo:
     def add_screen(self, uid: int, screen: EncodedVideo) -> None:
         """Have somebody see the others."""
         screen.keyframe_requested = lambda: self.router.note_loss(uid)
-        self.router.add_receiver(uid, screen.codecs, screen.push)
+        screen.overflowed = lambda: self.router.note_overflow(uid)
+        self.router.add_receiver(uid, screen.codecs, screen.push, downlink=lambda: screen.downlink)
 
     def remove(self, uid: int) -> None:
         """Somebody is gone; idempotent."""
@@ -82,7 +83,7 @@ class RoomVideo:
         if feed in self.encoders:
             self.encoders[feed].request_keyframe()
         elif feed.uid in self._taps:
-            self._taps[feed.uid].request_keyframe()
+            self._taps[feed.uid].request_keyframe(feed.layer)
 
     def encode(self, feeds: frozenset[Feed]) -> None:
         """See `Cameras`."""

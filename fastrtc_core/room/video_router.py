@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from ..media.video_frames import VIDEO_CLOCK_RATE, EncodedVideoFrame, elapsed_ticks
+from ..media.layers import Layer, LayerChoice, Layers
+from ..media.video_frames import (
+    VIDEO_CLOCK_RATE,
+    EncodedVideoFrame,
+    elapsed_ticks,
+    picture_area,
+)
+from ..webrtc.encoded import Downlink
 
 VP8 = "video/vp8"
 CODECS = (VP8, "video/h264")
@@ -14,20 +21,25 @@ CODECS = (VP8, "video/h264")
 REPORT_INTERVAL = 1.0
 """How often in s the losses of one receiver may cost its publisher a keyframe."""
 
+LAYER_INTERVAL = 0.1
+"""How often in s it is looked which layer of a camera each receiver is to see."""
+
 MAX_STEP = 2.0
 """Time in s by which two timestamps may be further apart than the arrival of their pictures."""
 
 
 class Feed(NamedTuple):
-    """The pictures of one camera in one codec.
+    """The pictures of one camera in one codec and one size.
 
     Attributes:
         uid: Whose camera.
         codec: MIME type in lower case.
+        layer: The size, by the name that its publisher gives it; empty if there is one only.
     """
 
     uid: int
     codec: str
+    layer: str = ""
 
 
 class Cameras(Protocol):
@@ -49,6 +61,9 @@ class VideoRouter:
     That is the one which it has chosen; else that of the latest speaker, but for itself; else the
     first one. It goes from one to another with a keyframe, and sees the old one until then. For
     its decoder it is one video: the time of its pictures goes on evenly.
+
+    Of a camera that comes in several sizes, each receiver sees the largest that its line takes,
+    see `LayerChoice`.
 
     It does no I/O.
 
@@ -119,6 +134,7 @@ class VideoRouter:
         sink: Callable[[EncodedVideoFrame], None],
         *,
         only: int | None = None,
+        downlink: Callable[[], Downlink | None] = lambda: None,
     ) -> None:
         """Somebody wants to see.
 
@@ -127,8 +143,9 @@ class VideoRouter:
             codecs: What it takes, best first.
             sink: Gets the pictures.
             only: Whose camera it sees, if it is to see no other.
+            downlink: Tells over which line; `None` for one that takes everything.
         """
-        receiver = _Receiver(uid, tuple(codecs), sink, self._time(), only)
+        receiver = _Receiver(uid, tuple(codecs), sink, self._time(), only, downlink)
         self._receivers[uid] = receiver
         if self._speaker != uid:
             receiver.speaker = self._speaker
@@ -176,7 +193,9 @@ class VideoRouter:
         if not made and frame.codec != publisher.codec:
             publisher.codec = frame.codec
             self._review()
-        feed, now, waiting = Feed(uid, frame.codec), self._time(), False
+        feed, now, waiting = Feed(uid, frame.codec, frame.layer), self._time(), False
+        if frame.layer and publisher.note(frame, now):
+            self._review_layers(uid, publisher, now)
         for receiver in tuple(self._receivers.values()):
             if receiver.wanted == feed and receiver.shown != feed and frame.keyframe:
                 receiver.shown = feed
@@ -198,7 +217,17 @@ class VideoRouter:
         if now >= receiver.next_report:
             receiver.next_report = now + REPORT_INTERVAL
             receiver.lost = True
-            self._cameras.request_keyframe(receiver.shown)
+            self._cameras.request_keyframe(receiver.needed or receiver.shown)
+
+    def note_overflow(self, uid: int) -> None:
+        """Pictures for a receiver were dropped, as its line takes less."""
+        receiver = self._receivers.get(uid)
+        if receiver is None or receiver.wanted is None:
+            return
+        receiver.layers.note_overflow()
+        publisher = self._publishers.get(receiver.wanted.uid)
+        if publisher is not None and receiver.wanted.layer:
+            self._review_layers(receiver.wanted.uid, publisher, self._time())
 
     # Who sees whom
 
@@ -210,11 +239,23 @@ class VideoRouter:
                 receiver.shown = None
             if feed is None and receiver.shown is None:
                 self._tell_source(receiver)
-            if feed != receiver.wanted:
-                receiver.wanted = feed
-                if feed is not None and feed != receiver.shown:
-                    self._cameras.request_keyframe(feed)
+            self._want(receiver, feed)
         self._encode_what_is_watched()
+
+    def _review_layers(self, uid: int, publisher: _Publisher, now: float) -> None:
+        """Look anew at which layer of a camera each of its receivers is to see."""
+        ranked = publisher.layers.ranked(now)
+        for receiver in self._receivers.values():
+            wanted = receiver.wanted
+            if wanted is not None and wanted.uid == uid and wanted.codec == publisher.codec:
+                layer = receiver.choose_layer(uid, ranked, now)
+                self._want(receiver, wanted._replace(layer=layer))
+
+    def _want(self, receiver: _Receiver, feed: Feed | None) -> None:
+        if feed != receiver.wanted:
+            receiver.wanted = feed
+            if feed is not None and feed != receiver.shown:
+                self._cameras.request_keyframe(feed)
 
     def _encode_what_is_watched(self) -> None:
         wanted = {receiver.wanted for receiver in self._receivers.values()}
@@ -242,8 +283,11 @@ class VideoRouter:
         seen = receiver.wanted.uid if receiver.wanted is not None else None
         for uid in (receiver.chosen, receiver.speaker, seen, *others[:1]):
             if uid in others:
-                codec = self._publishers[uid].codec
-                return Feed(uid, codec if codec in receiver.codecs else _best(receiver.codecs))
+                publisher, now = self._publishers[uid], self._time()
+                if publisher.codec not in receiver.codecs:
+                    return Feed(uid, _best(receiver.codecs))
+                layer = receiver.choose_layer(uid, publisher.layers.ranked(now), now)
+                return Feed(uid, publisher.codec, layer)
         return None
 
     def _gives(self, feed: Feed) -> bool:
@@ -272,12 +316,24 @@ class _Publisher:
         pictures: Whether it gives pictures, not yet encoded.
         decodable: Whether they can be had in another codec, too.
         codec: In which it gives them encoded, once it has given one.
+        layers: The sizes in which it gives them, if there are several.
     """
 
     def __init__(self, pictures: bool, decodable: bool) -> None:
         self.pictures = pictures
         self.decodable = decodable
         self.codec: str | None = None
+        self.layers = Layers()
+        self._review_at = 0.0
+
+    def note(self, frame: EncodedVideoFrame, now: float) -> bool:
+        """A picture of a layer has come; whether it is time to look at who is to see which."""
+        area = picture_area(frame.codec, frame.data) if frame.keyframe else 0
+        self.layers.note(frame.layer, len(frame.data), area, now)
+        if now < self._review_at:
+            return False
+        self._review_at = now + LAYER_INTERVAL
+        return True
 
     @property
     def gives(self) -> bool:
@@ -301,6 +357,7 @@ class _Receiver:
         told: Whom it was told to see.
         lost: Whether it waits for a keyframe of what it sees.
         next_report: When the next loss of it counts.
+        layers: Chooses the layer of whom it is to see.
     """
 
     def __init__(
@@ -310,6 +367,7 @@ class _Receiver:
         sink: Callable[[EncodedVideoFrame], None],
         now: float,
         only: int | None,
+        downlink: Callable[[], Downlink | None],
     ) -> None:
         self.uid = uid
         self.codecs = codecs
@@ -321,6 +379,9 @@ class _Receiver:
         self.told: int | None = None
         self.lost = False
         self.next_report = 0.0
+        self.layers = LayerChoice()
+        self._layers_of: int | None = None
+        self._downlink = downlink
         self._sink = sink
         self._origin: int | None = None
         """Timestamp of the picture before, as its publisher counts."""
@@ -329,7 +390,34 @@ class _Receiver:
 
     def waits_for(self, feed: Feed) -> bool:
         """Whether it needs a keyframe of a feed."""
-        return (self.wanted == feed != self.shown) or (self.lost and self.shown == feed)
+        if self.wanted == feed != self.shown:
+            return True
+        return self.lost and self.shown == feed and self.needed is None
+
+    @property
+    def needed(self) -> Feed | None:
+        """Another layer of the camera that it sees, for which it waits.
+
+        A keyframe of the layer that it leaves would be for nobody.
+        """
+        wanted, shown = self.wanted, self.shown
+        if wanted is None or shown is None or wanted == shown or wanted.uid != shown.uid:
+            return None
+        return wanted if wanted.layer and wanted.codec == shown.codec else None
+
+    def choose_layer(self, uid: int, layers: Sequence[Layer], now: float) -> str:
+        """Which layer of a camera it is to see; empty if that has one only."""
+        downlink = self._downlink()
+        if not layers:
+            if downlink is not None:
+                downlink.wanted = 0.0
+            return ""
+        if uid != self._layers_of:
+            self._layers_of, self.layers = uid, LayerChoice()
+        layer = self.layers.choose(layers, None if downlink is None else downlink.carries, now)
+        if downlink is not None:
+            downlink.wanted = self.layers.wanted
+        return layer
 
     def restart(self) -> None:
         """What comes next is of another camera."""
@@ -348,4 +436,4 @@ class _Receiver:
         self._ticks += max(1, step)
         self._origin = frame.timestamp
         self._sent_at = now
-        self._sink(frame._replace(timestamp=self._ticks % (1 << 32)))
+        self._sink(frame._replace(timestamp=self._ticks % (1 << 32), layer=""))

@@ -70,6 +70,11 @@ class Binding:
         )
 
     @property
+    def takes_layers(self) -> bool:
+        """Whether there is use for a camera in several sizes: each viewer may get another one."""
+        return isinstance(self._endpoint.remote_video, EncodedRemoteVideo)
+
+    @property
     def takes_pauses(self) -> bool:
         """Whether audio may come with its pauses left out."""
         remote = self._endpoint.remote_audio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from ..media.video_frames import EncodedVideoFrame
 from ..tracks import Track, TrackKind
@@ -60,6 +61,20 @@ class EncodedAudio(Track[bytes]):
         self._packets.end()
 
 
+class Downlink(Protocol):
+    """The line to whoever sees pictures.
+
+    Attributes:
+        wanted: What would be sent if it carried that, in bit/s.
+    """
+
+    wanted: float
+
+    @property
+    def carries(self) -> float | None:
+        """What it carries, in bit/s; `None` if nobody knows."""
+
+
 class EncodedVideo(Track[EncodedVideoFrame]):
     """Video that comes encoded: of a camera elsewhere, for example.
 
@@ -69,6 +84,8 @@ class EncodedVideo(Track[EncodedVideoFrame]):
         codecs: MIME types that the other side takes, in lower case, best first; known once the
             connection was negotiated.
         keyframe_requested: Called when the other side, or this track, needs a keyframe.
+        overflowed: Called when pictures are dropped, before a keyframe is asked for.
+        downlink: The line to the other side, once there is one.
     """
 
     kind: TrackKind = "video"
@@ -78,6 +95,8 @@ class EncodedVideo(Track[EncodedVideoFrame]):
         super().__init__(name)
         self.codecs: tuple[str, ...] = ()
         self.keyframe_requested: Callable[[], None] = lambda: None
+        self.overflowed: Callable[[], None] = lambda: None
+        self.downlink: Downlink | None = None
         self._pictures: Ring[tuple[float, EncodedVideoFrame]] = Ring(MAX_PICTURES)
         self._time = asyncio.get_running_loop().time
         self._ask_at = 0.0
@@ -96,6 +115,7 @@ class EncodedVideo(Track[EncodedVideoFrame]):
         if len(self._pictures) >= MAX_PICTURES or (oldest and now - oldest[0] > MAX_WAIT):
             self._pictures.clear()
             self._skipping = True
+            self.overflowed()
         self._skipping = self._skipping and not frame.keyframe
         if self._skipping:
             self._skipped += 1

@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 
 from aiortc import RTCRtpReceiver
 
-from ..media.lost_packets import LostPackets
-from ..media.video_frames import EncodedVideoFrame, FrameAssembler, is_keyframe, is_sound
+from ..media.layers import LayerChoice, Layers
+from ..media.video_frames import EncodedVideoFrame, picture_area
 from ..tracks import RemoteVideoTrack
+from .incoming_layer import IncomingLayer
 from .internals import VideoPacket, VideoTap
-from .keyframes import KeyframeRequests
 from .picture_decoder import PictureDecoder
 
 MAX_WAITING = 30
@@ -28,7 +28,7 @@ class EncodedRemoteVideo(RemoteVideoTrack):
 
     Attributes:
         tap: Gets each encoded picture, the first of which is a keyframe, as is the first after a
-            loss.
+            loss; those of each layer, where the camera has several.
     """
 
     decodable: ClassVar[bool] = True
@@ -39,10 +39,10 @@ class EncodedRemoteVideo(RemoteVideoTrack):
         self.tap: Callable[[EncodedVideoFrame], None] | None = None
         self._incoming: IncomingVideo | None = None
 
-    def request_keyframe(self) -> None:
-        """Ask the publisher for a keyframe, soon and not too often."""
+    def request_keyframe(self, layer: str = "") -> None:
+        """Ask the publisher for a keyframe of a layer, soon and not too often."""
         if self._incoming is not None:
-            self._incoming.keyframes.request()
+            self._incoming.request_keyframe(layer)
 
 
 class IncomingVideo:
@@ -60,26 +60,28 @@ class IncomingVideo:
         receiver: RTCRtpReceiver,
         run: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
-        self.incomplete = 0
-        """Pictures that were dropped, for something that they need is lost."""
         self.undecoded = 0
         """Pictures that were not decoded in time."""
-        self.lost = LostPackets()
         self._run = run
         self._tap = VideoTap(receiver, self.take, self._end, run)
-        self.keyframes = KeyframeRequests(lambda: run(self._tap.request_keyframe()))
-        self._assembler = FrameAssembler()
-        self._decoder = PictureDecoder(self._show, self.keyframes.request)
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._broken = True
-        """Whether nothing can be decoded before the next keyframe."""
+        self._layers: dict[str, IncomingLayer] = {}
+        """By their `rid`; it is empty where there is one layer only."""
+        self._sizes = Layers()
+        self._choice = LayerChoice()
+        self._decoded = ""
+        """The layer that is decoded: the largest."""
+        self._decoder = PictureDecoder(self._show, lambda: self.request_keyframe(self._decoded))
+        self._time = asyncio.get_running_loop().time
         self._decoding = False
         """Whether the decoder has had its first keyframe."""
-        self._begun = False
-        self._source: int | None = None
+        self._closed = False
         self._track: RemoteVideoTrack | None = None
         self.carry(track)
+
+    @property
+    def incomplete(self) -> int:
+        """Pictures that were dropped, for something that they need is lost."""
+        return sum(layer.incomplete for layer in self._layers.values())
 
     def carry(self, track: RemoteVideoTrack | None) -> None:
         """Give the pictures to another track, or to none, from now on."""
@@ -90,80 +92,44 @@ class IncomingVideo:
             track._first_reader = self.begin_decoding
             if isinstance(track, EncodedRemoteVideo):
                 track._incoming = self
-            if self._begun:  # what came meanwhile was not looked at
-                self._begin_anew()
+            for layer in self._layers.values():  # what came meanwhile was not looked at
+                layer.begin_anew()
+                self.begin_decoding()
 
     def take(self, packet: VideoPacket) -> None:
         """Take a packet as it comes from the network."""
         if self._track is None:
             return
-        if packet.ssrc != self._source:
-            if self._begun:  # its numbers have nothing to do with those before
-                self._begin_anew()
-            self._source = packet.ssrc
-        self._begun = True
-        now = self._loop.time()
-        if missing := self.lost.push(packet.sequence_number, now):
-            self._run(self._tap.request_packets(missing))
-        beginning = is_keyframe(packet.codec, packet.data)
-        for whole in self._assembler.push(
-            packet.sequence_number, packet.timestamp, packet.marker, packet.data, now, beginning
-        ):
-            sound = is_sound(packet.codec, whole.data)
-            keyframe = sound and is_keyframe(packet.codec, whole.data)
-            self._broken = (self._broken or whole.after_gap or not sound) and not keyframe
-            if self._broken:
-                self.incomplete += 1
-                self.keyframes.request()
-            else:
-                self._hand_on(
-                    EncodedVideoFrame(packet.codec, whole.data, whole.timestamp, keyframe)
-                )
-        if self.lost:
-            self._repair(now)
+        layer = self._layers.get(packet.layer)
+        if layer is None:
+            layer = IncomingLayer(packet.layer, self._tap, self._hand_on, self._run)
+            self._layers[packet.layer] = layer
+        if layer.take(packet) and packet.layer == self._decoded:
+            self.begin_decoding()
+
+    def request_keyframe(self, layer: str = "") -> None:
+        """Ask for a keyframe of a layer, soon and not too often; each begins with one."""
+        if not self._closed and layer in self._layers:
+            self._layers[layer].keyframes.request()
 
     def begin_decoding(self) -> None:
         """Somebody reads: begin with a keyframe."""
         self._decoding = False
-        if self._begun:  # otherwise the first picture is one anyway
-            self.keyframes.request()
+        self.request_keyframe(self._decoded)
 
     def close(self) -> None:
         """Ask for nothing more; idempotent."""
-        self.keyframes.close()
+        self._closed = True
+        for layer in self._layers.values():
+            layer.close()
         self._decoder.close()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         if isinstance(self._track, EncodedRemoteVideo):
             self._track.tap = None
         self.carry(None)
 
-    def _begin_anew(self) -> None:
-        self._assembler, self.lost, self._broken = FrameAssembler(), LostPackets(), True
-        self.begin_decoding()
-
-    def _repair(self, now: float) -> None:
-        """Ask once more for what is missing, when it is time, or for a keyframe in its place."""
-        if self._assembler.due is None:
-            return  # all began anew after the timer was set
-        self.lost.forget(self._assembler.due)
-        if again := self.lost.due(now):
-            self._run(self._tap.request_packets(again))
-        if self.lost.hopeless(now):
-            self.keyframes.request()
-        if self._timer is None and (deadline := self.lost.deadline) is not None:
-            self._timer = self._loop.call_at(deadline, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        self._repair(self._loop.time())
-
     def _hand_on(self, frame: EncodedVideoFrame) -> None:
         track = self._track
         assert track is not None
-        if frame.keyframe:
-            self.keyframes.satisfy()
         if isinstance(track, EncodedRemoteVideo) and track.tap is not None:
             track.tap(frame)
         if track.readers:
@@ -173,6 +139,8 @@ class IncomingVideo:
             self._decoding = False
 
     def _decode(self, frame: EncodedVideoFrame) -> None:
+        if frame.layer and not self._is_decoded(frame):
+            return
         if len(self._decoder) >= MAX_WAITING:
             self._decoding = False
         elif frame.keyframe:
@@ -181,7 +149,20 @@ class IncomingVideo:
             self._decoder.push(frame)
         else:
             self.undecoded += 1
-            self.keyframes.request()
+            self.request_keyframe(frame.layer)
+
+    def _is_decoded(self, frame: EncodedVideoFrame) -> bool:
+        """Whether a picture is of the largest layer, to which one goes with a keyframe."""
+        now = self._time()
+        area = picture_area(frame.codec, frame.data) if frame.keyframe else 0
+        self._sizes.note(frame.layer, len(frame.data), area, now)
+        largest = self._choice.choose(self._sizes.ranked(now), None, now)
+        if frame.layer == largest != self._decoded:
+            if frame.keyframe:
+                self._decoded = largest
+            else:
+                self.request_keyframe(largest)
+        return frame.layer == self._decoded
 
     def _show(self, picture: Any) -> None:
         if self._track is not None:

@@ -37,6 +37,7 @@ from .sdp.feedback import agreed_feedback, answer_feedback, offer_feedback
 from .sdp.media import choose, read_media
 from .sdp.opus import describe_opus
 from .sdp.reduction import Reduction
+from .sdp.simulcast import answer_simulcast
 from .sdp.video import describe_video
 from .sections import Sections
 
@@ -402,6 +403,9 @@ class Negotiation:
         """The answer to an offer of which aiortc was shown this."""
         answer = reduced.complete(await self._describe())
         self._use_feedback(answer_feedback(answer, offer))
+        if self._binding.takes_layers:
+            layered = [mid for mid, kind in self._main.items() if kind == "video"]
+            internals.take_layers(self._pc, answer_simulcast(answer, offer, layered))
         return str(answer)
 
     def _use_feedback(self, agreed: Mapping[str, int]) -> None:

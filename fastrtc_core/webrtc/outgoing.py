@@ -172,7 +172,7 @@ class OutgoingPictures(Outgoing):
         """Send what comes, in the codecs that the other side takes."""
         track = self._track
         track.codecs = internals.negotiated_codecs(transceiver)
-        internals.send_encoded(
+        track.downlink = internals.send_encoded(
             transceiver.sender,
             track.next_frame,
             lambda: track.keyframe_requested(),

@@ -45,6 +45,9 @@ class PictureDecoder:
         self._last: int | None = None
         """The timestamp of the latest picture, and its time since the first one."""
         self._time = 0
+        self._pushed = 0.0
+        """When that came, and of which layer it was."""
+        self._layer = ""
 
     def __len__(self) -> int:
         """How many pictures wait."""
@@ -52,9 +55,13 @@ class PictureDecoder:
 
     def push(self, frame: EncodedVideoFrame) -> None:
         """Decode a picture next; its time is that since the first one."""
+        now = self._loop.time()
         if self._last is not None:
-            self._time += elapsed_ticks(self._last, frame.timestamp)
-        self._last = frame.timestamp
+            if frame.layer == self._layer:
+                self._time += elapsed_ticks(self._last, frame.timestamp)
+            else:  # each layer counts from a beginning of its own
+                self._time += max(1, round((now - self._pushed) * VIDEO_CLOCK_RATE))
+        self._last, self._pushed, self._layer = frame.timestamp, now, frame.layer
         self._waiting.append((frame, self._time))
         self._work()
 

@@ -20,8 +20,10 @@ from fastrtc_core.channel import RtcEngine, RtcOptions, build_token
 from fastrtc_core.client import Client
 from fastrtc_core.media.video_frames import EncodedVideoFrame
 from fastrtc_core.room.browser_member import BrowserMember
+from fastrtc_core.room.video_router import Feed
 from fastrtc_core.webrtc.incoming_video import EncodedRemoteVideo, IncomingVideo
 from fastrtc_core.webrtc.internals.flow import Flow
+from fastrtc_core.webrtc.keyframes import KeyframeRequests
 from fastrtc_core.webrtc.picture_decoder import PictureDecoder
 from fastrtc_core.webrtc.video_encoders import VideoEncoder
 
@@ -42,6 +44,11 @@ def incoming(engine: RtcEngine, uid: int) -> IncomingVideo:
     video = member.remote_video._incoming
     assert video is not None
     return video
+
+
+def requests(engine: RtcEngine, uid: int) -> KeyframeRequests:
+    """Those for keyframes of that camera, which comes in one size."""
+    return incoming(engine, uid)._layers[""].keyframes
 
 
 @contextmanager
@@ -168,11 +175,11 @@ async def test_the_server_decodes_only_for_who_reads() -> None:
         with codecs_counted() as calls:
             await eventually(lambda: calls["encode"] > 10, "pictures")
             assert calls["decode"] == 0
-            asked = incoming(engine, 2).keyframes.asked
+            asked = requests(engine, 2).asked
             async with inside.get_video_frames(2) as stream:
                 async with asyncio.timeout(2):
                     assert shown(await stream.read()) == 2
-                assert incoming(engine, 2).keyframes.asked == asked + 1
+                assert requests(engine, 2).asked == asked + 1
             await asyncio.sleep(0.2)
             before = calls["decode"]
             assert before > 0
@@ -189,11 +196,11 @@ async def test_who_comes_late_sees_a_picture_soon() -> None:
         await join(stack, engine.accept, 1)
         bob = await join(stack, engine.accept, 2, camera=False)
         await bob.sees(1)
-        before = incoming(engine, 1).keyframes.asked
+        before = requests(engine, 1).asked
         for uid in (3, 9):
             late = await join(stack, engine.accept, uid, camera=False)
             await late.sees(1, within=2.0)
-        assert incoming(engine, 1).keyframes.asked - before in (1, 2)
+        assert requests(engine, 1).asked - before in (1, 2)
         assert None not in bob.seen
 
 
@@ -224,13 +231,13 @@ async def test_who_has_a_narrow_line_misses_pictures_and_nobody_else_does() -> N
         await asyncio.sleep(1)
         wire.waits.clear()
         await camera.speak(2)
-        (seen, others), asked = (len(narrow.seen), len(wide.seen)), incoming(engine, 2)
-        before = asked.keyframes.asked
+        (seen, others), asked = (len(narrow.seen), len(wide.seen)), requests(engine, 2)
+        before = asked.asked
         await asyncio.sleep(6)
         assert narrow.seen[-1] == wide.seen[-1] == 2
         assert 3 < len(narrow.seen) - seen < 0.8 * (len(wide.seen) - others)
         assert len(wide.seen) - others > 0.8 * 6 * FRAME_RATE
-        assert asked.keyframes.asked - before <= 4
+        assert asked.asked - before <= 4
         waits = sorted(wire.waits)
         assert waits[len(waits) // 2] < 0.2
 
@@ -325,7 +332,7 @@ async def test_codecs_that_do_not_match() -> None:
         cleo = await join(stack, engine.accept, 3, camera=False)
         await asyncio.gather(limited.sees(2), bob.sees(1), cleo.sees(1))
         (feed,) = engine.room("room").video.encoders
-        assert feed == (2, "video/h264"), "what is in H.264 is seen by those who take both"
+        assert feed == Feed(2, "video/h264"), "what is in H.264 is seen by those who take both"
         await cleo.client.send({"event": "choose_video", "data": "2"})
         await cleo.sees(2)
         assert list(engine.room("room").video.encoders) == [feed]

@@ -57,9 +57,9 @@ async def impaired_video(fate: Fate) -> AsyncIterator[None]:
     original = RTCRtpReceiver._handle_rtp_packet
     shortened = VideoTap._receive
 
-    def receive(self: VideoTap, packet: Any, marker: bool, counts: Any) -> None:
+    def receive(self: VideoTap, packet: Any, marker: bool, counts: Any, layer: str) -> None:
         for _ in fate(packet):
-            shortened(self, packet, marker, counts)
+            shortened(self, packet, marker, counts, layer)
 
     async def handle(self: RTCRtpReceiver, packet: RtpPacket, arrival_time_ms: int) -> None:
         for _ in fate(packet) if self.track.kind == "video" else (0,):

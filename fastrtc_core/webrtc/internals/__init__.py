@@ -17,7 +17,7 @@ from .connection import (
     was_reached,
     watch_connecting,
 )
-from .encoded_video import VideoPacket, VideoTap, negotiated_codecs
+from .encoded_video import VideoPacket, VideoTap, negotiated_codecs, take_layers
 from .feedback import send_feedback
 from .gate import MayCheck
 from .gathering import gather_here
@@ -68,6 +68,7 @@ __all__ = [
     "send_pictures",
     "share_ports",
     "shares_ports",
+    "take_layers",
     "take_low_payload_types",
     "take_negotiated",
     "take_parameters",

@@ -39,6 +39,7 @@ class Flow:
 
     Attributes:
         line: What it sends over, once feedback about that was agreed.
+        wanted: What would be sent if the line carried it, in bit/s; 0 if that is what is sent.
         last_sent: When it sent its last picture, in s.
         held: For how long in s the next picture was held back.
     """
@@ -50,6 +51,7 @@ class Flow:
         self.bit_rates = bit_rates
         self._forwards = forwards
         self.line: Line | None = None
+        self.wanted = 0.0
         self.last_sent = float("-inf")
         self.held = 0.0
         self._blocked = 0.0
@@ -74,6 +76,14 @@ class Flow:
     @target_bitrate.setter
     def target_bitrate(self, bit_rate: int) -> None:
         self._told = bit_rate
+
+    @property
+    def carries(self) -> float | None:
+        """What the line carries, in bit/s; `None` if nothing will be heard of it.
+
+        An estimate of the other side (REMB) is none of the line: it follows what is sent.
+        """
+        return None if self.line is None else float(self.target_bitrate)
 
     @property
     def encoder_bit_rate(self) -> int:
@@ -178,7 +188,7 @@ class Flow:
         """
         if self._sender._RTCRtpSender__rtx_payload_type is None:
             return
-        if (probe := line.next_probe()) is None:
+        if (probe := line.next_probe(self)) is None:
             return
         history = self._sender._RTCRtpSender__rtp_history
         recent = [history.get((latest - back) % RTP_HISTORY_SIZE) for back in range(RECENT)]

@@ -37,6 +37,8 @@ class Sending(Protocol):
     bit_rates: BitRates
     last_sent: float
     line: Line | None
+    wanted: float
+    """What it would send if the line carried it, in bit/s; 0 if that is what it sends anyway."""
 
     def take_number(self, number: int) -> None:
         """Have a header extension of this id on each packet."""
@@ -114,9 +116,12 @@ class Line:
 
     def share_of(self, flow: Sending) -> float:
         """What one of its senders may send, in bit/s."""
+        return self._estimate.bit_rate / self._sharing(flow)
+
+    def _sharing(self, flow: Sending) -> int:
+        """Among how many senders the bit rate is divided, if this is one of them."""
         since = self._now() - ACTIVE
-        others = sum(other.last_sent > since for other in self._flows if other is not flow)
-        return self._estimate.bit_rate / (1 + others)
+        return 1 + sum(other.last_sent > since for other in self._flows if other is not flow)
 
     @property
     def strained(self) -> bool:
@@ -134,9 +139,9 @@ class Line:
         self._estimate.check(self._sent.silence(now), now)
         return self._estimate.hold(self._sent.in_flight, now)
 
-    def next_probe(self) -> Probe | None:
-        """See `LineEstimate.next_probe`."""
-        return self._estimate.next_probe(self._now())
+    def next_probe(self, flow: Sending) -> Probe | None:
+        """See `LineEstimate.next_probe`; one of its senders is asked to send it."""
+        return self._estimate.next_probe(self._now(), flow.wanted * self._sharing(flow))
 
     def _taking(self, take: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         async def take_rtcp(data: bytes) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pylibsrtp
 from aiortc import RTCRtpReceiver, RTCRtpSender
 
+from .encoded_video import tap_of
 from .gate import PacketIntake
 
 logger = logging.getLogger(__name__)
@@ -59,8 +60,12 @@ class _Sources:
 
     def route(self, packet: Any) -> Any:
         """The receiver of an RTP packet; `None` drops it."""
-        receiver = self._route(packet)
+        receiver = self._route(packet) or self._route_by_mid(packet)
         ssrc = packet.ssrc
+        if receiver is not None and (rid := packet.extensions.repaired_rtp_stream_id):
+            tap = tap_of(receiver)
+            if tap is not None:
+                tap.note_repair(ssrc, rid)
         if ssrc in self._receivers:
             return receiver
         if receiver is None or not self._has_room(receiver):
@@ -68,6 +73,16 @@ class _Sources:
             self._forget(ssrc)
             return None
         self._receivers[ssrc] = receiver
+        return receiver
+
+    def _route_by_mid(self, packet: Any) -> Any:
+        """The receiver of a source that no description names (RFC 9143 section 9.2)."""
+        router = self._dtls._rtp_router
+        receiver = router.mid_table.get(packet.extensions.mid)
+        known = router.payload_type_table.get(packet.payload_type, ())
+        if receiver not in known or packet.ssrc in router.ssrc_table:
+            return None
+        router.ssrc_table[packet.ssrc] = receiver
         return receiver
 
     async def take_rtcp(self, data: bytes) -> None:

@@ -106,7 +106,7 @@ def send_encoded(
     keyframe_requested: Callable[[], None],
     bit_rates: BitRates,
     failed: Callable[[Exception], None],
-) -> None:
+) -> Flow:
     """Send encoded pictures, each in its own codec, if that was negotiated.
 
     Args:
@@ -147,6 +147,7 @@ def send_encoded(
     private._send_keyframe = keyframe_requested
     flow = Flow(sender, bit_rates, forwards=True)
     _replace_loop(private, flow, next_frame, payloads_of, failed)
+    return flow
 
 
 class _Payloads(NamedTuple):

@@ -55,6 +55,16 @@ class Section:
         start = f"a={name}:"
         return [line.removeprefix(start) for line in self.lines if line.startswith(start)]
 
+    def extensions(self) -> dict[str, int]:
+        """The ids of header extensions, by URI (RFC 8285 section 8)."""
+        found: dict[str, int] = {}
+        for value in self.values("extmap"):
+            number, _, rest = value.partition(" ")
+            number = number.partition("/")[0]
+            if number.isdecimal() and len(number) < 4:
+                found[rest.split(" ")[0]] = int(number)
+        return found
+
     def codecs(self) -> dict[int, str]:
         """The codecs by payload type, in small letters: `opus/48000/2` (RFC 8866 section 6.6)."""
         return {number: codec.strip().lower() for number, codec in _numbered(self.values("rtpmap"))}

@@ -49,7 +49,7 @@ def offer_feedback(offer: Description) -> None:
         offer: Of this side, complete otherwise; its lines are added to.
     """
     everything, sections = _media(offer), _steered(offer)
-    known = {number for section in everything for number in _extensions(section).values()}
+    known = {number for section in everything for number in section.extensions().values()}
     agreed = (number for section in everything if (number := _number(section)) is not None)
     free = (number for number in range(1, _MAX_SHORT + 1) if number not in known)
     number = next(agreed, None) or next(free, None)
@@ -81,19 +81,8 @@ def _media(description: Description) -> list[Section]:
     return [s for s in description.sections if s.live and s.kind in _MEDIA]
 
 
-def _extensions(section: Section) -> dict[str, int]:
-    """The ids of header extensions, by URI (RFC 8285 section 8)."""
-    found: dict[str, int] = {}
-    for value in section.values("extmap"):
-        number, _, rest = value.partition(" ")
-        number = number.partition("/")[0]
-        if number.isdecimal() and len(number) < 4:
-            found[rest.split(" ")[0]] = int(number)
-    return found
-
-
 def _number(section: Section) -> int | None:
-    return _extensions(section).get(URI)
+    return section.extensions().get(URI)
 
 
 def _told_of(section: Section) -> set[str]:
