@@ -12,9 +12,9 @@ from typing import NamedTuple
 WINDOW = 1.0
 """In s: bit rates are those of the last one to two windows, so that a keyframe weighs little."""
 
-STOPPED = 1.5
-"""For how long in s a layer has sent nothing, while others have, when it counts no longer: a
-browser whose line is narrow sends the upper ones no more."""
+STOPPED, STOPPED_PICTURES = 0.5, 8
+"""For how long in s a layer has sent nothing, and how many pictures others have meanwhile, when it
+counts no longer: a browser whose line is narrow sends the upper ones no more."""
 
 ROOM = 1.15
 """How much more than a layer takes a line must carry before that is chosen."""
@@ -54,6 +54,7 @@ class Layers:
     def __init__(self) -> None:
         self._meters: dict[str, _Meter] = {}
         self._latest = -math.inf
+        self._pictures = 0
 
     def note(self, name: str, size: int, area: int, now: float) -> None:
         """A picture has come.
@@ -69,6 +70,8 @@ class Layers:
             meter = self._meters[name] = _Meter(now)
         meter.note(size, area, now)
         self._latest = now
+        self._pictures += 1
+        meter.place = self._pictures
 
     def ranked(self, now: float) -> list[Layer]:
         """The layers that are sent now, the smallest first."""
@@ -76,6 +79,7 @@ class Layers:
             (meter.area, Layer(name, meter.bit_rate(now)))
             for name, meter in self._meters.items()
             if self._latest - meter.latest < STOPPED
+            or self._pictures - meter.place < STOPPED_PICTURES
         ]
         sent.sort(key=lambda one: (one[0], one[1].bit_rate))
         return [layer for _, layer in sent]
@@ -87,6 +91,8 @@ class _Meter:
     def __init__(self, now: float) -> None:
         self.area = 0
         self.latest = now
+        self.place = 0
+        """Of the latest picture among those of all layers."""
         self._since = now
         self._bytes = self._before = 0
 

@@ -95,6 +95,7 @@ def send(
     seed: int = 1,
     probes: bool = True,
     content: Callable[[float], float] = lambda _: 1e9,
+    layer: Callable[[float, float], tuple[float, float]] | None = None,
 ) -> Seen:
     """Send pictures over a line, as `internals.flow` does it.
 
@@ -106,6 +107,8 @@ def send(
         seed: Of all that is random.
         probes: Whether there may be probes.
         content: What the pictures need at most, in bit/s by the time.
+        layer: For pictures that are made elsewhere: told of the estimate and the time, what they
+            take, and what would be sent if the line carried it, in bit/s.
     """
     chance = random.Random(seed)
     estimate = LineEstimate(start, 150_000, high)
@@ -113,7 +116,7 @@ def send(
     seen = Seen()
     events: list[tuple[float, int, Callable[[], None]]] = []
     ticket = count()
-    now = free = last = 0.0
+    now = free = last = wanted = 0.0
 
     def at(time: float, act: Callable[[], None]) -> None:
         heapq.heappush(events, (time, next(ticket), act))
@@ -139,13 +142,18 @@ def send(
         return arrival
 
     def picture(due: float) -> None:
+        nonlocal wanted
         estimate.check(packets.silence(now), now)
         packets.forget_before(now - 3)
         later = due + (1 + int(max(0.0, now - due) * FPS)) / FPS
         if (wait := estimate.hold(packets.in_flight, now)) > 0.001:
             at(now + min(wait, 0.05), lambda: picture(due))
             return
-        bits = min(0.95 * estimate.bit_rate, content(now)) / FPS * chance.uniform(0.7, 1.3)
+        if layer is None:
+            bit_rate = min(0.95 * estimate.bit_rate, content(now))
+        else:
+            bit_rate, wanted = layer(estimate.bit_rate, now)
+        bits = bit_rate / FPS * chance.uniform(0.7, 1.3)
         size = int(bits / 8) + 60
         sizes = [PACKET] * (size // PACKET) + [max(100, size % PACKET)]
         pacer.begin(sum(sizes), estimate.bit_rate, estimate.strained(now), now)
@@ -166,7 +174,7 @@ def send(
         if whole < float("inf"):
             seen.pictures.append(whole)
         end = now
-        if probes and (probe := estimate.next_probe(now)):
+        if probes and (probe := estimate.next_probe(now, wanted)):
             size = probe.size + 60  # of those that there are to be sent again
             step = 8 * size / probe.bit_rate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from fastrtc_core.media.layers import DOWN_AFTER, ROOM, Layer, LayerChoice, Layers
 from fastrtc_core.media.video_frames import picture_area
+
+from .lines import Line, send
 
 RATES = {"l": 150_000.0, "m": 500_000.0, "h": 1_800_000.0}
 LAYERS = [Layer(name, rate) for name, rate in RATES.items()]
@@ -30,7 +33,7 @@ def follow(
 
 
 def changes(seen: list[str]) -> int:
-    return sum(one != other for one, other in zip(seen, seen[1:], strict=False))
+    return sum(one != other for one, other in itertools.pairwise(seen))
 
 
 @pytest.mark.parametrize(("rate", "name"), [(80, "l"), (300, "l"), (900, "m"), (3000, "h")])
@@ -60,7 +63,7 @@ def test_it_goes_up_again_step_by_step() -> None:
 
 @given(st.integers(0, 10_000), st.floats(1e5, 3e6))
 def test_noise_does_not_make_it_flicker(seed: int, rate: float) -> None:
-    """However near the line is to what a layer takes: a change each 10 s and more, in the long run."""
+    """However near the line is to what a layer takes: a change each 10 s and more."""
     seen = follow(lambda _: rate, 120, noise=0.25, seed=seed)
     assert changes(seen) <= 12
 
@@ -76,6 +79,33 @@ def test_it_never_stays_above_the_line(seed: int) -> None:
         name = choice.choose(LAYERS, carries, number * STEP)
         over = over + STEP if RATES[name] > carries and name != "l" else 0.0
         assert over <= DOWN_AFTER + 2 * STEP
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_behind_a_line_of_which_only_feedback_tells(seed: int) -> None:
+    """With the estimate of a sender: 5 Mb/s, then 300 kb/s, then 1 Mb/s, and 5 again."""
+    choice, seen = LayerChoice(), list[tuple[float, str]]()
+
+    def layer(estimate: float, now: float) -> tuple[float, float]:
+        name = choice.choose(LAYERS, estimate, now)
+        seen.append((now, name))
+        return RATES[name], choice.wanted
+
+    def rate(now: float) -> float:
+        return {0: 5e6, 1: 3e5, 2: 1e6, 3: 5e6}[min(int(now / 15), 3)]
+
+    line = Line(rate, jitter=lambda chance: chance.expovariate(2000))
+    sent = send(line, 60, high=1e7, seed=seed, layer=layer)
+
+    def shown(begin: float, end: float) -> set[str]:
+        return {name for time, name in seen if begin <= time < end}
+
+    assert shown(5, 15) == {"h"}
+    assert shown(17, 30) == {"l"}
+    assert shown(38, 45) == {"m"}
+    assert shown(52, 60) == {"h"}
+    assert sent.waited(0.95) < 0.1, "the sound beside it never waits for long"
+    assert sent.fps(20, 30) > 27
 
 
 def test_what_is_tried_for() -> None:
@@ -118,10 +148,12 @@ def test_layers_are_measured_and_ranked_by_size() -> None:
 
     assert show(0, 5, "hlm") == ["l", "m", "h"], "whatever they take"
     assert [round(layer.bit_rate, -4) for layer in layers.ranked(5)] == [1e5, 1.2e5, 0.7e5]
-    assert show(5, 6, "lm") == ["l", "m", "h"]
-    assert show(6, 8, "lm") == ["l", "m"]
+    assert show(5, 5.4, "lm") == ["l", "m", "h"]
+    assert show(5.4, 8, "lm") == ["l", "m"]
     assert show(8, 8.1, "hlm") == ["l", "m", "h"]
     assert [layer.name for layer in layers.ranked(60)] == ["l", "m", "h"], "all rest alike"
+    layers.note("l", 300, 1, 61)
+    assert len(layers.ranked(61)) == 3, "one picture a second of each says nothing yet"
 
 
 def test_the_size_of_a_keyframe() -> None:

@@ -52,6 +52,7 @@ class Viewer:
         told: The data of messages of the server, in order.
         seen: Whose picture each was, in order.
         times: When each was to be shown, in s.
+        widths: How wide each was, in pixels.
     """
 
     client: Client
@@ -59,6 +60,7 @@ class Viewer:
     errors: list[str] = field(default_factory=list)
     seen: list[int | None] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """What it was told under this name."""
@@ -96,6 +98,7 @@ class Viewer:
         async for event in self.client.video_stream:
             self.seen.append(shown(event.frame))
             self.times.append(float(event.frame.time))
+            self.widths.append(event.frame.width)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -395,3 +396,123 @@ def test_what_cannot_be_decoded_is_for_those_who_take_its_codec() -> None:
     assert receivers[4].wanted == Feed(2, H264)
     assert table.watched == {2}
     assert table.encoded == frozenset()
+
+
+class Downlink:
+    """A line to a receiver."""
+
+    def __init__(self, carries: float | None) -> None:
+        self.carries = carries
+        self.wanted = 0.0
+
+
+class Layered(Table):
+    """A camera in three sizes, and receivers with lines."""
+
+    SIZES: ClassVar = {"l": 700, "m": 2500, "h": 9000}
+    """Bytes of each picture."""
+
+    def __init__(self, *carries: float | None) -> None:
+        super().__init__()
+        self.lines = [Downlink(one) for one in carries]
+        self.layers = "lmh"
+        for uid, line in enumerate(self.lines, 10):
+            self.seen[uid] = []
+            self.router.add_receiver(
+                uid,
+                (VP8,),
+                self.seen[uid].append,
+                downlink=lambda line=line: line,  # type: ignore[misc]
+            )
+        self.router.add_publisher(1, pictures=False)
+
+    def film(self, seconds: float) -> None:
+        for _ in range(round(seconds / FRAME)):
+            self.now += FRAME
+            for place, name in enumerate(self.layers):
+                feed = Feed(1, VP8, name)
+                keyframe = not self.counts[place] or feed in self.due
+                self.counts[place] += 1
+                self.due.discard(feed)
+                head = b"%s" % name.encode()
+                timestamp = round((place + 1) * 2**30 + self.now * 90_000) % 2**32
+                picture = head + bytes(self.SIZES[name] - 1)
+                self.router.push(1, EncodedVideoFrame(VP8, picture, timestamp, keyframe, name))
+
+    def shows(self) -> str:
+        """The layer that each receiver sees."""
+        return "".join(self.seen[uid][-1].data[:1].decode() for uid in sorted(self.seen))
+
+
+def test_each_receiver_sees_the_layer_that_its_line_takes() -> None:
+    """A slow line costs the others nothing, and nobody misses a picture."""
+    table = Layered(3e5, 1e6, 9e6, None)
+    table.film(5)
+    assert table.shows() == "lmhh"
+    assert all(150 <= len(seen) <= 152 for seen in table.seen.values())
+    asked = table.asked.copy()
+    table.film(20)
+    assert table.asked == asked, "who sees what it can take asks for nothing"
+    table.lines[2].carries = 4e5
+    table.film(1)
+    assert table.shows() == "lmlh"
+    assert all(780 <= len(seen) <= 783 for seen in table.seen.values())
+    assert set(table.asked - asked) == {Feed(1, VP8, "l")}, "a keyframe of that layer alone"
+
+
+def test_layers_are_one_video_for_a_decoder() -> None:
+    """Each begins with a keyframe, its time goes on, and nobody is told of another source."""
+    table = Layered(9e6)
+    for carries in (9e6, 2e5, 1e6, 9e6, 3e5):
+        table.lines[0].carries = carries
+        table.film(6)
+    seen = table.seen[10]
+    names = [frame.data[:1] for frame in seen]
+    assert {name for name, _ in itertools.groupby(names)} == {b"l", b"m", b"h"}
+    for before, after in itertools.pairwise(seen):
+        step = elapsed_ticks(before.timestamp, after.timestamp)
+        if before.data[:1] == after.data[:1]:
+            assert abs(step - 3000) <= 1
+        else:  # one picture may come in both sizes
+            assert after.keyframe
+            assert 1 <= step <= 3001
+    assert table.told == [(10, 1)]
+    assert {frame.layer for frame in seen} == {""}
+
+
+def test_a_layer_that_is_sent_no_longer() -> None:
+    """Its receivers go on with another one soon, and return when it comes back."""
+    table = Layered(None, 9e6)
+    table.film(3)
+    table.layers = "lm"
+    before = len(table.seen[10])
+    table.film(2)
+    assert table.shows() == "mm"
+    assert len(table.seen[10]) - before >= 60 - 17, "half a second is missing at most"
+    table.layers = "lmh"
+    table.film(3)
+    assert table.shows() == "hh"
+
+
+def test_a_line_says_nothing_but_overflows() -> None:
+    """The receiver gets a smaller layer, and no keyframe of the larger one is asked for."""
+    table = Layered(None, None)
+    table.film(3)
+    table.asked.clear()
+    table.router.note_overflow(10)
+    table.router.note_loss(10)
+    table.film(3)
+    assert table.shows() == "mh"
+    assert set(table.asked) == {Feed(1, VP8, "m")}
+
+
+def test_a_line_is_tried_for_the_next_layer() -> None:
+    """And for nothing, while a camera is seen that has one size only."""
+    table = Layered(3e5)
+    table.film(3)
+    assert table.lines[0].wanted == pytest.approx(1.15 * 8 * 2500 * 30, rel=0.05)
+    table.publish(2)
+    table.router.choose(10, 2)
+    table.film(0.2)
+    table.run()
+    assert table.lines[0].wanted == 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from aiortc import RTCPeerConnection
+from aiortc.rtcdtlstransport import RtpRouter
 from aiortc.rtcsctptransport import DataChunk, ForwardTsnChunk, SackChunk, tsn_plus_one
 from aiortc.rtp import RtcpByePacket, RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 
@@ -20,6 +21,7 @@ from fastrtc_core.tracks import RemoteAudioTrack
 from fastrtc_core.webrtc import incoming as incoming_audio
 from fastrtc_core.webrtc.incoming import IncomingAudio
 from fastrtc_core.webrtc.internals import association, sources
+from fastrtc_core.webrtc.internals.gate import PacketIntake
 from fastrtc_handlers import Echo
 
 from ..inside import client_peer, connection_of, peers_of
@@ -362,3 +364,32 @@ def test_bounds_fit_together() -> None:
     """Few enough sources for one report (RFC 3550 section 6.4.2), few enough gaps for a packet."""
     assert sources.MAX_SOURCES < 32
     assert 28 + 4 * association.MAX_GAPS < 1189
+
+
+class _Receiver:
+    """One that has heard nothing yet."""
+
+
+async def test_a_source_that_no_description_names_is_known_by_its_mid() -> None:
+    """As those of layers are; two sections have the same payload types (RFC 9143 section 9.2)."""
+    one, other = _Receiver(), _Receiver()
+    router: Any = RtpRouter()
+    router.register_receiver(one, [5], [96], "a")
+    router.register_receiver(other, [], [96], "b")
+    dtls: Any = SimpleNamespace(
+        _rtp_router=router, _handle_rtcp_data=None, _unregister_rtp_receiver=None, _rx_srtp=None
+    )
+    gate = PacketIntake(dtls)
+    sources.bound_sources(dtls, gate)
+
+    def route(ssrc: int, mid: str | None, payload_type: int = 96) -> Any:
+        packet = RtpPacket(payload_type=payload_type, ssrc=ssrc)
+        packet.extensions.mid = mid
+        return dtls._rtp_router.route_rtp(packet)
+
+    assert route(5, None) is one
+    assert route(6, "b") is other
+    assert route(6, None) is other, "it is named at first only"
+    assert route(5, "b") is one, "no name takes a source from another section"
+    dtls._rx_srtp = SimpleNamespace(remove_stream=lambda ssrc: None)
+    assert route(7, "c") is route(8, None) is route(9, "b", 97) is None

@@ -106,6 +106,26 @@ async def test_names_of_the_feedback() -> None:
         assert "self.__rtcp_ssrc is not None and remb is not None" in handle
 
 
+async def test_names_of_layers() -> None:
+    """Where a packet says its layer, and whose lost packets a source sends again."""
+    async with raw_peer() as pc:
+        receiver: Any = pc.addTransceiver("video").receiver
+        dtls: Any = receiver.transport
+        extensions = dtls._rtp_header_extensions_map
+        numbers = extensions._HeaderExtensionsMap__ids
+        numbers.rtp_stream_id, numbers.repaired_rtp_stream_id, numbers.mid = 10, 11, 4
+        packet = rtp.RtpPacket()
+        packet.extensions.rtp_stream_id = "h"
+        packet.extensions.repaired_rtp_stream_id = "l"
+        packet.extensions.mid = "0"
+        read = rtp.RtpPacket.parse(packet.serialize(extensions), extensions).extensions
+        assert (read.rtp_stream_id, read.repaired_rtp_stream_id, read.mid) == ("h", "l", "0")
+        assert receiver._RTCRtpReceiver__rtx_ssrc == {}
+        handle = inspect.getsource(RTCRtpReceiver._handle_rtp_packet)
+        assert "self.__rtx_ssrc.get(packet.ssrc)" in handle
+        assert dtls._rtp_router.mid_table == dtls._rtp_router.payload_type_table == {}
+
+
 async def test_names_of_the_line() -> None:
     """Where a packet gets its number, where RTCP comes in, and how packets are sent again."""
     async with raw_peer() as pc:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+from collections import Counter
 from collections.abc import Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -273,3 +275,117 @@ async def test_another_track_goes_on_with_a_keyframe() -> None:
     assert camera.decoded[0].keyframe
     assert len(camera.decoded) > 7
     assert camera.nacks == []
+
+
+class Layers:
+    """A camera that sends two sizes, each from a source of its own, named by its first packets."""
+
+    def __init__(self) -> None:
+        self.indications: list[int] = []
+        self.nacks: list[tuple[int, list[int]]] = []
+        self.receiver = SimpleNamespace(
+            _RTCRtpReceiver__codecs={97: VP8},
+            _RTCRtpReceiver__stop_decoder=lambda: None,
+            _RTCRtpReceiver__remote_streams={},
+            _RTCRtpReceiver__rtx_ssrc={},
+            _send_rtcp_pli=self._indicate,
+            _send_rtcp_nack=self._ask_again,
+        )
+        self.track = EncodedRemoteVideo()
+        self.tapped: list[EncodedVideoFrame] = []
+        self.track.tap = self.tapped.append
+        self.incoming = IncomingVideo(self.track, self.receiver, self._run)  # type: ignore[arg-type]
+        self.incoming._tap.take_layers(["l", "h"])
+        self.decoded: list[EncodedVideoFrame] = []
+        self.incoming._decoder = self  # type: ignore[assignment]
+        self.due: set[int] = set()
+        self._numbers: Counter[int] = Counter()
+
+    async def _indicate(self, ssrc: int) -> None:
+        self.indications.append(ssrc)
+        self.due.add(ssrc)
+
+    async def _ask_again(self, ssrc: int, numbers: list[int]) -> None:
+        self.nacks.append((ssrc, numbers))
+
+    def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+
+    def __len__(self) -> int:
+        return 0
+
+    def push(self, frame: EncodedVideoFrame) -> None:
+        self.decoded.append(frame)
+
+    def close(self) -> None:
+        """Nothing waits."""
+
+    def packet(self, ssrc: int, rid: str | None = None, *, lost: bool = False) -> None:
+        """A picture; the sources from 6 on are of the large size."""
+        number = self._numbers[ssrc]
+        self._numbers[ssrc] += 1
+        keyframe = not number or ssrc in self.due
+        self.due.discard(ssrc)
+        size = (32 if ssrc < 6 else 64).to_bytes(2, "little") * 2
+        start = b"\x00\x00\x00\x9d\x01\x2a" + size if keyframe else b"\x01\x00\x00"
+        packet = SimpleNamespace(
+            payload_type=97,
+            sequence_number=number,
+            timestamp=3000 * number + ssrc * 2**28,
+            marker=1,
+            ssrc=ssrc,
+            extensions=SimpleNamespace(rtp_stream_id=rid),
+            _data=start + b"%08d" % number,
+        )
+        if not lost:
+            buffer: Any = self.receiver._RTCRtpReceiver__jitter_buffer
+            assert buffer.add(packet) == (False, None)
+
+
+async def test_layers_are_told_apart_and_asked_for_by_themselves() -> None:
+    """By the names in their first packets; what has none that was agreed is dropped."""
+    camera = Layers()
+    for ssrc, rid in ((5, "l"), (6, "h"), (7, None), (8, "other"), (5, None), (6, None)):
+        camera.packet(ssrc, rid)
+    assert [frame.layer for frame in camera.tapped] == ["l", "h", "l", "h"]
+    assert [frame.keyframe for frame in camera.tapped] == [True, True, False, False]
+    camera.packet(5, lost=True)
+    camera.packet(5)
+    camera.packet(6)
+    assert camera.nacks == [(5, [2])]
+    assert camera.tapped[-1].layer == "h", "what one has lost holds up no other"
+    camera.track.request_keyframe("h")
+    camera.track.request_keyframe("x")
+    assert camera.indications == [6]
+    camera.incoming._tap.note_repair(15, "l")
+    camera.incoming._tap.note_repair(16, "x")
+    assert camera.receiver._RTCRtpReceiver__rtx_ssrc == {15: 5}
+
+
+async def test_another_source_of_a_layer_leaves_the_other_alone() -> None:
+    camera = Layers()
+    camera.packet(5, "l")
+    camera.packet(7, "h")
+    camera.packet(6, "h")
+    camera.packet(5)
+    camera.packet(6)
+    assert [frame.layer for frame in camera.tapped] == ["l", "h", "h", "l", "h"]
+    assert [frame.keyframe for frame in camera.tapped] == [True, True, True, False, False]
+
+
+async def test_the_largest_layer_is_decoded() -> None:
+    """From a keyframe of it on; while it is not sent, the other one is."""
+    camera = Layers()
+    async with VideoStream(camera.track):
+        for number in range(60):
+            camera.packet(5, "l")
+            if not 20 <= number < 40:
+                camera.packet(6, "h")
+            await asyncio.sleep(1 / 30)
+    names = [frame.layer for frame in camera.decoded]
+    runs = [(name, len(list(run))) for name, run in itertools.groupby(names)]
+    assert [name for name, _ in runs] == ["l", "h", "l", "h"]
+    assert all(length < 15 for name, length in runs if name == "l"), runs
+    begins = [a for b, a in itertools.pairwise(camera.decoded) if a.layer != b.layer]
+    assert all(frame.keyframe for frame in begins)

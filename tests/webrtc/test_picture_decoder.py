@@ -48,6 +48,24 @@ async def test_pictures_come_in_order_with_their_times(codec: str) -> None:
     decoder.close()
 
 
+@pytest.mark.virtual_clock
+async def test_from_one_layer_to_another_the_time_goes_on() -> None:
+    """Each layer counts from a beginning of its own."""
+    seen: list[int | None] = []
+    decoder = PictureDecoder(lambda frame: seen.append(frame.pts), lambda: None)
+    layers = [
+        [frame._replace(layer=name) for frame in encoded("video/vp8", 3, first=first)]
+        for name, first in (("l", 7), ("h", 2_000_000_000), ("l", 4_000_000_000))
+    ]
+    for layer in layers:
+        for frame in layer:
+            decoder.push(frame)
+            await asyncio.sleep(1 / 30)
+    await eventually(lambda: len(seen) == 9, "nine pictures")
+    assert [round((time or 0) / 3000) for time in seen] == list(range(9))
+    decoder.close()
+
+
 async def test_what_is_damaged_is_told_and_the_next_one_comes() -> None:
     """Also from one codec to another."""
     seen: list[av.VideoFrame] = []
