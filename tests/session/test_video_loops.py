@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from fastrtc_core import AdditionalOutputs, AudioVideoStreamHandler, VideoStreamHandler
+from fastrtc_core.media.pictures import PictureConverter
 from fastrtc_core.testing import InProcessPeer, connect
 
 from .handlers import Pictures
@@ -152,6 +153,30 @@ async def test_a_slow_video_handler_gets_the_latest_picture() -> None:
             stream = peer.session.media.video_stream
             assert stream is not None
             assert stream.dropped >= 20
+
+
+async def test_a_picture_that_no_handler_takes_is_not_converted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It has been decoded, as others refer to it, and costs nothing more."""
+    converted, taken = 0, 0
+    original = PictureConverter.array
+
+    def array(self: PictureConverter, frame: av.VideoFrame, format: str) -> Any:
+        nonlocal converted
+        converted += 1
+        return original(self, frame, format)
+
+    def slow(frame: Any) -> None:
+        nonlocal taken
+        taken += 1
+        time.sleep(0.1)
+
+    monkeypatch.setattr(PictureConverter, "array", array)
+    async with connect(VideoStreamHandler(slow, skip_frames=True), receives=VIDEO) as peer:
+        await show(peer, 30)
+    assert 5 <= taken <= 14
+    assert converted == taken
 
 
 async def test_a_sync_filter_runs_off_the_event_loop() -> None:
