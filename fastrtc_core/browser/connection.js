@@ -68,6 +68,7 @@
  * @property {any} log
  * @property {Turn} turn  the same event of `log`, with where it was
  * @property {any} status
+ * @property {any} turn_record  where the silence before an answer went; it comes when the answer is over
  * @property {any} transcript
  * @property {any} fetch_output
  * @property {any} stopword
@@ -113,7 +114,7 @@ const MAX_WAITING = 4 << 20; // bytes that may wait to be sent; browsers give up
 /** @type {Set<keyof Details>} */
 const SERVER_MESSAGES = new Set([
   "warning", "log", "message", "fetch_output", "stopword", "interrupted", "update_connection",
-  "end_stream", "closing", "draining", "send_input", "transcript", "status",
+  "end_stream", "closing", "draining", "send_input", "transcript", "status", "turn_record",
 ]);
 
 /** @type {Set<State>} */

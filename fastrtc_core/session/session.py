@@ -97,7 +97,6 @@ class Session:
             it sets this.
         unplayed: How much in s of what was sent a client certainly holds yet; set by a transport
             that can take it back.
-        travel: How long in s what is sent takes to the client; set by a transport that can tell.
         turns: The turns that are answered.
         arrived: Waits until what was sent before has certainly arrived; set where the client may
             be away, and what it did not hear is said again.
@@ -123,7 +122,6 @@ class Session:
         self.outputs = OutputHub()
         self.on_clear: Callable[[], None] | None = None
         self.unplayed: Callable[[], float] = lambda: 0.0
-        self.travel: Callable[[], float | None] = lambda: None
         self.arrived: Callable[[], Awaitable[None]] | None = None
         self._life = life = Life(self.id)
         self._postbox = Postbox(self.id)
@@ -150,7 +148,7 @@ class Session:
             deliver_extras=self._deliver_extras,
             on_clear=self._cleared,
         )
-        self.turns = Turns(self.id, life, reporter, self.media.behind, lambda: self.travel())
+        self.turns = Turns(self.id, life, reporter, self.media.behind, lambda: self.local_audio)
         self._speaker = Speaker(
             handler,
             self.media.audio_output,

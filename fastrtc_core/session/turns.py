@@ -11,7 +11,7 @@ from ..speech import LiveTurn, Playback, Speech, TurnRecord
 from ..speech.live_turn import TurnTracer
 from ..speech.turn_record import TurnEnding
 from ..threads import on_loop
-from ..tracks import AudioSource
+from ..tracks import AudioSource, LocalAudioTrack
 from ..tracks.signal import Signal
 from .calls import UserCall
 from .life import Life
@@ -32,7 +32,7 @@ class Turns:
         life: The life of the session.
         reporter: Tells the client.
         behind: How long ago in s that came which the handler hears now.
-        travel: How long in s what is sent takes to the client, as far as that is known.
+        track: Returns what is sent, if anything is.
 
     Attributes:
         latest: The turn that is being answered, or was last.
@@ -47,7 +47,7 @@ class Turns:
         life: Life,
         reporter: Reporter,
         behind: Callable[[], float],
-        travel: Callable[[], float | None],
+        track: Callable[[], LocalAudioTrack | None],
     ) -> None:
         self.latest: LiveTurn | None = None
         self.totals = TurnTotals()
@@ -55,10 +55,11 @@ class Turns:
         self.asked = False
         self.dropped = 0
         self._session_id = session_id
+        self._life = life
         self._loop = life.loop
         self._reporter = reporter
         self._behind = behind
-        self._travel = travel
+        self._track = track
         self._number = 0
         self._observers: list[Callable[[TurnRecord], None]] = []
         self._untold: deque[TurnRecord] = deque(maxlen=MAX_UNTOLD)
@@ -132,9 +133,18 @@ class Turns:
         if turn.sounded or turn.over:
             return
         turn.sound(at)
-        travel = self._travel()
-        if travel is not None:
-            turn.add("play", travel)
+        if self._life.running:
+            self._life.own(self._find_travel(turn))
+
+    async def _find_travel(self, turn: LiveTurn) -> None:
+        """Add the way to the client, as far as the transport knows it: half the round trip."""
+        track = self._track()
+        try:
+            for statistics in [] if track is None else await track.get_stats():
+                if statistics.round_trip_time:
+                    turn.add("play", statistics.round_trip_time / 2)
+        except Exception:
+            logger.exception("session %s: there are no statistics", self._session_id)
         if not turn.bound:  # it was emitted, and that has no end
             self._close(turn, Playback(0.0, "", False), "")
 

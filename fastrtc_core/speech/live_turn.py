@@ -181,6 +181,8 @@ class LiveTurn:
     def add(self, name: str, seconds: float) -> None:
         """So much more passes until it is heard."""
         with self._lock:
+            if self._over:
+                return
             self._stages[name] = self._stages.get(name, 0.0) + seconds
 
     def close(

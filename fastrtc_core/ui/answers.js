@@ -33,8 +33,19 @@ export class Answers {
     this.#box.hidden = false;
   }
 
+  /**
+   * Tell, to who points at it, where the time of the last answer went as the server sees it.
+   *
+   * @param {Record<string, number>} stages  in s
+   */
+  explain(stages) {
+    const parts = Object.entries(stages).map(([name, seconds]) => `${name} ${Math.round(1000 * seconds)} ms`);
+    this.#box.title = parts.join(", ");
+  }
+
   clear() {
     this.#delays = [];
+    this.#box.title = "";
     this.#box.hidden = true;
   }
 }

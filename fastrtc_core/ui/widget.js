@@ -242,6 +242,7 @@ export function mount(element, { trigger, watch, props, server }, client, settin
   });
   conversation.addEventListener("activity", ({ detail }) => showActivity(detail.activity, detail.text));
   conversation.addEventListener("answer", ({ detail }) => answers.push(detail.delay));
+  connection.addEventListener("turn_record", ({ detail }) => answers.explain(detail?.stages ?? {}));
   if (settings.transcript) conversation.addEventListener("line", ({ detail }) => transcript.show(detail));
 
   keepStyle(element);

@@ -72,6 +72,8 @@ def test_an_agent_is_seen(widgets: Server, open_page: OpenPage, screenshot: Scre
     expect(lines.nth(1)).to_contain_text("And this is the second")
     write(agent, "stop")
     expect(lines.nth(1).locator("del")).to_have_text(re.compile(r"\w+.* to its end\."))
+    # Where the time went is told to who points at it.
+    expect(agent.locator("[data-part=answers]")).to_have_attribute("title", re.compile(r"\d+ ms"))
     assert (
         "This is the first sentence of the answer." not in lines.nth(1).locator("del").inner_text()
     )

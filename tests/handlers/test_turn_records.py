@@ -68,9 +68,10 @@ class Agent(VoiceAgent):
 
     def __init__(self, draw: Draw) -> None:
         self.draw = draw
+        stt: Any = Recogniser(draw)
         super().__init__(
             model=self.think,
-            stt=Recogniser(draw),
+            stt=stt,
             tts=Voice(draw),
             tools=[self.look],
             vad=LoudIsSpeech(),
