@@ -19,7 +19,7 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _ATTEMPTS = 8
 
-_OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES, errno.EMFILE, errno.ENFILE})
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES, *EXHAUSTED)
 """What is wrong with a port, or with this process; anything else is wrong with one address."""
 
 
