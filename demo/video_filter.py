@@ -1,11 +1,16 @@
 """Video filter: a plain function turns every picture of your camera into another one."""
 
+from threading import local
+from time import perf_counter
+from typing import Any
+
 import gradio as gr
 import numpy as np
 from _cli import launch
+from _pace import Pace
 from numpy.typing import NDArray
 
-from fastrtc_core import Stream
+from fastrtc_core import AdditionalOutputs, Stream
 
 Picture = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 
@@ -49,8 +54,22 @@ def apply_filter(picture: Picture, name: str = "Mirror", strength: int = 12) -> 
     return picture
 
 
+session = local()  # a function that is not async runs on a thread of its session
+
+
+def show(picture: Picture, name: str = "Mirror", strength: int = 12) -> Any:
+    """The picture, and once a second how fast it goes."""
+    if not hasattr(session, "pace"):
+        session.pace = Pace()
+    began = perf_counter()
+    filtered = apply_filter(picture, name, strength)
+    if (said := session.pace.note(began)) is None:
+        return filtered
+    return filtered, AdditionalOutputs(f"{said[0]:.0f} pictures a second, {said[1]:.1f} ms each")
+
+
 stream = Stream(
-    apply_filter,
+    show,
     modality="video",
     mode="send-receive",
     additional_inputs=[
@@ -61,6 +80,7 @@ stream = Stream(
         ),
         gr.Slider(1, 30, value=12, step=1, label="Strength", info="Of blur and pixels"),
     ],
+    additional_outputs=[gr.Textbox(label="Pace", interactive=False)],
     ui_args={"title": "Video filter", "subtitle": "Change the filter while the camera runs."},
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from playwright.sync_api import Page, expect
 
+from ..demo.faces import draw_face
 from .axe import violations_in_both_schemes
 from .conftest import OpenPage, Screenshot
 from .support import NO_PAGE_DEMOS, ROOT, SEVERAL_PAGES_DEMOS, VOICE_DEMOS, Server
@@ -24,6 +26,36 @@ MEAN_COLOUR = """(video) => {
   paint.drawImage(video, 0, 0, 8, 8);
   const { data } = paint.getImageData(0, 0, 8, 8);
   return [0, 1, 2].map((k) => data.filter((_, at) => at % 4 === k).reduce((a, b) => a + b) / 64);
+}"""
+
+
+# How much greener than red the greenest pixel is.
+GREENEST = """(video) => {
+  const [width, height] = [video.videoWidth, video.videoHeight];
+  const paint = new OffscreenCanvas(width, height).getContext("2d");
+  paint.drawImage(video, 0, 0);
+  const { data } = paint.getImageData(0, 0, width, height);
+  let most = 0;
+  for (let at = 0; at < data.length; at += 4) most = Math.max(most, data[at + 1] - data[at]);
+  return most;
+}"""
+
+# A camera that shows a picture, 20 times a second.
+CAMERA = """async () => {
+  const image = new Image();
+  image.src = "data:image/png;base64,%s";
+  await image.decode();
+  navigator.mediaDevices.getUserMedia = async () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.width, image.height];
+    const pen = canvas.getContext("2d");
+    let turn = 0;
+    setInterval(() => {
+      pen.drawImage(image, 0, 0);
+      pen.fillRect(5 * (turn++ %% 20), 5, 5, 5);
+    }, 50);
+    return canvas.captureStream(20);
+  };
 }"""
 
 
@@ -45,13 +77,16 @@ def demo(
 
 
 @contextmanager
-def visiting(server: Server, open_page: OpenPage) -> Iterator[Page]:
+def visiting(server: Server, open_page: OpenPage, prepare: str = "") -> Iterator[Page]:
     """The page of a demo, connected; Ctrl+C in the end, and nothing in the log.
 
-    Everybody can read it, before it starts and when it has done what it does.
+    Everybody can read it, before it starts and when it has done what it does. What prepares it is
+    run there before it starts.
     """
     server.wait_until_ready()
     page = open_page(server.url)
+    if prepare:
+        page.evaluate(prepare)
     start = page.get_by_role("button", name="Start")
     expect(start).to_be_visible()
     assert violations_in_both_schemes(page) == []
@@ -98,6 +133,28 @@ def test_video_filter(demo: Page) -> None:
     demo.wait_for_timeout(1000)
     red, green, _ = remote.evaluate(MEAN_COLOUR)
     assert red > green + 50
+    expect(demo.get_by_label("Pace")).to_have_value(re.compile(r"\d+ pictures a second, [\d.]+ ms"))
+
+
+@pytest.mark.soak
+def test_object_detector(open_page: OpenPage, screenshot: Screenshot) -> None:
+    """A face before the camera has a box soon, and the pictures go on at the rate of the camera."""
+    import cv2
+
+    _, face = cv2.imencode(".png", draw_face((640, 480), (320, 240), 220))
+    server = Server(ROOT / "demo" / "object_detector.py", port_option="--port")
+    try:
+        film = CAMERA % base64.b64encode(face.tobytes()).decode()
+        with visiting(server, open_page, film) as demo:
+            pace = demo.get_by_label("Pace")
+            expect(pace).to_have_value(re.compile("; 1 found"))
+            green = demo.get_by_label("Video from the server").evaluate(GREENEST)
+            assert green > 60, "the box is to be seen"
+            rate = re.compile(r"(1[2-9]|2\d) pictures a second")
+            expect(pace).to_have_value(rate)
+            screenshot(demo, "demo-object_detector")
+    finally:
+        server.kill()
 
 
 @pytest.mark.soak
