@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
-from .conftest import OpenPage, Screenshot
+from .conftest import OpenPage, pages_of_chromium
 from .support import RATE, Server, correlate, envelope, read_speech, record
 
 ROOT = "document.querySelector('[data-part=root]')"
@@ -62,79 +63,6 @@ def test_speech_comes_back(ui_server: Server, open_page: OpenPage, speech: Path)
     stop(page)
 
 
-def test_video_moves(ui_server: Server, open_page: OpenPage) -> None:
-    """The picture that comes back is the size of the camera's, and moves."""
-    page = open_page(ui_server.url)
-    start(page)
-    grab = """async () => {
-      const video = document.querySelector('[data-part=remote-video]');
-      const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
-      const paint = canvas.getContext('2d');
-      const pictures = [];
-      for (let n = 0; n < 4; n++) {
-        await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
-        paint.drawImage(video, 0, 0);
-        const { data } = paint.getImageData(0, 0, canvas.width, canvas.height);
-        pictures.push(data.reduce((sum, value) => sum + value));
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
-      return [canvas.width, canvas.height, new Set(pictures).size];
-    }"""
-    page.wait_for_function("document.querySelector('[data-part=remote-video]').videoWidth > 0")
-    width, height, different = page.evaluate(grab)
-    assert (width, height) == (320, 240)
-    assert different == 4
-    expect(page.get_by_label("Your camera")).to_be_visible()
-    stop(page)
-
-
-def test_inputs_and_outputs_are_live(ui_server: Server, open_page: OpenPage) -> None:
-    """Inputs go with the offer and at each change; every output shows, none is lost."""
-    page = open_page(ui_server.url)
-    amount, frames, log = page.get_by_role("spinbutton").nth(0), page.get_by_label("Frames"), None
-    log = page.get_by_label("Log")
-    start(page)
-    expect(log).to_have_value("started with 3 and 1\n")
-    amount.fill("7")
-    amount.press("Tab")
-    expect(log).to_have_value("started with 3 and 1\nchanged to 7 and 1\n")
-    counted = float(frames.input_value())
-    page.wait_for_timeout(600)
-    assert float(frames.input_value()) > counted
-    stop(page)
-
-
-def test_outputs_that_cannot_be_shown(ui_server: Server, open_page: OpenPage) -> None:
-    """A handler of outputs that fails is told once, and the next outputs are shown again."""
-    page = open_page(ui_server.url)
-    start(page)
-    amount = page.get_by_role("spinbutton").nth(0)
-    amount.fill("8")
-    amount.press("Tab")
-    expect(page.get_by_text("The server could not show its outputs.")).to_be_visible()
-    amount.fill("6")
-    amount.press("Tab")
-    expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 6 and 1"))
-    stop(page)
-
-
-def test_messages_of_the_server_become_toasts(ui_server: Server, open_page: OpenPage) -> None:
-    """A warning and an error of the handler are shown in its words, and the session goes on."""
-    page = open_page(ui_server.url)
-    start(page)
-    amount = page.get_by_role("spinbutton").nth(0)
-    amount.fill("9")
-    amount.press("Tab")
-    expect(page.get_by_text("Nine is a lot.")).to_be_visible()
-    amount.fill("10")
-    amount.press("Tab")
-    expect(page.get_by_role("alert").get_by_text("Ten is too much.")).to_be_visible()
-    page.get_by_role("alert").get_by_role("button", name="Dismiss").click()
-    expect(page.get_by_text("Ten is too much.")).to_be_hidden()
-    expect(page.get_by_role("status").first).to_have_text("Connected")
-    stop(page)
-
-
 RECONNECT = f"""async () => {{
   const shown = [];
   const status = document.querySelector("[role=status]");
@@ -153,45 +81,120 @@ RECONNECT = f"""async () => {{
 }}"""
 
 
-def test_another_network_is_a_restart_of_ice(ui_server: Server, open_page: OpenPage) -> None:
-    """The UI says that it reconnects; its offer goes the way of all its offers."""
-    page = open_page(ui_server.url)
-    start(page)
-    assert page.evaluate(RECONNECT) == [["Reconnecting…", "Connected"], True]
-    amount = page.get_by_role("spinbutton").nth(0)
-    amount.fill("7")
-    amount.press("Tab")
-    expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 7 and 1"))
-    stop(page)
+@pytest.fixture(scope="class")
+def used_page(ui_server: Server, browser: Browser) -> Iterator[Page]:
+    """A page that several tests use, one after the other: Gradio takes seconds to open one."""
+    with pages_of_chromium(browser) as opened:
+        yield opened(ui_server.url)
 
 
-def test_an_error_on_every_frame_is_one_toast(ui_server: Server, open_page: OpenPage) -> None:
-    """It says how often it came, and what follows takes its place."""
-    page = open_page(ui_server.url)
-    start(page)
-    amount = page.get_by_role("spinbutton").nth(0)
-    amount.fill("2")
-    amount.press("Tab")
-    alerts = page.get_by_role("alert")
-    expect(alerts).to_have_text([re.compile(r"^Two is too few\.")])
-    expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
-    first = alerts.element_handle()
-    page.wait_for_function("(toast) => !toast.isConnected", arg=first)  # the next count has come
-    expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
-    expect(page.get_by_role("status").first).to_have_text("Connected")
-    stop(page)
+@pytest.fixture
+def page(used_page: Page) -> Page:
+    """The same, connected and without messages, whatever the test before has left."""
+    used_page.get_by_role("button", name=re.compile("Start|Stop")).wait_for()
+    if used_page.get_by_role("button", name="Start").is_visible():
+        start(used_page)
+    expect(used_page.get_by_role("status").first).to_have_text("Connected")
+    used_page.evaluate("document.querySelectorAll('[role=alert] button').forEach((x) => x.click())")
+    expect(used_page.get_by_role("alert")).to_have_count(0)
+    return used_page
 
 
-def test_a_full_server_says_so(ui_server: Server, open_page: OpenPage) -> None:
-    """One session too many is refused in words; a place that was given up is free at once."""
-    first, second = open_page(ui_server.url), open_page(ui_server.url)
-    start(first)
-    second.get_by_role("button", name="Start").click()
-    expect(second.get_by_role("alert")).to_contain_text("server is full")
-    expect(second.get_by_role("button", name="Start")).to_be_visible()
-    stop(first)
-    start(second)
-    stop(second)
+class TestOneSession:
+    """What a session shows, whatever came before in it."""
+
+    def test_video_moves(self, page: Page) -> None:
+        """The picture that comes back is the size of the camera's, and moves."""
+        grab = """async () => {
+          const video = document.querySelector('[data-part=remote-video]');
+          const canvas = new OffscreenCanvas(video.videoWidth, video.videoHeight);
+          const paint = canvas.getContext('2d');
+          const pictures = [];
+          for (let n = 0; n < 4; n++) {
+            await new Promise((resolve) => video.requestVideoFrameCallback(resolve));
+            paint.drawImage(video, 0, 0);
+            const { data } = paint.getImageData(0, 0, canvas.width, canvas.height);
+            pictures.push(data.reduce((sum, value) => sum + value));
+            await new Promise((resolve) => setTimeout(resolve, 250));
+          }
+          return [canvas.width, canvas.height, new Set(pictures).size];
+        }"""
+        page.wait_for_function("document.querySelector('[data-part=remote-video]').videoWidth > 0")
+        width, height, different = page.evaluate(grab)
+        assert (width, height) == (320, 240)
+        assert different == 4
+        expect(page.get_by_label("Your camera")).to_be_visible()
+
+    def test_inputs_and_outputs_are_live(self, page: Page) -> None:
+        """Inputs go with the offer and at each change; every output shows, none is lost."""
+        amount, frames = page.get_by_role("spinbutton").nth(0), page.get_by_label("Frames")
+        log = page.get_by_label("Log")
+        expect(log).to_have_value(re.compile("^started with 3 and 1\n"))
+        before, value = log.input_value(), "5" if amount.input_value() == "4" else "4"
+        amount.fill(value)
+        amount.press("Tab")
+        expect(log).to_have_value(f"{before}changed to {value} and 1\n")
+        counted = float(frames.input_value())
+        page.wait_for_timeout(600)
+        assert float(frames.input_value()) > counted
+
+    def test_outputs_that_cannot_be_shown(self, page: Page) -> None:
+        """A handler of outputs that fails is told once, and the next outputs are shown again."""
+        amount = page.get_by_role("spinbutton").nth(0)
+        amount.fill("8")
+        amount.press("Tab")
+        expect(page.get_by_text("The server could not show its outputs.")).to_be_visible()
+        amount.fill("6")
+        amount.press("Tab")
+        expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 6 and 1"))
+
+    def test_messages_of_the_server_become_toasts(self, page: Page) -> None:
+        """A warning and an error of the handler are shown in its words, and the session goes on."""
+        amount = page.get_by_role("spinbutton").nth(0)
+        amount.fill("9")
+        amount.press("Tab")
+        expect(page.get_by_text("Nine is a lot.")).to_be_visible()
+        amount.fill("10")
+        amount.press("Tab")
+        expect(page.get_by_role("alert").get_by_text("Ten is too much.")).to_be_visible()
+        page.get_by_role("alert").get_by_role("button", name="Dismiss").click()
+        expect(page.get_by_text("Ten is too much.")).to_be_hidden()
+        expect(page.get_by_role("status").first).to_have_text("Connected")
+
+    def test_another_network_is_a_restart_of_ice(self, page: Page) -> None:
+        """The UI says that it reconnects; its offer goes the way of all its offers."""
+        assert page.evaluate(RECONNECT) == [["Reconnecting…", "Connected"], True]
+        amount = page.get_by_role("spinbutton").nth(0)
+        amount.fill("7")
+        amount.press("Tab")
+        expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 7 and 1"))
+
+    def test_an_error_on_every_frame_is_one_toast(self, page: Page) -> None:
+        """It says how often it came, and what follows takes its place."""
+        amount = page.get_by_role("spinbutton").nth(0)
+        amount.fill("2")
+        amount.press("Tab")
+        alerts = page.get_by_role("alert")
+        expect(alerts).to_have_text([re.compile(r"^Two is too few\.")])
+        expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
+        first = alerts.element_handle()
+        page.wait_for_function(
+            "(toast) => !toast.isConnected", arg=first
+        )  # the next count has come
+        expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
+        expect(page.get_by_role("status").first).to_have_text("Connected")
+
+    def test_a_full_server_says_so(
+        self, page: Page, ui_server: Server, open_page: OpenPage
+    ) -> None:
+        """One session too many is refused in words; a place that was given up is free at once."""
+        second = open_page(ui_server.url)
+        second.get_by_role("button", name="Start").click()
+        expect(second.get_by_role("alert")).to_contain_text("server is full")
+        expect(second.get_by_role("button", name="Start")).to_be_visible()
+        stop(page)
+        start(second)
+        stop(second)
 
 
 def test_keyboard_is_enough(ui_server: Server, open_page: OpenPage) -> None:
@@ -219,26 +222,3 @@ def test_keyboard_is_enough(ui_server: Server, open_page: OpenPage) -> None:
     page.get_by_role("button", name="Stop").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").first).to_have_text("Ended")
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_looks(ui_server: Server, open_page: OpenPage, screenshot: Screenshot, size: str) -> None:
-    """Every control has a name, nothing is cut off, and a picture of it is kept."""
-    page = open_page(ui_server.url, **SIZES[size])
-    start(page)
-    page.get_by_role("button", name="Choose devices").click()
-    expect(page.get_by_role("meter", name="Level of your microphone")).to_be_visible()
-    page.wait_for_timeout(700)
-    assert unnamed_controls(page) == []
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(wide) <= 0, "the page must not scroll sideways"
-    page.get_by_role("button", name="Choose devices").click()
-    screenshot(page, f"ui-{size}")
-    stop(page)
-
-
-def unnamed_controls(page: Page) -> list[str]:
-    """The controls that a screen reader could not name."""
-    roles = "button|link|combobox|slider|spinbutton|textbox|checkbox|radio|meter"
-    tree = page.locator("body").aria_snapshot()
-    return re.findall(rf"^\s*- (?:{roles})(?=:|$| \[).*", tree, re.MULTILINE)

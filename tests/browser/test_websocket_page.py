@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -31,16 +30,6 @@ REMOTE = """(() => {
   call.speaker.connect(tap);
   return tap.stream;
 })()"""
-SIZES: dict[str, dict[str, Any]] = {
-    "desktop": {"viewport": {"width": 1280, "height": 860}},
-    "dark": {"viewport": {"width": 1280, "height": 860}, "color_scheme": "dark"},
-    "phone": {
-        "viewport": {"width": 360, "height": 740},
-        "device_scale_factor": 2,
-        "has_touch": True,
-        "is_mobile": True,
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -217,15 +206,3 @@ def test_a_microphone_that_is_not_permitted(
         expect(page.get_by_role("status")).to_contain_text("only to pages on https://")
     finally:
         browser.close()
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_looks(server: Server, open_page: OpenPage, screenshot: Screenshot, size: str) -> None:
-    """Nothing is cut off, and a picture of it is kept."""
-    page = open_page(server.url, **SIZES[size])
-    start(page)
-    page.wait_for_timeout(3000)
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert page.evaluate(wide) <= 0, "the page must not scroll sideways"
-    screenshot(page, f"demo-websocket_client-{size}")
-    page.get_by_role("button", name="Stop").click()
