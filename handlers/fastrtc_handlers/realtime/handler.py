@@ -16,6 +16,7 @@ from fastrtc_core import (
     AudioFrame,
     CloseStream,
     ConfigurationError,
+    LiveTurn,
     Speech,
     StreamHandlerBase,
 )
@@ -254,7 +255,7 @@ class RealtimeHandler(ReplyOnPause):
         if turn is not None and self._reply is not None:
             self._soon(self._follow, turn, self._reply)
 
-    def _reply_to(self, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+    def _reply_to(self, timed: LiveTurn, audio: AudioFrame, text: str, goes_on: bool) -> Any:
         self._answering = turn = self._conversation.new_turn()
         self._soon(self._end_turn, turn, text, goes_on)
         return turn.pieces
