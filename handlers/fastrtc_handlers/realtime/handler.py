@@ -20,6 +20,7 @@ from fastrtc_core import (
     Speech,
     StreamHandlerBase,
 )
+from fastrtc_core.toolkit import model_name
 
 from ..agent.tools import Tool, as_tool
 from ..reply_on_pause import ReplyOnPause
@@ -53,6 +54,10 @@ class RealtimeHandler(ReplyOnPause):
     (`connecting`, `listening`, `thinking`, `tool`, `speaking`), a `status` while a tool runs, and
     `transcript`s of both sides. The messages by which a client steers it are those of
     `ReplyOnPause`; `push_to_talk` needs `turn_detection="local"`.
+
+    The record of a turn (`on_turn`) has the stage `model` from the decision that the user was done
+    to the first audio. Where the model finds the turns, it does not tell for how long it has heard
+    silence by then: the gap begins with its word that they are done.
 
     Args:
         instructions: What the model is told first.
@@ -117,6 +122,10 @@ class RealtimeHandler(ReplyOnPause):
         self._muted = False
         self._answering: Turn | None = None
         """The turn that `_reply` is; for those who hold the lock."""
+        self._timed: LiveTurn | None = None
+        """Times the latest turn of the user."""
+        self._unanswered: LiveTurn | None = None
+        """The same, until its answer is said."""
         self._typed = ""
         """What was typed in the latest turn."""
 
@@ -255,7 +264,9 @@ class RealtimeHandler(ReplyOnPause):
         if turn is not None and self._reply is not None:
             self._soon(self._follow, turn, self._reply)
 
-    def _reply_to(self, timed: LiveTurn, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+    def _reply_to(self, live: LiveTurn, audio: AudioFrame, text: str, goes_on: bool) -> Any:
+        live.user = text
+        self._time(live)
         self._answering = turn = self._conversation.new_turn()
         self._soon(self._end_turn, turn, text, goes_on)
         return turn.pieces
@@ -274,6 +285,7 @@ class RealtimeHandler(ReplyOnPause):
         self._type(text)
         if respond:
             self.interrupt()
+            self._take_over("text", text)
             self._ask_for()
 
     def _type(self, text: str) -> None:
@@ -286,6 +298,18 @@ class RealtimeHandler(ReplyOnPause):
         turn = self._conversation.new_turn()
         self.begin(turn)
         self._conversation.ask(turn, told)
+
+    def _take_over(self, ending: Literal["silence", "text"], text: str = "") -> None:
+        """The user is done, as the model says, or has typed: it answers."""
+        self._unanswered = live = self._open_turn(0.0)
+        live.user = text
+        self._time(live)
+        self._session.take_turn(live, ending)
+
+    def _time(self, live: LiveTurn) -> None:
+        self._timed = live
+        live.models["model"] = model_name(self)
+        live.reach("model")
 
     def _forget_heard(self) -> None:
         self._in_turn.clear()
@@ -334,9 +358,12 @@ class RealtimeHandler(ReplyOnPause):
             case SpeechEnded():
                 self._in_turn.clear()
                 self._log("pause_detected")
+                self._take_over("silence")
                 self.show("thinking")
             case Words(role="user"):
                 self.write("user", event.text, final=event.final)
+                if event.final and self._timed is not None:
+                    self._timed.user = f"{self._timed.user} {event.text}".strip()
             case _:
                 self._conversation.take(event)
 
@@ -361,7 +388,10 @@ class RealtimeHandler(ReplyOnPause):
     def begin(self, turn: Turn) -> None:
         """Say a turn."""
         self.show("thinking")
-        self._follow(turn, self.say(turn.pieces, interruptible=self.can_interrupt))
+        live, self._unanswered = self._unanswered, None
+        if live is not None and live.over:
+            live = None
+        self._follow(turn, self.say(turn.pieces, interruptible=self.can_interrupt, turn=live))
 
     def _follow(self, turn: Turn, speech: Speech) -> None:
         speech.when_heard(functools.partial(self._sound, turn))

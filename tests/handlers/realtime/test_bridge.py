@@ -49,6 +49,10 @@ async def test_the_model_is_set_up_hears_and_is_heard() -> None:
             update = talker.of_type("session.update")[0]["session"]
             assert update["instructions"] == "Be brief."
             assert update["audio"]["output"]["voice"] == "marin"
+            (turn,) = peer.turns
+            assert turn.answered
+            assert (turn.models["model"], turn.user) == ("gpt-realtime-2", "")
+            assert list(turn.stages)[:2] == ["silence", "model"]
             assert not peer.of_type("error")
 
 
@@ -86,6 +90,9 @@ async def test_turns_are_found_here(key: bool) -> None:
             commands = [each["command"] for each in talker.told if "command" in each]
             assert commands == ["push_to_talk", "respond"]
             assert not peer.of_type("error")
+            (turn,) = peer.turns
+            assert turn.answered
+            assert turn.stages["silence"] == pytest.approx(0.0 if key else 0.3, abs=0.05)
 
 
 async def test_an_interruption_that_is_found_here_cancels_and_truncates() -> None:
