@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ..speech import LiveTurn, Playback, Speech, TurnRecord
@@ -38,6 +38,8 @@ class Turns:
         latest: The turn that is being answered, or was last.
         totals: What became of those that are over.
         asked: Whether `on_turn` wants to be called: what waits for it is kept.
+        find_travel: Finds out how long in s what has just left travels until it is heard; set by a
+            transport whose client tells. Else it is half of the round trip, where that is known.
         dropped: How many records `on_turn` was too slow for.
     """
 
@@ -53,6 +55,7 @@ class Turns:
         self.totals = TurnTotals()
         self._tracer: Callable[[LiveTurn], TurnTracer] | None = None
         self.asked = False
+        self.find_travel: Callable[[], Awaitable[float | None]] = self._half_round_trip
         self.dropped = 0
         self._session_id = session_id
         self._life = life
@@ -134,19 +137,26 @@ class Turns:
             return
         turn.sound(at)
         if self._life.running:
-            self._life.own(self._find_travel(turn))
+            self._life.own(self._add_travel(turn))
 
-    async def _find_travel(self, turn: LiveTurn) -> None:
-        """Add the way to the client, as far as the transport knows it: half the round trip."""
-        track = self._track()
+    async def _add_travel(self, turn: LiveTurn) -> None:
+        """Add the way to the client, as far as the transport knows it."""
         try:
-            for statistics in [] if track is None else await track.get_stats():
-                if statistics.round_trip_time:
-                    turn.add("play", statistics.round_trip_time / 2)
+            travel = await self.find_travel()
         except Exception:
-            logger.exception("session %s: there are no statistics", self._session_id)
+            logger.exception("session %s: the way to the client is not known", self._session_id)
+            travel = None
+        if travel is not None:
+            turn.add("play", travel)
         if not turn.bound:  # it was emitted, and that has no end
             self._close(turn, Playback(0.0, "", False), "")
+
+    async def _half_round_trip(self) -> float | None:
+        track = self._track()
+        for statistics in [] if track is None else await track.get_stats():
+            if statistics.round_trip_time:
+                return statistics.round_trip_time / 2
+        return None
 
     def _close(self, turn: LiveTurn, playback: Playback, said: str) -> None:
         if turn.over:

@@ -48,7 +48,7 @@ class TurnRecord:
     | `tts` | the voice gave its first audio |
     | `send` | that was on its way |
     | `lead` | it began to sound: voices begin with a little silence |
-    | `play` | the client had it, where the transport can tell: half the round trip |
+    | `play` | the client had it: half the round trip of WebRTC, the mark of a telephone |
 
     Only those that there were are there.
 

@@ -7,7 +7,7 @@ import logging
 
 from ..allowance import Allowance
 from ..errors import EndOfStreamError, MessageError
-from ..frames import AudioFrame
+from ..frames import FRAME_DURATION, AudioFrame
 from ..session import CloseReason, Session
 from ..tracks import LocalAudioTrack
 from .dialect import (
@@ -55,6 +55,7 @@ MAX_LATER_BYTES = 1 << 20
 """Characters of the texts among them."""
 
 _END = "end"
+_HEARD = "heard"
 """Name of the mark behind the last audio."""
 
 
@@ -108,12 +109,15 @@ class Connection:
         self._later_bytes = 0
         self._pause: asyncio.TimerHandle | None = None
         self._unplayed = Unplayed()
+        self._heard: asyncio.Future[None] | None = None
+        """Done when the client has played the first sound of an answer."""
 
     async def run(self) -> None:
         """Run the session, and close the socket."""
         session = self._session
         session.on_clear = self._clear
         session.unplayed = self._length_unplayed
+        session.turns.find_travel = self._find_travel
         session.open_channel(self.outbox)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -148,6 +152,25 @@ class Connection:
                 await self._played.wait()
         except TimeoutError:
             logger.info("session %s: the client did not say that it had played", self._session.id)
+
+    async def _find_travel(self) -> float | None:
+        """How long in s the frame that has just left travels until it is played, if clients tell.
+
+        The way back of the news is in it.
+        """
+        text = self._dialect.mark(_HEARD)
+        if text is None:
+            return None
+        loop = asyncio.get_running_loop()
+        self._heard = heard = loop.create_future()
+        left = loop.time()
+        self.outbox.put(text)
+        try:
+            async with asyncio.timeout(FLUSH_TIMEOUT):
+                await heard
+        except TimeoutError:
+            return None
+        return max(0.0, loop.time() - left - FRAME_DURATION)
 
     def _closing(self, reason: CloseReason) -> tuple[int, str]:
         if self._abuse is not None:
@@ -202,6 +225,9 @@ class Connection:
             self._session.take_key(event.digit)
         elif isinstance(event, Mark) and event.name == _END:
             self._played.set()
+        elif isinstance(event, Mark) and event.name == _HEARD:
+            if self._heard is not None and not self._heard.done():
+                self._heard.set_result(None)
         elif isinstance(event, Stop):
             self._session.stop(CloseReason.CLIENT)
         elif isinstance(event, Several):

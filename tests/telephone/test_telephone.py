@@ -15,11 +15,13 @@ from fastapi import HTTPException
 from websockets.exceptions import InvalidStatus
 
 from fastrtc_core import (
+    AudioFrame,
     CloseStream,
     ConfigurationError,
     IncomingCall,
     Stream,
     TelephoneOptions,
+    TurnRecord,
 )
 from fastrtc_core.errors import MalformedOfferError
 from fastrtc_core.telephone.answers import twiml
@@ -362,3 +364,38 @@ async def test_a_function_that_fails_connects_nobody(caplog: pytest.LogCaptureFi
     assert [reply.status_code for reply in replies] == [500, 500, 404, 500]
     assert len([record for record in caplog.records if record.exc_info]) == 3
     assert "must be a dict" in caplog.text
+
+
+class Presses(Agent):
+    """Answers keys, with a little silence first."""
+
+    async def on_dtmf(self, digit: str) -> None:
+        turn = self.take_turn()
+        with self.stage("look up"):
+            await asyncio.sleep(0.3)
+        lead = np.zeros((1, 2400), np.int16)
+        self.say(AudioFrame(24000, np.hstack([lead, tone(440, 0.5, 24000).data])), turn=turn)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_the_gap_of_a_turn_goes_up_to_what_the_caller_hears(service: Service) -> None:
+    """By the mark that a service returns when it has played the first sound."""
+    stream = Stream(Presses())
+    async with on_a_server(stream) as url, calling(url, service) as phone:
+        await eventually(lambda: copies)
+        (session,) = stream._registry.running()
+        records: list[TurnRecord] = []
+        session.turns.observe(records.append)
+        loop, began = asyncio.get_running_loop(), phone._began
+        await phone.press("1")
+        pressed = loop.time()
+        await eventually(lambda: records)
+        heard = next(
+            began + at
+            for at, samples in zip(phone.times, phone.heard, strict=True)
+            if np.abs(samples).max() > 500
+        )
+    (record,) = records
+    assert list(record.stages)[-2:] == ["lead", "play"]
+    assert record.stages["look up"] == pytest.approx(0.3, abs=0.02)
+    assert record.gap == pytest.approx(heard - pressed, abs=0.02)
