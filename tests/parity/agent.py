@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastrtc_core import Context, Playback, get_current_context
+from fastrtc_core import Context, Playback, TurnRecord, get_current_context
 
 from ..webrtc.support import Silent
 
@@ -17,6 +17,7 @@ class Agent(Silent):
         self.context: Context | None = None
         self.keys: list[str] = []
         self.playbacks: list[Playback] = []
+        self.records: list[TurnRecord] = []
 
     async def start_up(self) -> None:
         self.context = get_current_context()
@@ -27,6 +28,9 @@ class Agent(Silent):
 
     async def on_interrupted(self, playback: Playback) -> None:
         self.playbacks.append(playback)
+
+    async def on_turn(self, record: TurnRecord) -> None:
+        self.records.append(record)
 
     def emits(self, *values: Any) -> None:
         """Have these emitted, one after the other; exceptions are raised."""
