@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from fastrtc_core import Stream
+from fastrtc_core.channel import RtcEngine
 from fastrtc_core.client import Client
 from fastrtc_core.errors import ModalityError
 from fastrtc_core.webrtc import peer
@@ -39,6 +40,25 @@ async def test_an_offer_is_answered_by_the_book(
     answer = await answer_to(sdp, modality)
     assert "sdp" in answer, answer
     assert check_answer(sdp, answer["sdp"]) == expected
+
+
+async def test_pictures_come_upright_and_a_channel_takes_each_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A client turns the pictures of a camera that is held sideways, unless `video-orientation` is
+    agreed (3GPP TS 26.114 section 7.4.5): it is not, and so neither readers nor viewers have to.
+    """
+    monkeypatch.setattr(peer, "CHECK_TIMEOUT", 0.0)
+    _, sdp, _ = BATTERY["chromium: simulcast by rid"]
+    assert "urn:3gpp:video-orientation" in sdp
+    async with RtcEngine("app") as engine:
+        params = {"channel": "room", "uid": 1}
+        there = await engine.accept({"sdp": sdp, "type": "offer", "params": params})
+    session = await answer_to(sdp, "audio-video")
+    assert "orientation" not in there["sdp"] + session["sdp"]
+    assert "a=simulcast:recv h;m;l\r\n" in there["sdp"]
+    assert "simulcast" not in session["sdp"]
+    assert check_answer(sdp, there["sdp"]) == ["audio", "video"]
 
 
 @pytest.mark.parametrize(
