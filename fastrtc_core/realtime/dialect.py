@@ -146,6 +146,8 @@ class RealtimeDialect:
             return self._progress(data, strict_json.load(text))
         if type == "transcript" and isinstance(data, dict) and data.get("final"):
             said = str(data.get("text", ""))
+            if not said:
+                return ()  # it takes back what was shown before, which these clients were not told
             if data.get("role") == "assistant":
                 return conversation.bot_transcript(said)
             return conversation.user_transcript(said)

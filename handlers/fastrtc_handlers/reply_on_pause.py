@@ -399,13 +399,17 @@ class ReplyOnPause(StreamHandlerBase):
                 self._came, self._bridged = self.loop.time(), 0.0
             if self._ear_vad is not None:
                 frame = self._ear_vad.hear(frame)
-            self._do(self.turns.push(frame, self._bot()))
+            self._take_in(frame)
             if self.turns.has_floor and not self._talking:
                 began = max(0.0, self._heard - self.turns.began)
                 self._log("started_talking", audio_seconds=round(began, 3))
             self._talking = self.turns.has_floor
             if self._observed is not None:
                 self._tell_observation(*self._observed)
+
+    def _take_in(self, frame: AudioFrame) -> None:
+        """Hear a frame, and do what follows from it."""
+        self._do(self.turns.push(frame, self._bot()))
 
     def _tell_observation(self, told: float, turns: int) -> None:
         if self._heard - told < _OBSERVED and self.turns.ended == turns:
@@ -556,15 +560,17 @@ class ReplyOnPause(StreamHandlerBase):
     def _confirm(self, recognise: Callable[[AudioFrame], Any], audio: AudioFrame) -> None:
         """Ask the recogniser; it has a thread of its own."""
         try:
-            words = words_of(recognise(audio))
+            meant = self._interrupts(recognise(audio))
         except Exception:
             logger.exception("it is not known what was said: taken for an interruption")
             meant = True
-        else:
-            counting = [word for word in words if word not in self.options.backchannels]
-            meant = len(counting) >= max(1, self.options.min_words)
         with self._lock:
             self._do(self.turns.confirm(meant))
+
+    def _interrupts(self, text: str) -> bool:
+        """Whether what was said beside the bot is meant to interrupt it."""
+        counting = [word for word in words_of(text) if word not in self.options.backchannels]
+        return len(counting) >= max(1, self.options.min_words)
 
     def _log(self, event: str, **more: Any) -> None:
         """Tell the client how the turn goes, in the words of FastRTC; and where in its audio."""

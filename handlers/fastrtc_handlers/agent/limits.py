@@ -13,6 +13,8 @@ class AgentLimits:
 
     Attributes:
         model: How long a model may be silent, before its first word and between two.
+        stt: How long the last words of a turn may take of an `stt` that recognises while somebody
+            speaks; then those count that are known.
         tool: How long a tool may take that has no `timeout` of its own.
         rounds: How often in one turn a model may call tools; then it is asked without any.
         start: How long a turn waits for the memory and for MCP servers when a session begins.
@@ -25,6 +27,7 @@ class AgentLimits:
     """
 
     model: float = 10.0
+    stt: float = 5.0
     tool: float = 30.0
     rounds: int = 8
     start: float = 10.0
@@ -33,6 +36,6 @@ class AgentLimits:
     sorry: str = "Sorry, I cannot answer that right now."
 
     def __post_init__(self) -> None:
-        for name in ("model", "tool", "rounds", "start", "messages", "characters"):
+        for name in ("model", "stt", "tool", "rounds", "start", "messages", "characters"):
             if not getattr(self, name) > 0:
                 raise ConfigurationError(f"AgentLimits.{name} must be more than 0")

@@ -168,9 +168,11 @@ class Turn:
         self._live.rounds += 1
         calls: list[ToolCall] = []
         draft, self._draft = self._draft, None
-        if draft is not None:
+        if draft is not None and draft.is_for(self._live.user):
             asked = draft.answers()
         else:
+            if draft is not None:
+                draft.discard()  # it was begun before all words were known
             asked = host.models.ask(messages, tools, patience=host.limits.model)
         async with contextlib.aclosing(asked) as answers:
             async for answer in answers:

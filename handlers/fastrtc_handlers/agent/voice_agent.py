@@ -24,13 +24,15 @@ from fastrtc_core import (
 from fastrtc_core.toolkit import Function, Sentences, SessionThread, guarded, model_name
 
 from ..reply_on_pause import ReplyOnPause
-from ..stt import STTModel
+from ..stt import LiveSTTModel, StreamingSTTModel, STTModel
+from ..stt.live import TurnWords, as_live
 from ..turns import TurnEnd
 from ..vad import VAD
-from .draft import Draft
+from .draft import Draft, Drafts
 from .history import Exchange, History
 from .idle import IdlePrompts
 from .limits import AgentLimits
+from .listening import Listening
 from .mcp_servers import MCPConnection, MCPServer
 from .memory import Memory, as_memory
 from .models import Answer, Message, Model, Models
@@ -58,7 +60,9 @@ class VoiceAgent(ReplyOnPause):
             `Model`), or the name of a model of OpenAI; of several, the next is asked where one
             fails before it has begun to answer.
         stt: What recognises the words of a turn, and of who speaks while the agent is heard.
-            Without one, only what is typed is answered.
+            Without one, only what is typed is answered. One that recognises while the user speaks
+            (`LiveSTTModel`, or `StreamingSTTModel`) knows the words when the turn is over; they
+            are shown as they come, and told to a `ReadingTurnDetector`.
         tts: The voice.
         tools: Functions that the model may call; see `tool`.
         greeting: What is said when a session begins: a text, or whatever else `say` takes; a
@@ -93,7 +97,7 @@ class VoiceAgent(ReplyOnPause):
         instructions: str | Callable[[Context], Any] = "",
         *,
         model: Model | str | Sequence[Model | str],
-        stt: STTModel | None = None,
+        stt: STTModel | StreamingSTTModel | LiveSTTModel | None = None,
         tts: Any = None,
         tools: Sequence[Callable[..., Any] | Tool] = (),
         greeting: Any = None,
@@ -107,7 +111,8 @@ class VoiceAgent(ReplyOnPause):
         vad: VAD | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(_unused, model=vad, stt=stt, tts=tts, **options)
+        recogniser: Any = stt
+        super().__init__(_unused, model=vad, stt=recogniser, tts=tts, **options)
         self.instructions = instructions
         self.models = Models(model)
         self.greeting = greeting
@@ -125,7 +130,8 @@ class VoiceAgent(ReplyOnPause):
         self._save: asyncio.Event | None = None
         self._history = History(self.limits.messages, self.limits.characters)
         self._latest: Turn | None = None
-        self._draft: Draft | None = None
+        self._drafts = Drafts(self._ask_for, self.keep)
+        self._listening: Listening | None = None
         self._ready = asyncio.Event()
         self._idle: IdlePrompts | None = None
 
@@ -178,6 +184,11 @@ class VoiceAgent(ReplyOnPause):
             self._ready.clear()
             self.create_task(self._connect_all())
 
+    @property
+    def dropped_audio(self) -> float:
+        """How much audio in s an `stt` that recognises while the user speaks was too slow for."""
+        return 0.0 if self._listening is None else self._listening.dropped
+
     def on_status(self, state: State, tool: str) -> Any:
         """Called when the agent goes over to something else; for subclasses. It does not wait."""
 
@@ -188,6 +199,7 @@ class VoiceAgent(ReplyOnPause):
 
     async def start_up(self) -> None:
         """Remember the user, greet, and connect to MCP servers, while frames come in already."""
+        self._listening = self._listens()
         await super().start_up()
         prompts = [self.idle_prompt] if isinstance(self.idle_prompt, str) else self.idle_prompt
         self._idle = IdlePrompts(
@@ -199,7 +211,7 @@ class VoiceAgent(ReplyOnPause):
     async def shutdown(self) -> None:
         """Keep what was said last."""
         super().shutdown()
-        self._drop_draft()
+        self._drafts.drop()
         if self._idle is not None:
             self._idle.stop()
         if self._save is not None and self._save.is_set():
@@ -208,14 +220,19 @@ class VoiceAgent(ReplyOnPause):
     # Turns
 
     def _turn_to_answer(self, ended: TurnEnd | None, text: str, goes_on: bool) -> LiveTurn:
-        draft = self._draft if self.turns.draft_holds and not goes_on else None
+        draft = self._drafts.current if self.turns.draft_holds and not goes_on else None
         if draft is not None and draft.typed == text:
             return draft.turn
         return super()._turn_to_answer(ended, text, goes_on)
 
     def _reply_to(self, turn: LiveTurn, audio: AudioFrame, text: str, goes_on: bool) -> Any:
         turn.reach("stt" if audio.samples_per_channel else "model")
-        return functools.partial(self._take_turn, _Taken(audio, text, goes_on, turn))
+        words = None
+        if self._listening is not None:
+            end = self.turns.latest_end if audio.samples_per_channel else None
+            paused = end is not None and end.reason == "silence"
+            words = self._listening.hand_over(end.silence if end is not None and paused else 0.0)
+        return functools.partial(self._take_turn, _Taken(audio, text, goes_on, turn, words))
 
     async def _take_turn(self, taken: _Taken) -> Any:
         """What is said to a turn."""
@@ -225,13 +242,10 @@ class VoiceAgent(ReplyOnPause):
         if taken.goes_on and self._latest is not None:
             self._history.take_back(self._latest.exchange)
         self._latest = turn = Turn(self, speech, taken.turn)
-        draft = self._draft
-        if draft is not None and draft.turn is taken.turn:
-            self._draft, adopted = None, draft
+        draft = self._drafts.take(taken.turn)
+        if draft is not None:
+            adopted = draft
             speech.when_done(lambda _: adopted.discard())
-        else:
-            self._drop_draft()
-            draft = None
         speech.when_heard(lambda: self.show("speaking"))
         speech.when_done(functools.partial(self._settle, turn))
         pieces = turn.pieces(functools.partial(self._listen_to, taken, draft), draft)
@@ -255,19 +269,27 @@ class VoiceAgent(ReplyOnPause):
         for sentence in sentences.flush():
             write(sentence)
 
-    def _transcribe(self, role: str, text: str) -> None:
-        said = {"role": role, "text": text, "final": True}
+    def _transcribe(self, role: str, text: str, *, final: bool = True) -> None:
+        said = {"role": role, "text": text, "final": final}
         self.post_message({"type": "transcript", "data": said})
 
     async def _listen_to(self, taken: _Taken, draft: Draft | None) -> str:
         """Tell what the user said and typed."""
-        if draft is not None:
-            words = await draft.words()
-        else:
-            words = await self._words_of(taken.audio, taken.text)
-        if words:
-            self._transcribe("user", words)
-        return words
+        said = ""
+        try:
+            if self._listening is not None and taken.audio.samples_per_channel:
+                spoken = await self._listening.words(taken.words, taken.audio)
+                said = f"{spoken} {taken.text}".strip()
+                taken.turn.models["stt"] = model_name(self.stt)
+                taken.turn.reach("model")
+            elif draft is not None:
+                said = await draft.words()
+            else:
+                said = await self._words_of(taken.audio, taken.text)
+        finally:
+            if said or (taken.words is not None and taken.words.shown):
+                self._transcribe("user", said)
+        return said
 
     async def _words_of(self, audio: AudioFrame, text: str) -> str:
         spoken, turn = "", get_current_turn()
@@ -280,7 +302,7 @@ class VoiceAgent(ReplyOnPause):
             turn.reach("model")
         return f"{spoken} {text}".strip()
 
-    async def _recognise_turn(self, stt: STTModel, audio: AudioFrame) -> str:
+    async def _recognise_turn(self, stt: Any, audio: AudioFrame) -> str:
         if inspect.iscoroutinefunction(stt.stt):
             return str(await guarded(stt.stt(audio))).strip()
         thread = SessionThread("stt")
@@ -294,21 +316,24 @@ class VoiceAgent(ReplyOnPause):
         goes_on = self._text_goes_on or self.turns.taken_back > self._taken_back
         if self.stt is not None and not goes_on:
             turn = self._open_turn(self.turns.observe().pause)
-            self.loop.call_soon_threadsafe(self._start_draft, audio, self._text, turn)
+            listen = functools.partial(self._words_of, audio, self._text)
+            if self._listening is not None:
+                silence = self.options.draft_after or 0.0
+                listen = functools.partial(self._draft_words, silence, self._text)
+            self.loop.call_soon_threadsafe(self._drafts.begin, self._text, turn, listen)
 
     def _discard_draft(self) -> None:
-        self.loop.call_soon_threadsafe(self._drop_draft)
+        self.loop.call_soon_threadsafe(self._drafts.drop)
 
-    def _start_draft(self, audio: AudioFrame, text: str, turn: LiveTurn) -> None:
-        self._drop_draft()
-        listen = functools.partial(self._words_of, audio, text)
-        with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
-            self._draft = Draft(text, turn, listen, self._ask_for, self.keep)
-
-    def _drop_draft(self) -> None:
-        if self._draft is not None:
-            self._draft.discard()
-            self._draft = None
+    async def _draft_words(self, silence: float, text: str) -> str:
+        assert self._listening is not None
+        words, turn = self._listening.current, get_current_turn()
+        if turn is not None:
+            turn.reach("stt")
+        spoken = "" if words is None else await self._listening.draft_words(words, silence)
+        if turn is not None:
+            turn.reach("model")
+        return f"{spoken} {text}".strip()
 
     async def _ask_for(self, words: str) -> AsyncGenerator[Answer]:
         """Ask the model, as a turn would first."""
@@ -337,6 +362,53 @@ class VoiceAgent(ReplyOnPause):
         super()._log(event, **more)
         if event == "started_talking" and self._idle is not None:
             self.loop.call_soon_threadsafe(self._idle.hear)
+
+    # While the user speaks
+
+    def _listens(self) -> Listening | None:
+        """What follows the words of the user, where the recogniser tells them as they come."""
+        model = as_live(self.stt)
+        if model is None:
+            return None
+        return Listening(
+            model, self.turns, self.limits, self.loop, self.keep, self._show_words, self._unshow
+        )
+
+    def _take_in(self, frame: AudioFrame) -> None:
+        listening = self._listening
+        if listening is None:
+            super()._take_in(frame)
+            return
+        listening.hear(frame)
+        super()._take_in(frame)
+        listening.follow()
+
+    def _show_words(self, words: TurnWords) -> None:
+        self._drafts.reconsider(words.text)
+        if self.turns.has_floor:
+            words.shown = True
+            self._transcribe("user", words.text, final=False)
+
+    def _unshow(self, words: TurnWords) -> None:
+        if words.shown:
+            self._transcribe("user", "")
+
+    def _begin_to_confirm(self, audio: AudioFrame) -> None:
+        if self._listening is None:
+            super()._begin_to_confirm(audio)
+        elif self._listening.current is not None:
+            with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
+                self.create_task(self._confirm_words(self._listening.current, audio))
+
+    async def _confirm_words(self, words: TurnWords, audio: AudioFrame) -> None:
+        assert self._listening is not None
+        said: asyncio.Future[str] = self.loop.create_future()
+        try:
+            said.set_result(await self._listening.words_beside(words, self._interrupts))
+        except Exception as error:
+            said.set_exception(error)
+        confirm = functools.partial(self._confirm, lambda _: said.result(), audio)
+        await self.loop.run_in_executor(self._recognition, confirm)
 
     # What a turn asks for
 
@@ -478,6 +550,8 @@ class _Taken(NamedTuple):
     """Whether the turn before is part of it."""
     turn: LiveTurn
     """Times the answer; it may be that of a draft."""
+    words: TurnWords | None
+    """What was recognised while it was said."""
 
 
 def _unused() -> None:

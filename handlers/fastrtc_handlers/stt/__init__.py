@@ -17,10 +17,11 @@ from .moonshine import MoonshineSTT
 from .openai import OpenAISTT
 from .pocketsphinx import PocketSphinxSTT
 from .segmented import SegmentedStream
-from .types import StreamingSTTModel, STTError, STTModel, STTStream, Transcript
+from .types import LiveSTTModel, StreamingSTTModel, STTError, STTModel, STTStream, Transcript
 
 __all__ = [
     "FasterWhisperSTT",
+    "LiveSTTModel",
     "MoonshineSTT",
     "OpenAISTT",
     "PocketSphinxSTT",

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
-from fastrtc_core import ConfigurationError
-from fastrtc_core.toolkit import import_extra
+from numpy.typing import NDArray
+
+from fastrtc_core import AudioFrame, ConfigurationError
+from fastrtc_core.toolkit import Resampler, SessionThread, import_extra, with_channels
 
 from .audio import mono
-from .types import Audio
+from .types import Audio, Transcript
 
 SAMPLE_RATE = 16000
 """Of the acoustic model, in Hz."""
+
+_STEP = 0.1
+"""How often in s there is a new partial transcript."""
+
+_FRAME = 0.01
+"""Length in s of what the decoder counts."""
+
+_FILLERS = ("<", "[", "+")
+"""What its names for silence and noises begin with."""
+
+_IDLE = 8
+"""Decoders that are kept for turns to come."""
 
 _WORD = re.compile(r"[a-z][a-z']*")
 _COMMENT = re.compile(r"//.*|/\*.*?\*/|#JSGF[^;]*;|<[^>]*>|\{[^}]*\}", re.DOTALL)
@@ -24,7 +40,8 @@ class PocketSphinxSTT:
     """Recognises English sentences of a grammar; the acoustic model is in the package.
 
     It knows no free dictation: what does not fit the grammar is recognised as something that does,
-    or as nothing.
+    or as nothing. It is a `LiveSTTModel` too: turns that are spoken at the same time have a decoder
+    each.
 
     Args:
         grammar: In JSGF, such as `#JSGF V1.0; grammar c; public <c> = turn (on | off) the light;`.
@@ -35,28 +52,16 @@ class PocketSphinxSTT:
     """
 
     def __init__(self, grammar: str) -> None:
-        pocketsphinx = import_extra("pocketsphinx", extra="stt", used_by="PocketSphinxSTT")
-        self._decoder = pocketsphinx.Decoder(
-            hmm=pocketsphinx.get_model_path("en-us/en-us"),
-            dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
-            lm=None,
-            samprate=SAMPLE_RATE,
-            loglevel="FATAL",
-            # A small grammar can afford to follow every path to its end. The search for the best
-            # path through a lattice, which would come after, prefers half a sentence.
-            bestpath=False,
-            beam=1e-120,
-            wbeam=1e-100,
-            pbeam=1e-120,
-        )
+        self._grammar = grammar
+        decoder = _decoder()
         text = _KEYWORD.sub(" ", _COMMENT.sub(" ", grammar))
-        _check_words(self._decoder, text)
+        _check_words(decoder, text)
         try:
-            self._decoder.add_jsgf_string("grammar", grammar)
-            self._decoder.activate_search("grammar")
+            _use(decoder, grammar)
         except (RuntimeError, ValueError) as error:
             raise ConfigurationError(f"the grammar cannot be read: {error}") from None
         self._lock = threading.Lock()
+        self._idle = [decoder]
 
     def stt(self, audio: Audio) -> str:
         """The words of an utterance; empty if they fit the grammar in no way."""
@@ -64,13 +69,117 @@ class PocketSphinxSTT:
         if not samples.any():
             return ""
         with self._lock:
-            self._decoder.start_utt()
+            decoder = self._take()
             try:
-                self._decoder.process_raw(samples.tobytes(), full_utt=True)
+                decoder.start_utt()
+                decoder.process_raw(samples.tobytes(), full_utt=True)
+                decoder.end_utt()
+                found = decoder.hyp()
+                return "" if found is None else str(found.hypstr)
             finally:
-                self._decoder.end_utt()
-            found = self._decoder.hyp()
-            return "" if found is None else str(found.hypstr)
+                self._give_back(decoder)
+
+    async def stream_stt(self, audio: AsyncIterator[AudioFrame]) -> AsyncGenerator[Transcript]:
+        """Recognise a turn while it is being said, on a thread; what fits so far is partial."""
+        thread = SessionThread("stt")
+        utterance = _Utterance()
+        try:
+            decoder = await thread.run(self._take)
+            thread.at_close(lambda: self._give_back(decoder))
+            await thread.run(utterance.begin, decoder)
+            async for frame in audio:
+                for transcript in await thread.run(utterance.push, frame):
+                    yield transcript
+            yield await thread.run(utterance.finish)
+        finally:
+            thread.close()
+
+    def _take(self) -> Any:
+        with contextlib.suppress(IndexError):
+            return self._idle.pop()  # which is atomic, as is `append`
+        decoder = _decoder()
+        _use(decoder, self._grammar)
+        return decoder
+
+    def _give_back(self, decoder: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # it was ended
+            decoder.end_utt()
+        if len(self._idle) < _IDLE:
+            self._idle.append(decoder)
+
+
+class _Utterance:
+    """One turn."""
+
+    def __init__(self) -> None:
+        self._decoder: Any = None
+        self._resampler: Resampler | None = None
+        self._heard = 0
+        self._asked = 0
+        self._latest = ""
+
+    def begin(self, decoder: Any) -> None:
+        self._decoder = decoder
+        decoder.start_utt()
+
+    def push(self, frame: AudioFrame) -> list[Transcript]:
+        """Listen to a frame; returns what is new."""
+        data = with_channels(frame.data, 1)
+        if frame.sample_rate != SAMPLE_RATE:
+            if self._resampler is None:
+                self._resampler = Resampler(frame.sample_rate, SAMPLE_RATE, 1)
+            data = self._resampler.push(data)
+        self._process(data)
+        if self._heard - self._asked < _STEP * SAMPLE_RATE:
+            return []
+        self._asked = self._heard
+        known = self._known(final=False)
+        if known.text == self._latest:
+            return []
+        self._latest = known.text
+        return [known]
+
+    def finish(self) -> Transcript:
+        """All that was said, if it fits the grammar."""
+        if self._resampler is not None:
+            self._process(self._resampler.flush())
+        self._decoder.end_utt()
+        return self._known(final=True)
+
+    def _process(self, data: NDArray[Any]) -> None:
+        if data.shape[1]:
+            self._decoder.process_raw(data[0].tobytes())
+            self._heard += data.shape[1]
+
+    def _known(self, *, final: bool) -> Transcript:
+        found = self._decoder.hyp()
+        words = [part for part in self._decoder.seg() or () if not part.word.startswith(_FILLERS)]
+        if found is None or not words:
+            return Transcript("", final, 0.0, 0.0)
+        start, end = words[0].start_frame * _FRAME, (words[-1].end_frame + 1) * _FRAME
+        return Transcript(str(found.hypstr), final, start, end)
+
+
+def _decoder() -> Any:
+    pocketsphinx = import_extra("pocketsphinx", extra="stt", used_by="PocketSphinxSTT")
+    return pocketsphinx.Decoder(
+        hmm=pocketsphinx.get_model_path("en-us/en-us"),
+        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
+        lm=None,
+        samprate=SAMPLE_RATE,
+        loglevel="FATAL",
+        # A small grammar can afford to follow every path to its end. The search for the best
+        # path through a lattice, which would come after, prefers half a sentence.
+        bestpath=False,
+        beam=1e-120,
+        wbeam=1e-100,
+        pbeam=1e-120,
+    )
+
+
+def _use(decoder: Any, grammar: str) -> None:
+    decoder.add_jsgf_string("grammar", grammar)
+    decoder.activate_search("grammar")
 
 
 def _check_words(decoder: Any, text: str) -> None:

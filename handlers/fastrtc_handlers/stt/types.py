@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
@@ -59,4 +60,28 @@ class StreamingSTTModel(Protocol):
 
     def stream(self) -> STTStream:
         """A recogniser for one session."""
+        ...
+
+
+@runtime_checkable
+class LiveSTTModel(Protocol):
+    """Recognises a turn while it is being said, on the event loop; sessions share it.
+
+    What others call an interim result is a `Transcript` that is not `final`, and the next one
+    replaces it. One that is `final` stays, and others may follow it: LiveKit's `FINAL_TRANSCRIPT`,
+    Deepgram's `is_final`.
+    """
+
+    def stream_stt(self, audio: AsyncIterator[AudioFrame]) -> AsyncIterator[Transcript]:
+        """Recognise one turn; usually an async generator.
+
+        Args:
+            audio: Frames at the input rate and layout of the handler, while the speaker speaks and
+                pauses. It ends with the turn: what is still partial becomes final then, and the
+                iterator that is returned ends. That is closed earlier where there is no turn after
+                all, and when the session ends.
+
+        Returns:
+            Transcripts as they come, their times in s from the beginning of `audio`.
+        """
         ...

@@ -4,6 +4,7 @@ from .detector import (
     JudgingTurnDetector,
     ListeningTurnDetector,
     ModelTurnDetector,
+    ReadingTurnDetector,
     SilenceTurnDetector,
     TurnDetector,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "ListeningTurnDetector",
     "ModelTurnDetector",
     "Observation",
+    "ReadingTurnDetector",
     "SilenceTurnDetector",
     "SmartTurn",
     "SmartTurnDetector",

@@ -61,6 +61,22 @@ class ListeningTurnDetector(TurnDetector, Protocol):
 
 
 @runtime_checkable
+class ReadingTurnDetector(TurnDetector, Protocol):
+    """One that is told what is said by whoever has it recognised, as a `VoiceAgent` has."""
+
+    def read(self, text: str, lag: float) -> None:
+        """Take note of the words of the turn so far; on another thread than the rest.
+
+        Called whenever they change, and with no text when a turn begins.
+
+        Args:
+            text: All of them; the last ones may yet change.
+            lag: How long ago in s of audio the last one ended.
+        """
+        ...
+
+
+@runtime_checkable
 class JudgingTurnDetector(TurnDetector, Protocol):
     """One that says how likely a turn is complete; for those who watch it."""
 

@@ -29,6 +29,7 @@ from ..vad import VAD, AttentiveVAD, DiscerningVAD
 from .detector import (
     JudgingTurnDetector,
     ListeningTurnDetector,
+    ReadingTurnDetector,
     SilenceTurnDetector,
     TurnDetector,
 )
@@ -112,6 +113,7 @@ class TurnTaking:
     Attributes:
         vad: As above.
         listening: Whether frames are listened to; set by `mute`.
+        begun: How many turns have begun, those among them that came to nothing.
         ended: How many turns have ended.
         latest_end: Why the latest of these did.
         draft_holds: Whether the draft that was asked for last is of the turn that ended last.
@@ -130,6 +132,7 @@ class TurnTaking:
         recognises: bool = False,
     ) -> None:
         self.listening = True
+        self.begun = 0
         self.ended = 0
         self.latest_end: TurnEnd | None = None
         self.taken_back = 0
@@ -229,6 +232,16 @@ class TurnTaking:
         self._forget()
         return actions
 
+    def said(self) -> AudioFrame:
+        """What was said in the turn so far; nothing if there is none."""
+        return self._since(self._tape.end if self._start is None else self._start)
+
+    def read(self, text: str, lag: float) -> None:
+        """Hand on what was said, see `ReadingTurnDetector`; on any thread."""
+        detector = self._detector
+        if isinstance(detector, ReadingTurnDetector):
+            detector.read(text, lag)
+
     def observe(self) -> Observation:
         """What is known now. It changes nothing, and is worked out for those who ask alone."""
         return Observation(
@@ -272,6 +285,7 @@ class TurnTaking:
         The bot is to be interrupted first.
         """
         self.drop()
+        self.begun += 1
         self._start = self._tape.end
         self._held = self._has_floor = True
 
@@ -338,6 +352,7 @@ class TurnTaking:
 
     def _begin(self, position: int, bot: Bot) -> None:
         if self._start is None:
+            self.begun += 1
             self._start = position
             self._voiced = 0
             self._has_floor = not bot.busy
@@ -397,6 +412,7 @@ class TurnTaking:
             speaking = self._speech is not None
             action = self._end_turn("length")
             if speaking:  # the speaker goes on: another turn
+                self.begun += 1
                 self._start = self._speech = now
                 self._voiced = 0
                 self._has_floor = self._runs_on = self._unbroken = True

@@ -21,11 +21,14 @@ _BEHIND = 0.3
 class TextTurnDetector:
     """Waits as what was said reads: hardly at all after a sentence, long after an "and".
 
-    It is a `ListeningTurnDetector`: the recogniser hears all that the speaker says, and each
-    transcript that comes in a pause may shorten it or make it longer.
+    Each transcript that comes in a pause may shorten it or make it longer. A `VoiceAgent` whose
+    `stt` recognises while somebody speaks tells it the words (`ReadingTurnDetector`). Anywhere else
+    it needs a recogniser of its own, which hears all that the speaker says
+    (`ListeningTurnDetector`).
 
     Args:
-        stt: A recogniser that streams. A turn ends no sooner than its words are there.
+        stt: A recogniser that streams; `None` if it is told the words. A turn ends no sooner than
+            its words are there.
         completeness: How likely a text is complete, 0 to 1; rules for English by default. It is
             called with all words of the turn, on a thread of the session.
         threshold: From which probability a turn is taken to be complete; from 1 less this down, it
@@ -44,7 +47,7 @@ class TextTurnDetector:
 
     def __init__(
         self,
-        stt: StreamingSTTModel,
+        stt: StreamingSTTModel | None = None,
         completeness: Callable[[str], float] = english,
         *,
         threshold: float = 0.8,
@@ -52,7 +55,7 @@ class TextTurnDetector:
         unsure: float = 0.8,
         longest: float = 1.5,
     ) -> None:
-        if not isinstance(stt, StreamingSTTModel):
+        if stt is not None and not isinstance(stt, StreamingSTTModel):
             raise ConfigurationError(
                 f"TextTurnDetector needs a recogniser that streams, with a method `stream()`: "
                 f"{type(stt).__name__} has none, it knows whole utterances only"
@@ -73,6 +76,8 @@ class TextTurnDetector:
         """Where the turn began."""
         self._final: deque[Transcript] = deque(maxlen=_KEPT)
         self._partial: Transcript | None = None
+        self._told: Transcript | None = None
+        """What it was told of the words of the turn."""
         self._judged = ("", 0.5)
         """The text that was judged last, and how likely it is complete."""
 
@@ -84,11 +89,19 @@ class TextTurnDetector:
     def listen(self, frame: AudioFrame) -> None:
         """Have a frame recognised."""
         self._heard += frame.duration
+        if self.stt is None:
+            return
         self._stream = self._stream or self.stt.stream()
         for transcript in self._stream.push(frame):
             if transcript.final:
                 self._final.append(transcript)
             self._partial = None if transcript.final else transcript
+
+    def read(self, text: str, lag: float) -> None:
+        """Know the words of the turn so far; a recogniser of its own knows better."""
+        if self.stt is None:
+            end = self._heard - lag
+            self._told = Transcript(text, False, end, end) if text else None
 
     def patience(self, turn: AudioFrame) -> float:
         """As long as may be, at first; what is known already is heard by `revise` at once."""
@@ -124,5 +137,7 @@ class TextTurnDetector:
         )
 
     def _parts(self) -> list[Transcript]:
+        if self.stt is None:
+            return [] if self._told is None else [self._told]
         parts = [part for part in self._final if part.end > self._began]
         return parts if self._partial is None else [*parts, self._partial]
