@@ -1,9 +1,11 @@
-"""Phone bot: it greets, understands speech and keys, and hangs up when it is told to.
+"""Phone agent: a restaurant whose telephone is answered by a voice agent with tools.
+
+It works offline, can be interrupted, understands keys as well, and hangs up when it is told to.
 
 Without a telephone: start it, and call it from another terminal.
 
-    python demo/phone_bot.py
-    python demo/phone_bot.py --call
+    python demo/phone_agent.py
+    python demo/phone_agent.py --call
 
 The call speaks and presses keys by itself, tells what happens, and writes what the caller heard to
 a temporary WAV file, or to the one that `--write` names. `--say`, `--play` and `--keys` make it
@@ -23,75 +25,52 @@ address. They do not sign as Twilio does, so leave TWILIO_AUTH_TOKEN unset for t
 
 import asyncio
 import os
-import time
-from collections.abc import Iterator
-from typing import Any
 
 import _caller
 from _cli import arguments, serve
-from _commands import GRAMMAR, SENTENCES, answer
+from _restaurant import GRAMMAR, TOOLS, model
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 
-from fastrtc_core import AudioFrame, CloseStream, Stream, TelephoneOptions
-from fastrtc_handlers import ReplyOnPause
+from fastrtc_core import Stream, TelephoneOptions
+from fastrtc_handlers import TurnOptions, VoiceAgent
 from fastrtc_handlers.stt import PocketSphinxSTT
 from fastrtc_handlers.tts import EspeakTTS
 
 RATE = 8000  # Hz, of a telephone
 TOKEN = os.environ.get("TWILIO_AUTH_TOKEN")
-MENU = "Press one for the time, two to hear what you said last, or the hash key to hang up."
+MENU = "Press one for our hours, two for your table, or the hash key to hang up."
+KEYS = {"1": "When do you open?", "2": "Have I booked a table?", "#": "Goodbye."}
 
-stt = PocketSphinxSTT(GRAMMAR.format(sentences=f"{SENTENCES} | goodbye"))
+stt = PocketSphinxSTT(GRAMMAR)
 tts = EspeakTTS("en-us")
 
 
-class PhoneBot(ReplyOnPause):
+class PhoneAgent(VoiceAgent):
     """One call."""
 
     def __init__(self) -> None:
         super().__init__(
-            self.reply,
-            startup_fn=lambda: f"Hello, this is the phone bot. {MENU} Or speak to me.",
+            model=model,
+            stt=stt,
             tts=tts,
+            tools=TOOLS,
+            greeting=f"Hello, this is the restaurant. {MENU} Or say: book a table for four.",
+            algo_options=TurnOptions(draft_after=0.2),
             input_sample_rate=RATE,
             output_sample_rate=RATE,
         )
-        self.last: AudioFrame | None = None
-
-    def reply(self, audio: AudioFrame) -> Iterator[Any]:
-        """Answer what the caller said."""
-        self.last = audio
-        command = stt.stt(audio)
-        if command == "goodbye":
-            yield from self.goodbye()
-        else:
-            yield answer(command)
 
     def on_dtmf(self, digit: str) -> None:
-        """A key cuts short whatever is being said."""
-        self.interrupt()
-        self.say(lambda: self.choose(digit))
-
-    def choose(self, digit: str) -> Iterator[Any]:
-        if digit == "1":
-            yield time.strftime("It is %H %M.")
-        elif digit == "2" and self.last is not None:
-            yield "You said:"
-            yield self.last
-        elif digit == "2":
-            yield "You have not said anything yet."
-        elif digit == "#":
-            yield from self.goodbye()
+        """A key is a turn like one that is spoken, and cuts short whatever is being said."""
+        if digit in KEYS:
+            self.add_text(KEYS[digit])
         else:
-            yield f"There is nothing behind that key. {MENU}"
-
-    def goodbye(self) -> Iterator[Any]:
-        yield "Thank you for calling. Goodbye."
-        yield CloseStream()  # hangs up when that has been heard
+            self.interrupt()
+            self.announce(f"There is nothing behind that key. {MENU}")
 
 
-stream = Stream(PhoneBot(), modality="audio", mode="send-receive", time_limit=600)
+stream = Stream(PhoneAgent(), modality="audio", mode="send-receive", time_limit=600)
 app = FastAPI()
 stream.mount(
     app,
@@ -102,7 +81,7 @@ stream.mount(
 
 @app.get("/")
 async def page() -> PlainTextResponse:
-    return PlainTextResponse("A phone bot. Call it with: python demo/phone_bot.py --call\n")
+    return PlainTextResponse("A phone agent. Call it with: python demo/phone_agent.py --call\n")
 
 
 if __name__ == "__main__":
