@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -32,7 +33,7 @@ _IDLE = 8
 """Decoders that are kept for turns to come."""
 
 _WORD = re.compile(r"[a-z][a-z']*")
-_COMMENT = re.compile(r"//.*|/\*.*?\*/|#JSGF[^;]*;|<[^>]*>|\{[^}]*\}", re.DOTALL)
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|#JSGF[^;]*;|<[^>]*>|\{[^}]*\}", re.DOTALL)
 _KEYWORD = re.compile(r"\b(?:grammar\s+\S+?|import|public)\s*(?=[;\s])")
 
 
@@ -53,11 +54,9 @@ class PocketSphinxSTT:
 
     def __init__(self, grammar: str) -> None:
         self._grammar = grammar
-        decoder = _decoder()
-        text = _KEYWORD.sub(" ", _COMMENT.sub(" ", grammar))
-        _check_words(decoder, text)
+        self._words = _pronounced(_KEYWORD.sub(" ", _COMMENT.sub(" ", grammar)))
         try:
-            _use(decoder, grammar)
+            decoder = self._make()
         except (RuntimeError, ValueError) as error:
             raise ConfigurationError(f"the grammar cannot be read: {error}") from None
         self._lock = threading.Lock()
@@ -97,8 +96,18 @@ class PocketSphinxSTT:
     def _take(self) -> Any:
         with contextlib.suppress(IndexError):
             return self._idle.pop()  # which is atomic, as is `append`
-        decoder = _decoder()
-        _use(decoder, self._grammar)
+        return self._make()
+
+    def _make(self) -> Any:
+        """A decoder that knows the words of the grammar alone.
+
+        One with the whole dictionary takes 30 MB, and nothing else runs while it is made.
+        """
+        decoder = _decoder(None)
+        for word, phones in self._words:
+            decoder.add_word(word, phones, False)
+        decoder.add_jsgf_string("grammar", self._grammar)
+        decoder.activate_search("grammar")
         return decoder
 
     def _give_back(self, decoder: Any) -> None:
@@ -160,11 +169,11 @@ class _Utterance:
         return Transcript(str(found.hypstr), final, start, end)
 
 
-def _decoder() -> Any:
+def _decoder(dictionary: str | None) -> Any:
     pocketsphinx = import_extra("pocketsphinx", extra="stt", used_by="PocketSphinxSTT")
     return pocketsphinx.Decoder(
         hmm=pocketsphinx.get_model_path("en-us/en-us"),
-        dict=pocketsphinx.get_model_path("en-us/cmudict-en-us.dict"),
+        dict=None if dictionary is None else pocketsphinx.get_model_path(dictionary),
         lm=None,
         samprate=SAMPLE_RATE,
         loglevel="FATAL",
@@ -177,16 +186,22 @@ def _decoder() -> Any:
     )
 
 
-def _use(decoder: Any, grammar: str) -> None:
-    decoder.add_jsgf_string("grammar", grammar)
-    decoder.activate_search("grammar")
-
-
-def _check_words(decoder: Any, text: str) -> None:
+def _pronounced(text: str) -> list[tuple[str, str]]:
+    """The words of a text with their phones, some in several ways: `read` and `read(2)`."""
+    dictionary = _decoder("en-us/cmudict-en-us.dict")
     words = sorted(set(_WORD.findall(text.lower())))
-    unknown = [word for word in words if decoder.lookup_word(word) is None]
+    found: list[tuple[str, str]] = []
+    unknown = []
+    for word in words:
+        ways = itertools.chain([word], (f"{word}({number})" for number in itertools.count(2)))
+        phones = itertools.takewhile(bool, map(dictionary.lookup_word, ways))
+        said = [(word if not n else f"{word}({n + 1})", each) for n, each in enumerate(phones)]
+        found += said
+        if not said:
+            unknown.append(word)
     if unknown:
         raise ConfigurationError(
             f"the dictionary of PocketSphinx does not have {', '.join(unknown)}; "
             "use other English words, in lower case"
         )
+    return found

@@ -76,6 +76,7 @@ def test_sessions_share_a_recogniser(tts: EspeakTTS, stt: PocketSphinxSTT) -> No
     ("grammar", "message"),
     [
         ("#JSGF V1.0; grammar g; public <a> = hello qwertz and blorp;", "blorp, qwertz"),
+        ("#JSGF V1.0; grammar g; // in a\n public <a> = hello qwertz;", "have qwertz;"),
         ("no grammar", "cannot be read"),
     ],
 )
