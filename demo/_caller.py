@@ -19,7 +19,7 @@ RATE = 8000  # Hz, of a telephone
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What a call may be like."""
     parser.add_argument("--call", action="store_true", help="call the server, instead of being it")
-    parser.add_argument("--say", default="book a table for four", help="what the caller says")
+    parser.add_argument("--say", default="book a table for tonight", help="what the caller says")
     parser.add_argument("--play", type=Path, help="a file with that, instead of a voice")
     parser.add_argument("--keys", default="12#", help="the keys that are pressed afterwards")
     parser.add_argument(

@@ -10,12 +10,12 @@ from fastrtc_handlers.agent import Tool, ToolCall, ToolError, tool
 
 GRAMMAR = """#JSGF V1.0;
 grammar calls;
-public <call> = [please] book a table for <number>
+public <call> = [please] book a table for <day>
   | have i booked a table
   | when do you open
   | tell me about the food
   | goodbye;
-<number> = two | three | four | five | six | seven | eight | nine | ten;
+<day> = tonight | tomorrow | saturday | sunday | monday;
 """
 
 FOOD = (
@@ -24,10 +24,8 @@ FOOD = (
     "cakes. One has apples, one has plums, one has nuts, and six of them have chocolate."
 )
 
-NUMBERS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-
 booked: dict[str, str] = {}
-"""For how many people, by the number of the caller."""
+"""For which day, by the number of the caller."""
 
 
 def model(messages: list[dict[str, Any]]) -> Iterator[str | ToolCall]:
@@ -38,7 +36,7 @@ def model(messages: list[dict[str, Any]]) -> Iterator[str | ToolCall]:
         return
     words = re.findall(r"[a-z']+", latest["content"].lower())
     if "book" in words:
-        yield ToolCall("book", {"people": words[-1]})
+        yield ToolCall("book", {"day": words[-1]})
     elif "booked" in words:
         yield ToolCall("look_up")
     elif "open" in words:
@@ -49,23 +47,23 @@ def model(messages: list[dict[str, Any]]) -> Iterator[str | ToolCall]:
         yield "Thank you for calling. Goodbye."
         yield ToolCall("hang_up")
     else:
-        yield "I did not understand that. You can say: book a table for four."
+        yield "I did not understand that. You can say: book a table for tonight."
 
 
 @tool(filler="One moment, please.", filler_after=0.5, on_interrupt="keep")
-async def book(people: str) -> str:
-    """Book a table for tonight. It takes a while, and goes on while the caller speaks."""
-    if NUMBERS.index(people) > NUMBERS.index("eight"):
-        raise ToolError("Our tables have eight seats.")
+async def book(day: str) -> str:
+    """Book a table. It takes a while, and goes on while the caller speaks."""
+    if day == "monday":
+        raise ToolError("We are closed on mondays.")
     await asyncio.sleep(3)
-    booked[caller()] = people
-    return f"Your table for {people} is booked."
+    booked[caller()] = day
+    return f"Your table for {day} is booked."
 
 
 def look_up() -> str:
     """Whether the caller has booked a table."""
-    people = booked.get(caller())
-    return f"You have a table for {people}." if people else "You have no table yet."
+    day = booked.get(caller())
+    return f"You have a table for {day}." if day else "You have no table yet."
 
 
 def hang_up() -> CloseStream:

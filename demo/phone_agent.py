@@ -55,7 +55,7 @@ class PhoneAgent(VoiceAgent):
             stt=stt,
             tts=tts,
             tools=TOOLS,
-            greeting=f"Hello, this is the restaurant. {MENU} Or say: book a table for four.",
+            greeting=f"Hello, this is the restaurant. {MENU} Or say: book a table for tonight.",
             algo_options=TurnOptions(draft_after=0.2),
             input_sample_rate=RATE,
             output_sample_rate=RATE,

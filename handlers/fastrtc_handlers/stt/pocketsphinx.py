@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import re
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ _FRAME = 0.01
 _FILLERS = ("<", "[", "+")
 """What its names for silence and noises begin with."""
 
+_PAUSE = 0.15
+"""Silence in s after the last word in which all of the turn is recognised once more."""
+
+_SAME = 0.1
+"""By how much in s the end of a word may move although nothing more was said."""
+
+_MOST = 20.0
+"""Length in s of a turn up to which that is done."""
+
 _IDLE = 8
 """Decoders that are kept for turns to come."""
 
@@ -41,8 +50,12 @@ class PocketSphinxSTT:
     """Recognises English sentences of a grammar; the acoustic model is in the package.
 
     It knows no free dictation: what does not fit the grammar is recognised as something that does,
-    or as nothing. It is a `LiveSTTModel` too: turns that are spoken at the same time have a decoder
-    each.
+    or as nothing.
+
+    It is a `LiveSTTModel` too: turns that are spoken at the same time have a decoder each. As long
+    as it has not heard all of a turn, it does not know how loud and dull the line is, and makes
+    more mistakes. So it recognises all of it once more in each pause; the final words are as good
+    as those of `stt`.
 
     Args:
         grammar: In JSGF, such as `#JSGF V1.0; grammar c; public <c> = turn (on | off) the light;`.
@@ -68,20 +81,12 @@ class PocketSphinxSTT:
         if not samples.any():
             return ""
         with self._lock:
-            decoder = self._take()
-            try:
-                decoder.start_utt()
-                decoder.process_raw(samples.tobytes(), full_utt=True)
-                decoder.end_utt()
-                found = decoder.hyp()
-                return "" if found is None else str(found.hypstr)
-            finally:
-                self._give_back(decoder)
+            return self._recognise(samples.tobytes())
 
     async def stream_stt(self, audio: AsyncIterator[AudioFrame]) -> AsyncGenerator[Transcript]:
         """Recognise a turn while it is being said, on a thread; what fits so far is partial."""
         thread = SessionThread("stt")
-        utterance = _Utterance()
+        utterance = _Utterance(self._recognise)
         try:
             decoder = await thread.run(self._take)
             thread.at_close(lambda: self._give_back(decoder))
@@ -92,6 +97,18 @@ class PocketSphinxSTT:
             yield await thread.run(utterance.finish)
         finally:
             thread.close()
+
+    def _recognise(self, samples: bytes) -> str:
+        """The words of an utterance that is over."""
+        decoder = self._take()
+        try:
+            decoder.start_utt()
+            decoder.process_raw(samples, full_utt=True)
+            decoder.end_utt()
+            found = decoder.hyp()
+            return "" if found is None else str(found.hypstr)
+        finally:
+            self._give_back(decoder)
 
     def _take(self) -> Any:
         with contextlib.suppress(IndexError):
@@ -118,14 +135,23 @@ class PocketSphinxSTT:
 
 
 class _Utterance:
-    """One turn."""
+    """One turn.
 
-    def __init__(self) -> None:
+    Args:
+        recognise: Recognises all that was said so far.
+    """
+
+    def __init__(self, recognise: Callable[[bytes], str]) -> None:
+        self._recognise = recognise
         self._decoder: Any = None
         self._resampler: Resampler | None = None
+        self._samples = bytearray()
         self._heard = 0
         self._asked = 0
         self._latest = ""
+        self._checked: Transcript | None = None
+        """What was known when all of it was recognised last, and how it read then."""
+        self._exact = ""
 
     def begin(self, decoder: Any) -> None:
         self._decoder = decoder
@@ -142,7 +168,9 @@ class _Utterance:
         if self._heard - self._asked < _STEP * SAMPLE_RATE:
             return []
         self._asked = self._heard
-        known = self._known(final=False)
+        known = self._known()
+        if known.text and known.end <= self._heard / SAMPLE_RATE - _PAUSE:
+            known = self._check(known)
         if known.text == self._latest:
             return []
         self._latest = known.text
@@ -153,20 +181,35 @@ class _Utterance:
         if self._resampler is not None:
             self._process(self._resampler.flush())
         self._decoder.end_utt()
-        return self._known(final=True)
+        known = self._known()
+        return self._check(known)._replace(final=True)
 
     def _process(self, data: NDArray[Any]) -> None:
         if data.shape[1]:
-            self._decoder.process_raw(data[0].tobytes())
+            samples = data[0].tobytes()
+            self._decoder.process_raw(samples)
             self._heard += data.shape[1]
+            if self._heard <= _MOST * SAMPLE_RATE:
+                self._samples += samples
 
-    def _known(self, *, final: bool) -> Transcript:
+    def _check(self, known: Transcript) -> Transcript:
+        """The same as it reads when all was heard; looked at once, where nothing more was said."""
+        if self._heard > _MOST * SAMPLE_RATE:
+            return known
+        before = self._checked
+        if before is None or before.text != known.text or abs(before.end - known.end) > _SAME:
+            self._checked = known
+            self._exact = self._recognise(bytes(self._samples))
+        return known._replace(text=self._exact)
+
+    def _known(self) -> Transcript:
         found = self._decoder.hyp()
         words = [part for part in self._decoder.seg() or () if not part.word.startswith(_FILLERS)]
         if found is None or not words:
-            return Transcript("", final, 0.0, 0.0)
-        start, end = words[0].start_frame * _FRAME, (words[-1].end_frame + 1) * _FRAME
-        return Transcript(str(found.hypstr), final, start, end)
+            return Transcript("", False, 0.0, 0.0)
+        start = max(0, words[0].start_frame) * _FRAME
+        end = (words[-1].end_frame + 1) * _FRAME
+        return Transcript(str(found.hypstr), False, start, end)
 
 
 def _decoder(dictionary: str | None) -> Any:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import numpy as np
 import pytest
 
 from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_core.testing import noise, tone
+from fastrtc_core.testing.signals import frames_of
 from fastrtc_handlers.stt import (
     PocketSphinxSTT,
     STTModel,
+    Transcript,
     get_stt_model,
 )
 from fastrtc_handlers.tts import EspeakOptions, EspeakTTS, TTSError, TTSModel, get_tts_model
@@ -48,6 +50,40 @@ def test_what_is_said_is_understood(tts: EspeakTTS, stt: PocketSphinxSTT, comman
     assert stt.stt(audio) == command
     stt.stt(noise(0.5))
     assert stt.stt((audio.sample_rate, audio.data[0])) == command
+
+
+@pytest.mark.real_time
+async def test_what_is_said_is_understood_while_it_is_said(
+    tts: EspeakTTS, stt: PocketSphinxSTT
+) -> None:
+    """In the pause after it already; streams that run at the same time do not hear each other."""
+
+    async def listen(command: str) -> list[tuple[Transcript, float]]:
+        speech = tts.tts(command)
+        pause = np.zeros((1, speech.sample_rate // 2), np.int16)
+        whole = AudioFrame(speech.sample_rate, np.concatenate([pause, speech.data, pause], axis=1))
+        heard = 0.0
+
+        async def audio() -> AsyncIterator[AudioFrame]:
+            nonlocal heard
+            for frame in frames_of(whole, 20):
+                heard += frame.duration
+                yield frame
+                await asyncio.sleep(0)
+
+        told = [(each, heard) async for each in stt.stream_stt(audio())]
+        assert told[-1][0].text == stt.stt(whole)
+        return told
+
+    commands = ("turn on the light", "what time is it")
+    for command, told in zip(commands, await asyncio.gather(*map(listen, commands)), strict=True):
+        *partial, (final, length) = told
+        assert (final.text, final.final) == (command, True)
+        assert not any(each.final for each, _ in partial)
+        assert partial[0][1] < final.end, "something is known before all was said"
+        assert partial[-1][0].text == command
+        assert partial[-1][1] < length
+        assert 0 <= final.start < final.end < length - 0.3
 
 
 def test_nothing_is_understood_as_nothing(stt: PocketSphinxSTT) -> None:
