@@ -84,11 +84,15 @@ class Conversation:
     Args:
         host: The handler.
         upstream: The model.
+
+    Attributes:
+        dropped: How much audio of the model in s was too far ahead.
     """
 
     def __init__(self, host: Host, upstream: Upstream) -> None:
         self._host = host
         self._upstream = upstream
+        self.dropped = 0.0
         self._numbers = itertools.count(1)
         self._turns: dict[int, Turn] = {}
         """Those of which something is still to come."""
@@ -143,11 +147,20 @@ class Conversation:
         elif turn.text:
             self._host.write("assistant", turn.text, final=True)
         if playback.error is not None:
-            self._pending = None  # it may never begin
+            self._give_up(turn)
         self._ask_next()
         self._forget(turn)
         if all(other.settled for other in self._turns.values()):
             self._host.show("listening")
+
+    def _give_up(self, turn: Turn) -> None:
+        """Do not wait for what may never come, lest all that follows waits for it."""
+        for answer in turn.answers:
+            self._answers.pop(answer, None)
+        turn.answers.clear()
+        if self._pending is not None and (self._pending[0] is turn or self._pending[0].cut):
+            self._pending[0].asked = 0
+            self._pending = None
 
     def lose(self) -> None:
         """The connection is lost: nothing more comes of what has begun."""
@@ -212,6 +225,7 @@ class Conversation:
                 self._host.show("speaking")  # again, after a tool
             if turn.dropped and not before:
                 logger.warning("the model is more than %g s ahead", self._host.limits.ahead)
+            self.dropped += turn.dropped - before
         elif not turn.has(event.item):
             turn.item(event.item)
             self._upstream.send(self._upstream.dialect.truncate(event.item, 0))

@@ -162,9 +162,14 @@ class RealtimeHandler(ReplyOnPause):
         return list(self._history)
 
     @property
-    def dropped(self) -> float:
+    def dropped_input(self) -> float:
         """Audio of the user in s that the model did not get, because the service was too slow."""
         return self._upstream.dropped
+
+    @property
+    def dropped_output(self) -> float:
+        """Audio of the model in s that the user did not get, because it was too far ahead."""
+        return self._conversation.dropped
 
     def add_text(self, text: str, *, respond: bool = True) -> None:
         """Send what was typed. If the model is to respond, what it says now is interrupted."""
@@ -325,10 +330,13 @@ class RealtimeHandler(ReplyOnPause):
     async def _run(self) -> None:
         try:
             await self._upstream.run()
-        except RealtimeError as error:
+        except Exception as error:
             self._conversation.lose()
             self._in_turn.clear()
-            self.on_lost(error)
+            if not isinstance(error, RealtimeError):
+                self.on_lost(RealtimeError("The model cannot be reached."))
+            else:
+                self.on_lost(error)
             raise  # it is reported once
 
     def _set_up(self, dialect: Dialect) -> list[Message]:
@@ -347,6 +355,12 @@ class RealtimeHandler(ReplyOnPause):
         self.show("connecting")
 
     def _take(self, event: Event) -> None:
+        try:
+            self._obey(event)
+        except Exception:  # too much waits to be said, for example
+            logger.exception("an event of the model is passed over")
+
+    def _obey(self, event: Event) -> None:
         match event:
             case Ready():
                 self._begin_session()

@@ -20,6 +20,7 @@ from .events import (
     AnswerEnded,
     Call,
     Event,
+    Leaving,
     Ready,
     Refused,
     Sound,
@@ -87,6 +88,7 @@ class OpenAIDialect:
             "input_audio_buffer.speech_stopped": lambda _: [SpeechEnded()],
             "conversation.item.input_audio_transcription.delta": self._user_delta,
             "conversation.item.input_audio_transcription.completed": self._user_done,
+            "conversation.item.input_audio_transcription.failed": self._user_failed,
             "response.created": self._answer_began,
             "response.output_audio.delta": self._sound,
             "response.output_audio_transcript.delta": self._delta,
@@ -208,6 +210,10 @@ class OpenAIDialect:
         self._texts.pop(event["item_id"], None)
         return [Words("user", event["item_id"], str(event["transcript"] or "").strip(), final=True)]
 
+    def _user_failed(self, event: dict[str, Any]) -> list[Event]:
+        self._texts.pop(event["item_id"], None)
+        return [Words("user", event["item_id"], "", final=True)]
+
     def _answer_began(self, event: dict[str, Any]) -> list[Event]:
         response = event["response"]
         self._called.clear()
@@ -266,8 +272,9 @@ class OpenAIDialect:
         if asked.startswith(_ASK):
             turn = int(asked.removeprefix(_ASK).partition("_")[0])
             return [Refused(problem, turn, busy=code == _BUSY)]
-        fatal = asked == _SET_UP or code == "session_expired"
-        return [Refused(problem, fatal=fatal)]
+        if code == "session_expired":
+            return [Leaving()]
+        return [Refused(problem, fatal=asked == _SET_UP)]
 
 
 class OpenAIRealtime(RealtimeHandler):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -53,7 +54,8 @@ class Talker(ReplyOnPause):
     """
 
     def __init__(self, reply: Callable[..., Any], **options: Any) -> None:
-        options.setdefault("algo_options", TURNS)
+        # What it hears may be turns and nothing between them.
+        options.setdefault("algo_options", replace(TURNS, pre_roll=0.0))
         super().__init__(reply, model=LoudIsSpeech(), input_sample_rate=RATE, **options)
         self.prototype = self
         self.told: list[dict[str, Any]] = []

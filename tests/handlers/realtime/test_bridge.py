@@ -96,7 +96,13 @@ async def test_turns_are_found_here(key: bool) -> None:
 
 
 async def test_an_interruption_that_is_found_here_cancels_and_truncates() -> None:
-    talker = Talker(long)
+    turns: list[float] = []
+
+    def answer(audio: AudioFrame) -> AudioFrame:
+        turns.append(np.count_nonzero(audio.data) / audio.sample_rate)
+        return steady(5.0)
+
+    talker = Talker(answer)
     options: dict[str, Any] = {"turn_detection": "local", "vad": LoudIsSpeech()}
     async with behind(talker, algo_options=TURNS, **options) as bridge:
         async with connect(bridge) as peer:
@@ -108,6 +114,7 @@ async def test_an_interruption_that_is_found_here_cancels_and_truncates() -> Non
             [truncation] = await eventually(lambda: talker.of_type("conversation.item.truncate"))
             await in_state(peer, "speaking")
             assert 500 < truncation["audio_end_ms"] < 2500
+            assert turns == pytest.approx([SPEECH.duration] * 2, abs=0.001), "nothing is lost"
             assert not peer.of_type("error")
             assert bridge_of(peer).speech is not None
 
