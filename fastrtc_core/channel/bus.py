@@ -1,6 +1,6 @@
 """Buses: how several servers share their channels."""
 
-from ..cluster.bus import Bus, BusStatistics, MemoryBus, MemoryHub, RedisBus
+from ..cluster.bus import Bus, BusStatistics, LocalBus, MemoryBus, MemoryHub, RedisBus
 from ..errors import BusError
 
-__all__ = ["Bus", "BusError", "BusStatistics", "MemoryBus", "MemoryHub", "RedisBus"]
+__all__ = ["Bus", "BusError", "BusStatistics", "LocalBus", "MemoryBus", "MemoryHub", "RedisBus"]

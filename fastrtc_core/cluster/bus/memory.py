@@ -41,8 +41,16 @@ class Claims:
 
     def release(self, key: str, owner: object) -> None:
         """Free a key of this owner."""
-        if key in self._held and self._held[key][0] is owner:
+        if key in self._held and self._held[key][0] == owner:
             del self._held[key]
+
+    def held_by(self, owner: object, now: float) -> dict[str, float]:
+        """What an owner holds, and for how many s more."""
+        return {
+            key: until - now
+            for key, (holder, until) in self._held.items()
+            if holder == owner and now < until
+        }
 
 
 class MemoryBus(Bus):

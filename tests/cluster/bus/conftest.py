@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -10,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from fastrtc_core.cluster.bus import Bus, MemoryBus, MemoryHub, RedisBus
+from fastrtc_core.cluster.bus import Bus, LocalBus, MemoryBus, MemoryHub, RedisBus
 
 from .listening import ignore
 from .server import RedisServer
+
+_numbers = itertools.count()
 
 Meet = Callable[..., AbstractAsyncContextManager[list[Bus]]]
 
@@ -29,7 +34,7 @@ def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
         server.kill()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "local", "redis"])
 def meet(request: pytest.FixtureRequest) -> Meet:
     """Makes buses of one kind that meet, started: `async with meet(2, max_queued=9) as (a, b)`."""
     if request.param == "redis":
@@ -39,6 +44,13 @@ def meet(request: pytest.FixtureRequest) -> Meet:
 
         def make(**options: Any) -> Bus:
             return RedisBus(url, **options)
+    elif request.param == "local":
+        if not sys.platform.startswith("linux"):
+            pytest.skip("LocalBus needs Linux")
+        name = f"test-{os.getpid()}-{next(_numbers)}"
+
+        def make(**options: Any) -> Bus:
+            return LocalBus(name, **options)
     else:
         hub = MemoryHub()
 

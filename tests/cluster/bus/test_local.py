@@ -1,0 +1,53 @@
+"""The bus that processes of one machine make themselves: whoever serves may leave."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+
+import pytest
+
+from fastrtc_core import ConfigurationError
+from fastrtc_core.cluster.bus import LocalBus
+
+from .listening import States, until
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux")
+
+
+async def test_another_serves_when_the_first_is_gone() -> None:
+    """The others meet again, with what they subscribe to and have claimed."""
+    got: list[bytes] = []
+    states = States()
+    async with AsyncExitStack() as stack:
+        buses = [LocalBus("test-successor") for _ in range(3)]
+        for bus in buses:
+            await bus.start(states)
+            stack.push_async_callback(bus.aclose)
+        assert [repr(bus).split()[-1] for bus in buses] == ["serves>", "connected>", "connected>"]
+        first, second, third = buses
+        await third.subscribe("room", got.append)
+        assert await second.claim("held", 60)
+        assert await first.claim("lost", 60)
+        states.told.clear()
+        await first.aclose()
+        await until(lambda: sorted(states.told) == [False, False, True, True])
+        assert second.connected
+        assert third.connected
+        assert not first.publish("room", b"nobody hears that")
+        assert second.publish("room", b"again")
+        await until(lambda: got == [b"again"])
+        # Who has claimed first may not be the first to come back.
+        await asyncio.sleep(0.1)
+        assert not await third.claim("held", 60)
+        assert await third.claim("lost", 60)
+        await second.release("held")
+        assert await third.claim("held", 60)
+        assert second.statistics().reconnects == 1
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a b", "x" * 65, "ä"])
+def test_a_name_that_is_none(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="1 to 64 letters"):
+        LocalBus(name)
