@@ -83,12 +83,14 @@ from .tracks import (
 )
 from .webrtc.options import AudioOptions, VideoOptions
 from .webrtc.turn import coturn_credentials
+from .workers import Anywhere
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AVSynchronizer",
     "AdditionalOutputs",
+    "Anywhere",
     "AsyncAudioVideoStreamHandler",
     "AsyncStreamHandler",
     "AudioFrame",

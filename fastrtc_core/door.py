@@ -49,6 +49,7 @@ class Door:
         guarded: Takes routes that the rule and the dependencies guard; sockets ask `admits` too.
         public: Takes routes that nothing guards: what is no secret.
         user: The dependency, the default of a parameter of an endpoint.
+        prefix: What the paths of all routes begin with.
 
     Raises:
         ConfigurationError: If `user` is neither.
@@ -66,7 +67,7 @@ class Door:
         self.rule = rule
         self._refused = refused
         self.user: Any = _dependency(user)
-        prefix = path.rstrip("/")
+        self.prefix = prefix = path.rstrip("/")
         self.guarded = APIRouter(
             prefix=prefix,
             tags=tags,

@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -139,6 +139,11 @@ class Registry:
     Args:
         concurrency_limit: How many there may be at once; `None` for any number.
         entering: Counts those that have no session yet.
+
+    Attributes:
+        hold: What is entered with the id of each slot for as long as that is taken; it may raise
+            `OfferError`. Other processes learn by it which sessions live in this one.
+        hint: What is added to the text of an error that says that there is no session.
     """
 
     def __init__(
@@ -146,6 +151,8 @@ class Registry:
     ) -> None:
         self.concurrency_limit = concurrency_limit
         self.entering = Entering() if entering is None else entering
+        self.hold: Callable[[str], AbstractAsyncContextManager[None]] = _alone
+        self.hint = ""
         self._slots: dict[str, Slot] = {}
         self._past = SessionTotals()
         self._draining = False
@@ -212,7 +219,8 @@ class Registry:
         """
         slot = self._take(id)
         try:
-            yield slot
+            async with self.hold(slot.id):
+                yield slot
         finally:
             with self._lock:
                 del self._slots[slot.id]
@@ -229,7 +237,7 @@ class Registry:
         """
         slot = self._slots.get(id)
         if slot is None or slot.session is None:
-            raise UnknownSessionError(f"no session has the id {id!r}")
+            raise self._unknown(id)
         return slot.session
 
     def running(self) -> list[Session]:
@@ -245,7 +253,7 @@ class Registry:
         """
         slot = self._slots.get(id)
         if slot is None:
-            raise UnknownSessionError(f"no session has the id {id!r}")
+            raise self._unknown(id)
         return slot.outputs
 
     async def wait_for_outputs(self, id: str, timeout: float) -> OutputHub:
@@ -281,7 +289,7 @@ class Registry:
         """
         slot = self._slots.get(id)
         if slot is None:
-            raise UnknownSessionError(f"no session has the id {id!r}")
+            raise self._unknown(id)
         _stop(slot, reason)
 
     def resume(self) -> None:
@@ -325,6 +333,9 @@ class Registry:
                 limit=self.concurrency_limit,
             )
 
+    def _unknown(self, id: str) -> UnknownSessionError:
+        return UnknownSessionError(f"no session has the id {id!r}{self.hint}")
+
     def _take(self, id: str | None) -> Slot:
         with self._lock:
             self.check(id)
@@ -334,6 +345,12 @@ class Registry:
                 if awaited == slot.id and not offered.get_loop().is_closed():
                     offered.get_loop().call_soon_threadsafe(_announce, offered, slot.outputs)
             return slot
+
+
+@asynccontextmanager
+async def _alone(id: str) -> AsyncIterator[None]:
+    """Hold an id where there are no other processes."""
+    yield
 
 
 def _announce(offered: asyncio.Future[OutputHub], outputs: OutputHub) -> None:

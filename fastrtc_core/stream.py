@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import Enum
 from functools import cached_property, partial
@@ -24,6 +24,7 @@ from .registry import ENTERING_PER_ADDRESS, Entering, Registry, StreamSnapshot
 from .session import Around, CloseReason, Hooks, Observed, unobserved
 from .signaling.acceptor import Acceptor, ConnectionOptions
 from .signaling.fastrtc import handle
+from .signaling.resources import Resources, Take
 from .signaling.sessions import SessionOptions, Sessions
 from .signaling.trickling import Trickling
 from .speech import Speech
@@ -33,21 +34,20 @@ from .webrtc.addresses import candidate_filter
 from .webrtc.options import AudioOptions, OptionsSource, VideoOptions, media_ports
 from .websocket.manager import SocketManager
 from .websocket.options import SocketOptions
+from .workers.anywhere import OUTPUT_TIMEOUT, Anywhere
+from .workers.workers import Workers
 
 if TYPE_CHECKING:
     import gradio
     from fastapi import FastAPI
     from fastapi.params import Depends
 
+    from .cluster.bus import Bus
     from .operations.flight_recorder import FlightRecorder
     from .operations.metrics import StreamMetrics
     from .runs import RunResult
     from .runs.sinks import Sink
     from .sources import Channels, SourceInterface
-
-OUTPUT_TIMEOUT = 10.0
-"""How long in s an application waits for a session, and for its first outputs, by default."""
-
 
 Transport = Literal["webrtc", "websocket", "telephone", "realtime"]
 """What `Stream.mount` adds routes for."""
@@ -130,6 +130,12 @@ class Stream:
         resume_timeout: How long in s a session of WebRTC waits for its client when its connection
             is lost or its page is reloaded, if the client can come back; it counts toward
             `concurrency_limit` meanwhile. `None`: it ends within 6 s, or at once.
+        bus: What this process shares with others that serve the same stream, such as the workers of
+            one server: a `LocalBus` or `RedisBus` of its own. What comes here of a session that
+            lives elsewhere is then handed on; see `docs/deploy.md`.
+
+    Attributes:
+        anywhere: Reaches sessions in all processes that share the bus.
 
     Raises:
         ConfigurationError: If the handler cannot serve the modality and mode, or an argument makes
@@ -165,6 +171,7 @@ class Stream:
         audio_options: OptionsSource[AudioOptions] = None,
         video_options: OptionsSource[VideoOptions] = None,
         resume_timeout: float | None = None,
+        bus: Bus | None = None,
     ) -> None:
         _check_choice("modality", modality, get_args(Modality))
         _check_choice("mode", mode, get_args(Mode))
@@ -207,6 +214,11 @@ class Stream:
         self._acceptor = Acceptor(
             sessions.admit, self._registry.entering, connections, self._trickling
         )
+        self._workers = (
+            None if bus is None else Workers(bus, self._registry, self._trickling, self._handle)
+        )
+        self.anywhere = Anywhere(self, self._workers)
+        self._path = ""
         self._lag = LoopLag()
 
     @property
@@ -281,11 +293,16 @@ class Stream:
         door = Door(rule, path, tags, dependencies, user, self._registry.count_refusal)
         if "webrtc" in transports:
             webrtc.add_routes(door, self._take_offer, self.client_rtc_configuration)
+            resources = Resources(self._registry, self._trickling)
+            take: Take = resources.take
+            if self._workers is not None:
+                take = self._workers.relayed(take)
             whip.add_routes(
                 door,
                 self._acceptor,
-                self._trickling,
                 self._registry,
+                resources,
+                take,
                 self.client_rtc_configuration,
             )
         if "websocket" in transports and "audio" in self.modality:
@@ -301,6 +318,7 @@ class Stream:
         door.open(app)
         if health or metrics:
             app.router.lifespan_context = watched(app.router.lifespan_context, self._lag)
+        self._path = self._path or door.prefix
         app.router.lifespan_context = self.drained(app.router.lifespan_context)
 
     @cached_property
@@ -363,7 +381,12 @@ class Stream:
 
     async def _take_offer(self, body: Any, caller: Caller) -> dict[str, Any]:
         with self._registry.refusals():
-            return await handle(body, caller, self._acceptor, self._trickling)
+            if self._workers is not None:
+                return await self._workers.take_offer(body, caller)
+            return await self._handle(body, caller)
+
+    async def _handle(self, body: Any, caller: Caller) -> dict[str, Any]:
+        return await handle(body, caller, self._acceptor, self._trickling)
 
     async def client_rtc_configuration(self) -> dict[str, Any]:
         """The `RTCConfiguration` for a client, fresh from its function if it is one."""
@@ -455,7 +478,7 @@ class Stream:
             raise UnknownSessionError(f"session {webrtc_id!r} has ended and put out nothing")
         raise TimeoutError(f"session {webrtc_id!r} has put out nothing within {timeout:g} s")
 
-    def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+    def output_stream(self, webrtc_id: str) -> AsyncGenerator[AdditionalOutputs, None]:
         """Yields every additional output of a session until it ends.
 
         It may be called from the moment that the offer with this id was taken. What was put out
@@ -468,7 +491,7 @@ class Stream:
 
     async def wait_for_output_stream(
         self, webrtc_id: str, timeout: float = OUTPUT_TIMEOUT
-    ) -> AsyncIterator[AdditionalOutputs]:
+    ) -> AsyncGenerator[AdditionalOutputs, None]:
         """`output_stream` for a caller that may be earlier than the offer.
 
         Args:
@@ -534,7 +557,8 @@ class Stream:
 
     def drained(self, lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
         """Wrap the lifespan of an app so that sessions end with it; `mount` does it for its app."""
-        return drained(lifespan, self._registry, self.drain_timeout)
+        ending = drained(lifespan, self._registry, self.drain_timeout)
+        return ending if self._workers is None else self._workers.joined(ending, self._path)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -33,6 +33,7 @@ ON_VIRTUAL_TIME = (
     "tests/tracks",
     "tests/webrtc",
     "tests/websocket",
+    "tests/workers/test_",
 )
 """Where real peers and sockets, all of them in the process of the test, need not wait for anything.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from .. import stream as core
@@ -196,7 +196,7 @@ class Stream(core.Stream):
         with suppress(UnknownSessionError):
             super().set_input(webrtc_id, *args)
 
-    async def output_stream(self, webrtc_id: str) -> AsyncIterator[AdditionalOutputs]:
+    async def output_stream(self, webrtc_id: str) -> AsyncGenerator[AdditionalOutputs, None]:
         """Yields every additional output of a session until it ends.
 
         As in FastRTC it may be asked for before the offer: it then waits for that, 10 s at most.
@@ -204,8 +204,9 @@ class Stream(core.Stream):
         Raises:
             UnknownSessionError: If no offer with this id was taken within that time.
         """
-        async for outputs in await self.wait_for_output_stream(webrtc_id):
-            yield outputs
+        async with aclosing(self.anywhere.output_stream(webrtc_id)) as stream:
+            async for outputs in stream:
+                yield outputs
 
     def fastphone(self, *args: Any, **kwargs: Any) -> None:
         """Not here: FastPhone is a service that the makers of FastRTC run for its users.

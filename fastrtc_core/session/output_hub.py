@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from ..errors import EndOfStreamError
 from ..outputs import AdditionalOutputs
@@ -65,7 +65,7 @@ class OutputHub:
             for ring, loop in self._subscribers.items():
                 _call(loop, ring.end)
 
-    def subscribe(self) -> AsyncIterator[AdditionalOutputs]:
+    def subscribe(self) -> AsyncGenerator[AdditionalOutputs, None]:
         """Every output from this call on until the session ends; called on an event loop.
 
         The first subscriber, and the next one after a time without any, gets what waits as well.
@@ -99,7 +99,7 @@ class OutputHub:
                 self._waiting.clear()
             return self.latest
 
-    async def _read(self, ring: _Ring) -> AsyncIterator[AdditionalOutputs]:
+    async def _read(self, ring: _Ring) -> AsyncGenerator[AdditionalOutputs, None]:
         try:
             while True:
                 try:

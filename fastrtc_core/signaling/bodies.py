@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc import RTCIceCandidate
@@ -49,11 +49,13 @@ class TrickledCandidate:
         webrtc_id: The session it is for.
         candidate: The candidate, or `None` for the end of candidates or one of no use.
         ufrag: The ICE user name it belongs to, where the client said so.
+        body: What was posted, where it was posted as JSON.
     """
 
     webrtc_id: str
     candidate: RTCIceCandidate | None
     ufrag: str | None = None
+    body: Any = field(default=None, repr=False, compare=False)
 
 
 def parse_envelope(body: Any) -> Envelope | TrickledCandidate:
@@ -99,7 +101,7 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
     _check_length("webrtc_id", webrtc_id)
     value = body.get("candidate")
     if value is None or value == "":
-        return TrickledCandidate(webrtc_id, None)
+        return TrickledCandidate(webrtc_id, None, body=_kept(body))
     if not isinstance(value, dict) or not isinstance(value.get("candidate"), str):
         raise MalformedCandidateError("a candidate must be an RTCIceCandidateInit object")
     ufrag = value.get("usernameFragment")
@@ -108,7 +110,7 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
     _check_length("usernameFragment", ufrag or "")
     _check_length("candidate", value["candidate"])
     if not value["candidate"]:
-        return TrickledCandidate(webrtc_id, None, ufrag)
+        return TrickledCandidate(webrtc_id, None, ufrag, _kept(body))
     mid, index = value.get("sdpMid"), value.get("sdpMLineIndex")
     if not isinstance(mid, str) and not (isinstance(index, int) and not isinstance(index, bool)):
         raise MalformedCandidateError("a candidate must have an 'sdpMid' or an 'sdpMLineIndex'")
@@ -117,7 +119,15 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
     if candidate is not None:
         candidate.sdpMid = mid if isinstance(mid, str) else None
         candidate.sdpMLineIndex = index if isinstance(index, int) else None
-    return TrickledCandidate(webrtc_id, candidate, ufrag)
+    return TrickledCandidate(webrtc_id, candidate, ufrag, _kept(body))
+
+
+def _kept(body: dict[str, Any]) -> dict[str, Any]:
+    """What has a meaning of the body of a candidate; all of it is of bounded length."""
+    value = body.get("candidate")
+    names = ("candidate", "sdpMid", "sdpMLineIndex", "usernameFragment")
+    candidate = {name: value[name] for name in names if name in value} if value else value
+    return {"type": body["type"], "webrtc_id": body["webrtc_id"], "candidate": candidate}
 
 
 def _check_length(name: str, text: str) -> None:

@@ -47,7 +47,7 @@ class EarlyCandidates:
         while len(self._store) > MAX_SESSIONS:
             self._store.popitem(last=False)
 
-    def take(self, webrtc_id: str, ufrags: Set[str]) -> list[TrickledCandidate]:
+    def take(self, webrtc_id: str, ufrags: Set[str | None]) -> list[TrickledCandidate]:
         """The candidates of an offer, which are then no longer kept.
 
         Args:
@@ -59,6 +59,12 @@ class EarlyCandidates:
         for ufrag in (*ufrags, None):
             taken += self._store.pop((webrtc_id, ufrag), (0.0, []))[1]
         return taken[:MAX_EARLY]
+
+    def of(self, webrtc_id: str) -> list[TrickledCandidate]:
+        """What is kept for a session, whatever its ICE user name; it stays."""
+        self._expire()
+        kept = [(key, candidates) for key, (_, candidates) in self._store.items()]
+        return [one for key, candidates in kept if key[0] == webrtc_id for one in candidates]
 
     def _expire(self) -> None:
         horizon = self._clock() - LIFETIME

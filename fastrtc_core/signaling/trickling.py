@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Set
+from typing import Any
 
 from ..errors import MalformedCandidateError
 from ..webrtc.peer import Peer
@@ -40,6 +41,14 @@ class Trickling:
             self._early.add(trickled)
         else:
             await answered.add(trickled)
+
+    def early_bodies(self, id: str) -> list[Any]:
+        """What clients sent here of a session whose offer has not come here, as they sent it."""
+        return [early.body for early in self._early.of(id) if early.body is not None]
+
+    def forget(self, trickled: TrickledCandidate) -> None:
+        """Keep a candidate no longer for an offer that may come here."""
+        self._early.take(trickled.webrtc_id, {trickled.ufrag})
 
     async def begin(self, id: str, peer: Peer, ufrags: Set[str]) -> None:
         """A peer has answered: hand it what came early, and from now on what comes.

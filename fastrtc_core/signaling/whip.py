@@ -8,120 +8,44 @@ WHEP receive.
 
 from __future__ import annotations
 
-import contextlib
-import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 
 from ..door import Door, caller_of
-from ..errors import (
-    MalformedCandidateError,
-    MalformedOfferError,
-    NoIceRestartError,
-    OfferError,
-    UnknownSessionError,
-)
+from ..errors import MalformedOfferError, OfferError
 from ..registry import Registry
-from ..session import CloseReason
-from ..webrtc.connectivity.paths import Credentials
 from . import fragments
 from .acceptor import Acceptor
-from .bodies import Envelope, TrickledCandidate
+from .bodies import Envelope
 from .reading import read_body
-from .trickling import Trickling
+from .resources import EXPOSED, Asked, Reply, Resources, Take, problem
 
 SDP = "application/sdp"
-RETRY_AFTER = {429: "5", 503: "5"}
-"""After how many s a client may ask again that was refused for want of room."""
-
-EXPOSED = {"access-control-expose-headers": "ETag, Link, Location"}
-"""What a page of another origin may read of an answer (the Fetch standard)."""
-
-
-class _GoneError(OfferError):
-    code = "unknown_session"
-    http_status = 404
-
-
-class _OutdatedError(OfferError):
-    code = "outdated"
-    http_status = 412
-
-
-class _NoMatchError(OfferError):
-    code = "if_match_missing"
-    http_status = 428
-
-
-RESTARTS = ("*", '"*"')
-"""`If-Match` of a request that restarts ICE; RFC 9725 section 4.3.3 writes it in both ways."""
-
-
-def _new_etag() -> str:
-    return f'"{secrets.token_hex(8)}"'
-
-
-@dataclass
-class Resource:
-    """A session that has a URL of its own.
-
-    Attributes:
-        id: Of the session.
-        key: The end of its URL. Whoever knows it may end the session.
-        etag: Of its ICE session; a restart begins another one.
-    """
-
-    id: str
-    key: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    etag: str = field(default_factory=_new_etag)
-
-
-class Resources:
-    """The sessions of a stream that were opened so."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._resources: dict[str, Resource] = {}
-
-    def add(self, id: str) -> Resource:
-        """Give a session its URL."""
-        # Nobody tells when a session ends, so what is over goes when the next begins.
-        for ended in [one for one in self._resources.values() if one.id not in self._registry]:
-            del self._resources[ended.key]
-        resource = Resource(id)
-        self._resources[resource.key] = resource
-        return resource
-
-    def get(self, key: str) -> Resource:
-        """The session at this URL; raises `OfferError` if there is none."""
-        resource = self._resources.get(key)
-        if resource is None or resource.id not in self._registry:
-            raise _GoneError("there is no session here, or it has ended")
-        return resource
-
-    def end(self, resource: Resource) -> None:
-        """End a session; there is nothing at its URL any more."""
-        del self._resources[resource.key]
-        with contextlib.suppress(UnknownSessionError):
-            self._registry.stop(resource.id, CloseReason.CLIENT)
 
 
 def add_routes(
     door: Door,
     acceptor: Acceptor,
-    trickling: Trickling,
     registry: Registry,
+    resources: Resources,
+    take: Take,
     client_configuration: Callable[[], Awaitable[dict[str, Any]]],
 ) -> None:
-    """Add `/whip`, `/whep`, and the URLs of their sessions."""
-    resources = Resources(registry)
+    """Add `/whip`, `/whep`, and the URLs of their sessions.
+
+    Args:
+        door: Where to.
+        acceptor: Takes the offers.
+        registry: Counts refusals.
+        resources: The sessions that have a URL.
+        take: Serves what is asked there.
+        client_configuration: The ICE servers for clients.
+    """
     for path in ("/whip", "/whep"):
         _add_endpoint(door, path, acceptor, registry, resources, client_configuration)
-        _add_sessions(door, path + "/{key}", trickling, resources)
+        _add_sessions(door, path + "/{key}", take)
 
 
 def _add_endpoint(
@@ -143,7 +67,7 @@ def _add_endpoint(
                 envelope = Envelope(text, None, None, request.query_params)
                 answer = await acceptor.accept(envelope, caller_of(request, user))
         except OfferError as error:
-            return _problem(error)
+            return _response(problem(error))
         resource = resources.add(answer.id)
         try:
             links = list(ice_links(await client_configuration()))
@@ -162,57 +86,26 @@ def _add_endpoint(
         return response
 
 
-def _add_sessions(door: Door, path: str, trickling: Trickling, resources: Resources) -> None:
+def _add_sessions(door: Door, path: str, take: Take) -> None:
     door.allow_preflight(path, "PATCH, DELETE", {"accept-patch": fragments.MEDIA_TYPE})
 
     @door.guarded.patch(path, status_code=204)
     async def trickle(key: str, request: Request) -> Response:
         """Take candidates, and new ICE credentials."""
         try:
-            resource = resources.get(key)
             text = await _read_text(request, fragments.MEDIA_TYPE)
-            fragment = fragments.parse_fragment(text)
             match = request.headers.get("if-match")
-            if match is None:
-                raise _NoMatchError("the request must say If-Match, with the ETag of the answer")
-            if match in RESTARTS:
-                response = await _restart(resource, fragment, trickling)
-            elif match != resource.etag:
-                raise _OutdatedError("If-Match is not the ETag of this session")
-            elif fragment.ufrag not in trickling.ufrags(resource.id):
-                raise NoIceRestartError('to restart ICE, the request must say "If-Match: *"')
-            else:
-                response = Response(status_code=204)
-            for candidate in fragment.candidates:
-                found = TrickledCandidate(resource.id, candidate, fragment.ufrag)
-                await trickling.take(found)
+            return _response(await take(Asked("PATCH", key, match, text)))
         except OfferError as error:
-            return _problem(error)
-        return response
+            return _response(problem(error))
 
     @door.guarded.delete(path)
     async def end(key: str) -> Response:
         """End the session."""
         try:
-            resources.end(resources.get(key))
+            return _response(await take(Asked("DELETE", key)))
         except OfferError as error:
-            return _problem(error)
-        return Response(status_code=200)
-
-
-async def _restart(
-    resource: Resource, fragment: fragments.Fragment, trickling: Trickling
-) -> Response:
-    """Restart ICE with the credentials of the client (RFC 9725 section 4.3.3)."""
-    peer = trickling.peers.get(resource.id)
-    if peer is None:
-        raise _GoneError("the session has ended")
-    if len(fragment.password) < fragments.MIN_PASSWORD:
-        raise MalformedCandidateError("a restart needs an 'a=ice-ufrag' and an 'a=ice-pwd'")
-    text = await peer.restart_ice(Credentials(fragment.ufrag, fragment.password))
-    resource.etag = _new_etag()
-    headers = {"etag": resource.etag, **EXPOSED}
-    return Response(text, 200, headers, fragments.MEDIA_TYPE)
+            return _response(problem(error))
 
 
 def ice_links(configuration: Mapping[str, Any]) -> Iterator[str]:
@@ -239,9 +132,5 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-def _problem(error: OfferError) -> Response:
-    """A refusal as "problem details" (RFC 9457)."""
-    status = error.http_status
-    headers = {"retry-after": RETRY_AFTER[status]} if status in RETRY_AFTER else None
-    content = {"title": error.code, "status": status, "detail": str(error)}
-    return JSONResponse(content, status, headers, "application/problem+json")
+def _response(reply: Reply) -> Response:
+    return Response(reply.text or None, reply.status, reply.headers, reply.media_type)

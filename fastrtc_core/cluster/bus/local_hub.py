@@ -2,7 +2,8 @@
 
     length (32 bits) | kind (8 bits) | body
 
-A process asks with `SUBSCRIBE`, `CLAIM`, `RELEASE` or `PING`, and is answered `YES` or `NO`, in this order.
+A process asks with `SUBSCRIBE`, `CLAIM`, `RELEASE` or `PING`, and is answered `YES` or `NO`, in the
+order in which it asked.
 """
 
 from __future__ import annotations
