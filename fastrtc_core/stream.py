@@ -116,9 +116,10 @@ class Stream:
             default all sessions of this process share one port, with other streams and engines.
         udp_port: The UDP port that they share, with others that name it; 0 for any. The server then
             sends checks to no address that a client has only named. By default it is any port, and
-            such checks are sent.
+            such checks are sent. `range(40000, 40004)` is for four processes: each takes the first
+            port of these that is free.
         tcp_port: One TCP port for the media of clients whose network lets no UDP through; 0 for
-            any. It may be the number of `udp_port`.
+            any, or a range as above. It may be the number of `udp_port`.
         advertised_address: The IP address to put into host candidates, for a server behind a
             one-to-one NAT or in a container.
         allowed_candidates: Networks such as `["10.0.0.0/8"]`. Of the addresses that a client names,
@@ -164,8 +165,8 @@ class Stream:
         tracing: bool = False,
         flight_recorder: FlightRecorder | None = None,
         udp_port_range: tuple[int, int] | None = None,
-        udp_port: int | None = None,
-        tcp_port: int | None = None,
+        udp_port: int | range | None = None,
+        tcp_port: int | range | None = None,
         advertised_address: str | None = None,
         allowed_candidates: Sequence[str] | None = None,
         audio_options: OptionsSource[AudioOptions] = None,

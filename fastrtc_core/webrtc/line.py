@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from .connectivity.agent import Agent, Expired, Forgotten, Selected, Transmit, Trusted
 from .connectivity.paths import Base
 from .connectivity.stun import Address, Attribute, Class, StunMessage, TcpAddress
+from .sockets import PortNumber
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +123,9 @@ class SharedPort(ABC):
         """Close the sockets; idempotent."""
 
 
-def close_abandoned(ports: Mapping[tuple[asyncio.AbstractEventLoop, int], SharedPort]) -> None:
+def close_abandoned(
+    ports: Mapping[tuple[asyncio.AbstractEventLoop, PortNumber], SharedPort],
+) -> None:
     """Close the ports of event loops that were closed while somebody used them.
 
     Whoever did can leave no more; the sockets would stay open for as long as the process.

@@ -14,7 +14,7 @@ from ..media.libopus import Application
 from ..media.picture_ladder import Content
 from ..session.calls import call_once
 from ..usercode import guarded
-from .sockets import watches_sockets
+from .sockets import PortNumber, watches_sockets
 
 FRAME_DURATIONS = (0.02, 0.04, 0.06)
 
@@ -147,16 +147,17 @@ class MediaPorts:
     Attributes:
         own: The UDP ports of which each session takes its own, where none is shared; `None` for
             any.
-        udp: The one UDP port that all sessions share; 0 for any, `None` if each has its own.
-        tcp: The TCP port for clients without UDP; 0 for any, `None` for none.
+        udp: The one UDP port that all sessions share; 0 for any, a range for the first of it that
+            no other process has, `None` if each has its own.
+        tcp: The TCP port for clients without UDP; 0 and a range as above, `None` for none.
         lite: Whether no checks go out from a shared port, as nobody needs any who can reach it.
         chosen: Whether somebody asked for just these. If not, each session has ports of its own on
             an event loop that cannot share any.
     """
 
     own: range | None = None
-    udp: int | None = None
-    tcp: int | None = None
+    udp: PortNumber | None = None
+    tcp: PortNumber | None = None
     lite: bool = True
     chosen: bool = True
 
@@ -166,7 +167,9 @@ class MediaPorts:
 
 
 def media_ports(
-    udp_port_range: tuple[int, int] | None, udp_port: int | None, tcp_port: int | None
+    udp_port_range: tuple[int, int] | None,
+    udp_port: PortNumber | None,
+    tcp_port: PortNumber | None,
 ) -> MediaPorts:
     """The ports that were asked for: one that all share, unless each is to have its own.
 
@@ -179,8 +182,11 @@ def media_ports(
     for name, port in (("udp_port", udp_port), ("tcp_port", tcp_port)):
         if port is None:
             continue
-        if not 0 <= port <= 65535:
-            raise ConfigurationError(f"{name} must be 0 to 65535")
+        if isinstance(port, range):
+            if not port or not 0 < min(port) <= max(port) <= 65535:
+                raise ConfigurationError(f"{name} must be a range of ports within 1 to 65535")
+        elif not 0 <= port <= 65535:
+            raise ConfigurationError(f"{name} must be 0 to 65535, or a range of ports")
         if udp_port_range is not None:
             raise ConfigurationError(f"{name} and udp_port_range exclude each other")
     if udp_port_range is None:

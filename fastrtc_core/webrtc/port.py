@@ -27,6 +27,7 @@ from .connectivity import stun
 from .connectivity.paths import host_priority
 from .connectivity.stun import Address
 from .line import Line, SharedPort, close_abandoned
+from .sockets import PortNumber
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("9I")
 """`SO_MEMINFO` of Linux (include/uapi/linux/sock_diag.h); the last number counts drops."""
 
-_ports: dict[tuple[asyncio.AbstractEventLoop, int], UdpPort] = {}
+_ports: dict[tuple[asyncio.AbstractEventLoop, PortNumber], UdpPort] = {}
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,11 @@ class PortStatistics:
     dropped: Counter[str]
 
 
-def open_port(number: int, addresses: Sequence[str]) -> UdpPort:
+def open_port(number: PortNumber, addresses: Sequence[str]) -> UdpPort:
     """The port of this number on the running event loop; opened if nobody has it open.
 
     Args:
-        number: The port; 0 for any that is free.
+        number: The port; 0 for any that is free; or a range, for one of them that is free.
         addresses: The addresses of this machine to listen on.
 
     Raises:
@@ -89,7 +90,7 @@ class UdpPort(SharedPort):
     """A port with its sockets, one for each address; see `open_port`."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, number: int, bound: Sequence[socket.socket]
+        self, loop: asyncio.AbstractEventLoop, number: PortNumber, bound: Sequence[socket.socket]
     ) -> None:
         super().__init__(loop)
         self._key = loop, number

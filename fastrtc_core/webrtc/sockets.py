@@ -7,7 +7,7 @@ import errno
 import logging
 import socket
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +23,25 @@ _OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES, *EXHAUSTED)
 """What is wrong with a port, or with this process; anything else is wrong with one address."""
 
 
-def bind(what: Literal["UDP", "TCP"], number: int, addresses: Sequence[str]) -> list[socket.socket]:
+PortNumber: TypeAlias = int | range
+"""A port, or those of which the first is taken that no other process has; 0 for any."""
+
+
+def bind(
+    what: Literal["UDP", "TCP"], number: PortNumber, addresses: Sequence[str]
+) -> list[socket.socket]:
     """Sockets on one port of each address; addresses that cannot be used are left out.
 
     Args:
         what: Those of TCP listen.
-        number: The port; 0 for any that is free on all of them.
+        number: The port; 0 for any that is free on all of them; or a range of them.
         addresses: The IP addresses.
 
     Raises:
         OSError: If the port is taken, or there is no address; the text says what to change.
     """
+    if isinstance(number, range):
+        return _bind_first(what, number, addresses)
     for attempt in range(_ATTEMPTS):
         sockets: list[socket.socket] = []
         port = number
@@ -91,3 +99,20 @@ def _bound(
 def watches_sockets(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether an event loop says when a socket can be read; that of Windows does not."""
     return type(loop).add_reader is not asyncio.AbstractEventLoop.add_reader
+
+
+def _bind_first(
+    what: Literal["UDP", "TCP"], numbers: range, addresses: Sequence[str]
+) -> list[socket.socket]:
+    """Sockets on the first port that is free on all addresses."""
+    for number in numbers:
+        try:
+            return bind(what, number, addresses)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(
+        errno.EADDRINUSE,
+        f"{what} ports {numbers[0]} to {numbers[-1]} are all taken: {what.lower()}_port must have "
+        "as many as there are processes, and event loops in them",
+    )

@@ -29,6 +29,7 @@ from .connectivity.paths import passive_priority
 from .connectivity.strangers import Strangers
 from .connectivity.stun import Address, TcpAddress
 from .line import Line, SharedPort, close_abandoned
+from .sockets import PortNumber
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ SEND_BUFFER = 1 << 18
 UNSENT = 1 << 14
 """Of them, bytes that may wait to be sent at all."""
 
-_ports: dict[tuple[asyncio.AbstractEventLoop, int], TcpPort] = {}
+_ports: dict[tuple[asyncio.AbstractEventLoop, PortNumber], TcpPort] = {}
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,11 @@ class TcpStatistics:
     dropped: Counter[str]
 
 
-def open_tcp_port(number: int, addresses: Sequence[str]) -> TcpPort:
+def open_tcp_port(number: PortNumber, addresses: Sequence[str]) -> TcpPort:
     """The port of this number on the running event loop; opened if nobody has it open.
 
     Args:
-        number: The port; 0 for any that is free.
+        number: The port; 0 for any that is free; or a range, for one of them that is free.
         addresses: The addresses of this machine to listen on.
 
     Raises:
@@ -120,7 +121,7 @@ class TcpPort(SharedPort):
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, number: int, bound: Sequence[socket.socket]
+        self, loop: asyncio.AbstractEventLoop, number: PortNumber, bound: Sequence[socket.socket]
     ) -> None:
         super().__init__(loop)
         self.buffer = bytearray(READ)

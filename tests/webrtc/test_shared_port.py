@@ -89,6 +89,33 @@ def shared_connection(pc: RTCPeerConnection) -> SharedConnection:
 # Sessions
 
 
+async def test_a_range_of_ports_is_for_several_processes() -> None:
+    """Each takes the first that is free, for all of its sessions; then there are none left."""
+    numbers = range(free_port(), 65536)[:2]
+    stream, other = (Stream(Silent(), udp_port=numbers) for _ in range(2))
+    with another_process(numbers[0]):
+        async with Client(stream.offer, modality=None), Client(other.offer, modality=None):
+            statistics = the_port().statistics()
+            assert {address[1] for address in statistics.addresses} == {numbers[1]}
+            assert statistics.sessions == 2
+        await gone(stream)
+        await gone(other)
+        with another_process(numbers[1]), pytest.raises(UnavailableError, match="are all taken"):
+            await Client(stream.offer, modality=None).__aenter__()
+        assert stream.sessions == 0
+    for none in (range(5, 5), range(0, 5), range(65530, 65540)):
+        with pytest.raises(ConfigurationError, match="a range of ports"):
+            Stream(Silent(), udp_port=none)
+
+
+@contextmanager
+def another_process(number: int) -> Iterator[None]:
+    """As if it had this port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("", number))
+        yield
+
+
 async def test_many_sessions_on_one_port() -> None:
     """Two streams and an engine, each by the number alone, and each session hears itself."""
     number = free_port()

@@ -19,6 +19,7 @@ from ..connectivity.agent import Agent
 from ..connectivity.paths import Base, Credentials, RemoteCandidate
 from ..line import Line, SharedPort
 from ..port import open_port
+from ..sockets import PortNumber
 from ..tcp_port import open_tcp_port
 from .gate import MayCheck, PacketIntake
 
@@ -32,7 +33,12 @@ _LETTERS = string.ascii_letters + string.digits
 
 
 def share_ports(
-    pc: RTCPeerConnection, udp: int, tcp: int | None, may_check: MayCheck | None, *, lite: bool
+    pc: RTCPeerConnection,
+    udp: PortNumber,
+    tcp: PortNumber | None,
+    may_check: MayCheck | None,
+    *,
+    lite: bool,
 ) -> None:
     """Let a connection that has no transport yet use ports that others use too.
 
@@ -76,8 +82,8 @@ class SharedConnection:
 
     def __init__(
         self,
-        udp: int,
-        tcp: int | None,
+        udp: PortNumber,
+        tcp: PortNumber | None,
         credentials: Credentials,
         intake: PacketIntake,
         may_check: MayCheck | None,
