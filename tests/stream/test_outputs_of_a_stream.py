@@ -59,7 +59,7 @@ async def test_who_is_earlier_than_the_offer_waits_for_it() -> None:
         outputs = await waiting
         assert (await anext(outputs)).args == (0,)
         also = await stream.wait_for_output_stream("later", timeout=0)
-        await also.aclose()  # type: ignore[attr-defined]
+        await also.aclose()
     await gone(stream)
     assert not stream.snapshot().awaiting
 
