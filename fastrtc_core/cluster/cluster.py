@@ -48,7 +48,7 @@ class Cluster:
         self._appid = appid
         self._bus = bus
         self._own = own
-        self._id = secrets.token_bytes(ID_SIZE)
+        self._id = b""
         self._links: dict[str, RoomLink] = {}
         self._rooms: dict[str, Room] = {}
         self._subscribed: set[str] = set()
@@ -56,6 +56,8 @@ class Cluster:
 
     async def start(self) -> None:
         """Connect to the bus, and say every second that this server is there."""
+        # Not before: processes may be copies of one that has made this.
+        self._id = secrets.token_bytes(ID_SIZE)
         await self._bus.start(self._note_state)
         await self._bus.subscribe(f"{self._appid}/orders", self._take_order)
         self._own(self._beat())

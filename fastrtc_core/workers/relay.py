@@ -7,7 +7,8 @@ are there, and neither waits for one that was killed.
 
     topic                 | what comes there
     `{name}/id/{id}`      | `call`: to the holder of the id
-    `{name}/to/{process}` | `accept`, `item`, `answer`, `alive`, `bye`: between the two of a call
+    `{name}/to/{process}` | of who is called: `accept`, `item`, `answer`, `alive`
+                          | of who calls: `attending`, `bye`
     `{name}/held`         | `held`: some process has begun to hold an id
 """
 
@@ -72,7 +73,7 @@ class Relay:
         self._bus = bus
         self._name = ""
         self._note_held = note_held
-        self._process = secrets.token_urlsafe(8)
+        self._process = ""
         self._answerers: dict[str, Answerer] = {}
         self._streamers: dict[str, Streamer] = {}
         self._numbers = count()
@@ -112,6 +113,8 @@ class Relay:
             name: What the topics begin with.
         """
         self._name = name
+        # Not before: processes may be copies of one that has made this.
+        self._process = secrets.token_urlsafe(8)
         await self._bus.start(self._note_state)
         try:
             await self._bus.subscribe(f"{self._name}/to/{self._process}", self._take)

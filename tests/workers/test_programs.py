@@ -36,7 +36,7 @@ pytestmark = [
 APP = "tests.workers.served:app"
 UVICORN = ("-m", "uvicorn", APP, "--workers", "2", "--log-level", "warning", "--port")
 GUNICORN = (
-    *("-m", "gunicorn", APP, "--workers", "2", "--log-level", "warning"),
+    *("-m", "gunicorn", APP, "--workers", "2", "--preload", "--log-level", "warning"),
     *("--worker-class", "uvicorn_worker.UvicornWorker", "--bind"),
 )
 

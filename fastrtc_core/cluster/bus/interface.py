@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
@@ -123,6 +125,27 @@ class Bus(ABC):
 
         What waits to be published still leaves if it can within 0.5 s.
         """
+
+
+ID_SIZE = 8
+"""Bytes of the id of a bus."""
+
+
+class BusId:
+    """The id of a bus: another one in each process, as processes may be copies of each other.
+
+    gunicorn with `--preload` makes the app once, and then forks.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[int, bytes] = {}
+
+    @property
+    def here(self) -> bytes:
+        """The id, in this process."""
+        if os.getpid() not in self._ids:
+            self._ids[os.getpid()] = secrets.token_bytes(ID_SIZE)
+        return self._ids[os.getpid()]
 
 
 def check_ttl(ttl: float) -> float:

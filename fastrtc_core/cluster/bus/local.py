@@ -12,15 +12,14 @@ import logging
 import os
 import random
 import re
-import secrets
 import socket
 import sys
 from collections.abc import Callable
 
 from ...errors import BusError, ConfigurationError
 from .calling import call_safely
-from .interface import Bus, BusStatistics, Receiver, StateListener, check_ttl
-from .local_hub import ID_SIZE, LocalHub, closed_on_error, is_own
+from .interface import Bus, BusId, BusStatistics, Receiver, StateListener, check_ttl
+from .local_hub import LocalHub, closed_on_error, is_own
 from .local_link import LocalLink
 from .memory import Claims
 from .publish_queue import MAX_BYTES, MAX_MESSAGES, BusMessage, PublishQueue
@@ -74,7 +73,8 @@ class LocalBus(Bus):
             )
         self._name = name
         self._address = f"\0fastrtc-{os.getuid()}-{name}"
-        self._id = secrets.token_bytes(ID_SIZE)
+        self._own = BusId()
+        self._id = self._own.here
         self._queue: PublishQueue[bytes] = PublishQueue(max_queued, max_queued_bytes)
         self._callbacks: dict[bytes, Receiver] = {}
         self._claims = Claims()
@@ -101,6 +101,7 @@ class LocalBus(Bus):
         """
         if self._life is not None:
             raise ConfigurationError(f"{self!r} runs already")
+        self._id = self._own.here
         first = asyncio.Event()
         self._life = asyncio.create_task(self._keep_connected(note_state, first), name="bus")
         try:

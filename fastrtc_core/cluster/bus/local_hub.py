@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from ...errors import BusError
+from .interface import ID_SIZE
 from .memory import Claims
 
 logger = logging.getLogger(__name__)
@@ -27,9 +28,6 @@ MAX_BODY = 64 << 20
 
 MAX_UNREAD = 16 << 20
 """Bytes that may wait for a process that reads slowly; what is published then is not for it."""
-
-ID_SIZE = 8
-"""Bytes of the id of a bus."""
 
 _HEADER = struct.Struct("!IB")
 _TOPIC = struct.Struct("!H")

@@ -6,14 +6,22 @@ import asyncio
 import logging
 import math
 import random
-import secrets
 
 from ...errors import BusError, ConfigurationError
 from .calling import call_safely
-from .interface import Bus, BusStatistics, Receiver, StateListener, check_ttl
+from .interface import (
+    ID_SIZE,
+    Bus,
+    BusId,
+    BusStatistics,
+    Receiver,
+    StateListener,
+    check_ttl,
+)
 from .publish_queue import MAX_BYTES, MAX_MESSAGES, BusMessage, PublishQueue
 from .redis_link import RedisLink
-from .redis_wire import AccessRefusedError, ErrorReply, Target
+from .redis_sentinel import target_of
+from .redis_wire import AccessRefusedError, ErrorReply
 
 START_TIMEOUT = 3.0
 """How long in s `start` waits for the first connection."""
@@ -24,9 +32,6 @@ FLUSH_TIMEOUT = 0.5
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 2.0
 """s between two attempts to connect: twice as long each time, up to this."""
-
-ID_SIZE = 8
-"""Bytes before each message that say which bus has published it."""
 
 RELEASE = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 """Frees a key of ours, and not of whom has claimed it after us."""
@@ -46,7 +51,9 @@ class RedisBus(Bus):
 
     Args:
         url: Where the server is: `redis://user:password@host:6379/0`, `rediss://` for TLS, or
-            `unix://path`.
+            `unix://path`. With Sentinels,
+            `redis+sentinel://user:password@host1:26379,host2:26379/name/0`: the bus follows the
+            master that they call `name`.
         prefix: What its topics and keys begin with.
         max_queued: Messages that may wait.
         max_queued_bytes: Bytes that may wait.
@@ -63,9 +70,11 @@ class RedisBus(Bus):
         max_queued: int = MAX_MESSAGES,
         max_queued_bytes: int = MAX_BYTES,
     ) -> None:
-        self._target = Target(url)
+        self._target = target_of(url)
         self._prefix = prefix
-        self._id = secrets.token_bytes(ID_SIZE)
+        self._own = BusId()
+        self._id = self._own.here
+        """Stands before each message, and says which bus has published it."""
         self._queue: PublishQueue[bytes] = PublishQueue(max_queued, max_queued_bytes)
         self._callbacks: dict[bytes, Receiver] = {}
         self._link: RedisLink | None = None
@@ -90,6 +99,7 @@ class RedisBus(Bus):
         """
         if self._supervisor is not None:
             raise ConfigurationError(f"{self!r} runs already")
+        self._id = self._own.here
         first: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._supervisor = asyncio.create_task(self._keep_connected(note_state, first), name="bus")
         try:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ...errors import BusError
 from .publish_queue import PublishQueue
-from .redis_wire import Command, ErrorReply, Target
+from .redis_wire import Command, ErrorReply, Target, Wire
 
 CONNECT_TIMEOUT = 2.0
 """How long in s a connection may take to stand."""
@@ -57,7 +57,8 @@ class RedisLink:
     def __init__(
         self, target: Target, queue: PublishQueue[bytes], deliver: Callable[[bytes, bytes], None]
     ) -> None:
-        self._wires = target.wire(), target.wire()
+        self._target = target
+        self._wires: tuple[Wire, ...] = ()
         self._queue = queue
         self._deliver = deliver
         self._open = self._closed = False
@@ -82,8 +83,11 @@ class RedisLink:
         """
         try:
             async with _limit(CONNECT_TIMEOUT):
+                where = await self._target.found()
+                self._wires = self._target.wire(**where), self._target.wire(**where)
                 for wire in self._wires:
                     await wire.open()
+                await self._target.check(self._wires[0])
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(), name="bus-receive")
                 tasks.create_task(self._send(), name="bus-send")

@@ -91,9 +91,16 @@ class Target:
     def __repr__(self) -> str:
         return f"<Target {self.name}>"
 
-    def wire(self) -> Wire:
-        """A socket to it, to be opened."""
-        return Wire(self._make, self._options, self._tls)
+    def wire(self, **where: Any) -> Wire:
+        """A socket to it, to be opened; or to another server, with the same credentials."""
+        return Wire(self._make, {**self._options, **where}, self._tls)
+
+    async def found(self) -> dict[str, Any]:
+        """What `wire` is to be given to reach the server now."""
+        return {}
+
+    async def check(self, wire: Wire) -> None:
+        """Refuse a server that is not the one that it should be; raises `BusError`."""
 
 
 class Wire:

@@ -31,10 +31,12 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self) -> None:
+    def command(self) -> list[str]:
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--save", "", "--dir", str(self._folder), *self._options]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        return [*command, "--save", "", "--dir", str(self._folder), *self._options]
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self.command(), stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -60,3 +62,23 @@ class RedisServer:
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+
+class Sentinel(RedisServer):
+    """Watches a master, and makes a replica its successor half a second after it was killed."""
+
+    def __init__(self, folder: Path, name: str, master: RedisServer) -> None:
+        super().__init__(folder)
+        self._lines = (
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f"dir {folder}",
+            f"sentinel monitor {name} 127.0.0.1 {master.port} 1",
+            f"sentinel down-after-milliseconds {name} 500",
+            f"sentinel failover-timeout {name} 3000",
+        )
+
+    def command(self) -> list[str]:
+        file = self._folder / "sentinel.conf"  # which it writes to
+        file.write_text("\n".join(self._lines) + "\n")
+        return ["redis-server", str(file), "--sentinel"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from contextlib import AsyncExitStack
 
@@ -10,6 +11,7 @@ import pytest
 
 from fastrtc_core import ConfigurationError
 from fastrtc_core.cluster.bus import LocalBus
+from fastrtc_core.cluster.bus.interface import BusId
 
 from .listening import States, until
 
@@ -45,6 +47,16 @@ async def test_another_serves_when_the_first_is_gone() -> None:
         await second.release("held")
         assert await third.claim("held", 60)
         assert second.statistics().reconnects == 1
+
+
+def test_processes_that_are_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has an id of its own, or it would take what the others say for its own words."""
+    id = BusId()
+    first = id.here
+    assert id.here == first
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert id.here != first
+    assert id.here == id.here
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a b", "x" * 65, "ä"])
