@@ -112,11 +112,14 @@ class Call:
         self.echoed: list[Any] = []
         self.longest_wait = 0.0
 
-    async def talk(self) -> None:
-        """Speak, and send a number every 50 ms."""
+    async def speak(self) -> None:
         assert self.client.audio_source is not None
         while True:
-            self.client.audio_source.try_push(tone(440, 0.05, 48000))
+            await self.client.audio_source.capture_frame(tone(440, 0.1, 48000))
+
+    async def talk(self) -> None:
+        """Send a number every 50 ms."""
+        while True:
             await self.client.send(self.sent)
             self.sent += 1
             await asyncio.sleep(0.05)
@@ -215,7 +218,8 @@ async def test_a_worker_is_killed_under_load(capsys: pytest.CaptureFixture[str])
         calls = [
             await calling(server, stack, to=worker) for worker in (doomed, spared) for _ in range(3)
         ]
-        tasks = [asyncio.create_task(work) for one in calls for work in (one.talk(), one.listen())]
+        works = [work for one in calls for work in (one.speak(), one.talk(), one.listen())]
+        tasks = [asyncio.create_task(work) for work in works]
         await asyncio.sleep(1.0)
         loop = asyncio.get_running_loop()
         assert psutil.Process(doomed).ppid() == server.pid
