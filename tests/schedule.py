@@ -51,17 +51,37 @@ COMPUTING = (
 )
 """What keeps a core busy for as long as it runs."""
 
+BROWSERS = ("tests/browser",)
+
+PAGES = (
+    "tests/browser/test_demos.py",
+    "tests/browser/test_tutorials.py",
+    "tests/browser/test_voice_demos.py",
+)
+"""Each with a server of its own, and nearly all of them long."""
+
 GROUPS = {
-    "browsers": ("tests/browser",),
-    "programs": ("tests/benchmarks", "tests/demo", "tests/network"),
+    "browsers": BROWSERS,
+    "programs": ("tests/benchmarks", "tests/demo"),
+    "network": ("tests/network",),
+    "building": ("tests/test_pyinstaller.py",),
+    "firefox": (),
     "computing": COMPUTING,
+    "pages": PAGES,
 }
-"""What one process runs, one after the other; of everything else, each file is a group."""
+"""What one process runs, one after the other; of everything else, each file is a group.
+
+Those that take longest come first. Firefox is by the name of the test: most of its tests are those
+of Chromium."""
 
 
 def group_of(name: str) -> str:
     """What one process runs with this test, one after the other."""
     file = name.partition("::")[0]
+    if file.startswith(PAGES):
+        return "pages"
+    if file.startswith(BROWSERS) and "firefox" in name:
+        return "firefox"
     for group, paths in GROUPS.items():
         if file.startswith(paths):
             return group
