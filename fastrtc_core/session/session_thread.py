@@ -18,6 +18,9 @@ from ..usercode import guarded
 
 logger = logging.getLogger(__name__)
 
+_started: set[SessionThread] = set()
+"""Those whose threads live."""
+
 INTERRUPTS = 8
 """How often code is told at most that its call was abandoned: at once, 0.1 s later, 0.2 s, 0.4 …"""
 
@@ -37,8 +40,14 @@ class SessionThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._abandonment = Abandonment()
         self._running = False
+        self._awaited = False
         self._closed = False
         self._last_call: Callable[[], Any] = lambda: None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for its next call, and whoever awaited the last one has the result."""
+        return not (self._running or self._awaited or self._closed)
 
     def at_close(self, function: Callable[[], Any]) -> None:
         """Have `close` call a function, on the thread, after what runs on it."""
@@ -55,13 +64,17 @@ class SessionThread:
             raise RuntimeError(f"the thread {self._name} is {'closed' if self._closed else 'busy'}")
         future: asyncio.Future[Any] = loop.create_future()
         self._call = (future, contextvars.copy_context(), lambda: function(*args))
-        self._running = True
+        self._running = self._awaited = True
         self._loop = loop
         if self._thread is None:
             self._thread = threading.Thread(target=self._main, name=self._name, daemon=True)
+            _started.add(self)
             self._thread.start()
         self._wake.release()
-        return await guarded(future)
+        try:
+            return await guarded(future)
+        finally:
+            self._awaited = False
 
     def close(self) -> None:
         """End the thread; where it runs user code, that code is told to end with it.
@@ -82,8 +95,11 @@ class SessionThread:
             self._loop.call_later(pause, self._abandon, left - 1, 2 * pause)
 
     def _main(self) -> None:
-        self._end_well(self._run_calls)
-        self._end_well(self._run_last_call)
+        try:
+            self._end_well(self._run_calls)
+            self._end_well(self._run_last_call)
+        finally:
+            _started.discard(self)
 
     def _end_well(self, step: Callable[[], Any]) -> None:
         try:
@@ -127,6 +143,11 @@ class SessionThread:
         except RuntimeError:
             # The loop is closed: nobody waits for the result any more.
             logger.debug("the event loop closed before %s finished", self._name)
+
+
+def idle_threads() -> set[threading.Thread | None]:
+    """Those of these threads that do nothing now, so that nothing is to be expected of them."""
+    return {each._thread for each in list(_started) if each.idle}
 
 
 def _resolve(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

@@ -19,6 +19,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
+from ..session.session_thread import idle_threads
+
 T = TypeVar("T")
 
 THREAD_WAIT = 0.001
@@ -71,11 +73,14 @@ class _JumpingSelector(selectors.DefaultSelector):
     def _others_live(self) -> bool:
         """Whether there is a thread that may bring something.
 
-        Those of executors are idle where no call runs: that is known without looking at them.
+        Those of executors are idle where no call runs, and those of sessions where they wait for
+        the next: that is known without looking at them.
         """
         own = threading.current_thread()
+        idle = idle_threads()
         return any(
             thread is not own
+            and thread not in idle
             and thread not in self.executing
             # Of `asyncio.to_thread`, and maybe of another loop.
             and not thread.name.startswith("asyncio_")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fastrtc_core.testing import VirtualClockLoop, run_virtual, virtual_clock
+from fastrtc_core.toolkit import SessionThread
 
 
 def test_ten_minutes_pass_in_no_time() -> None:
@@ -240,3 +241,41 @@ def test_the_result_and_the_error_come_out() -> None:
 
     with pytest.raises(ZeroDivisionError):
         run_virtual(fail())
+
+
+def test_threads_that_have_nothing_to_do_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of sessions and executors that wait for their next call bring nothing of themselves."""
+    monkeypatch.setattr(virtual_clock, "THREAD_WAIT", 0.05)
+
+    async def main() -> float:
+        thread = SessionThread("idle")
+        with ThreadPoolExecutor(2) as pool:
+            loop = asyncio.get_running_loop()
+            await asyncio.gather(*(loop.run_in_executor(pool, time.sleep, 0.01) for _ in range(2)))
+            await thread.run(time.sleep, 0.01)
+            started = time.monotonic()
+            for _ in range(100):
+                await asyncio.sleep(0.02)
+            taken = time.monotonic() - started
+        thread.close()
+        return taken
+
+    assert run_virtual(main()) < 2.5  # 5 s, if each were waited for
+
+
+def test_a_call_on_a_thread_of_a_session_is_waited_for() -> None:
+    """Its result comes before a time-out that is due sooner."""
+
+    async def main() -> list[float]:
+        thread = SessionThread("busy")
+        times = []
+        for _ in range(20):
+            async with asyncio.timeout(0.02):
+                await thread.run(time.sleep, 0.0005)
+            times.append(asyncio.get_running_loop().time())
+        thread.close()
+        return times
+
+    assert run_virtual(main()) == [0.0] * 20
