@@ -22,6 +22,9 @@ OnInterrupt = Literal["cancel", "keep"]
 MAX_RESULT = 20_000
 """Characters of a result that a model is given."""
 
+_KEPT = "_fastrtc_tool"
+"""Attribute of a function with the tool that was made of it."""
+
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 _SECTION = re.compile(r"\s*(Args|Arguments|Parameters|Returns|Yields|Raises|Examples?):\s*\Z")
 _GOOGLE = re.compile(r"\s+\*{0,2}(\w+)(?:\s*\([^)]*\))?:\s*(.*)\Z")
@@ -210,8 +213,19 @@ def tool(
 
 
 def as_tool(function: Callable[..., Any] | Tool) -> Tool:
-    """A tool, or a plain function as one."""
-    return function if isinstance(function, Tool) else tool(function)
+    """A tool, or a plain function as one.
+
+    A function keeps what was made of it: each session has a copy of its agent, and pydantic takes
+    milliseconds of the event loop for a schema.
+    """
+    if isinstance(function, Tool):
+        return function
+    if not inspect.isfunction(function):
+        return tool(function)
+    kept = function.__dict__.get(_KEPT)
+    if not isinstance(kept, Tool) or kept.function is not function:  # or of what it wraps
+        kept = function.__dict__[_KEPT] = tool(function)
+    return kept
 
 
 def in_words(result: Any) -> str:

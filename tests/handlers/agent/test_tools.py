@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -162,3 +163,17 @@ def test_a_tool_is_taken_as_it_is() -> None:
     made = tool(book)
     assert as_tool(made) is made
     assert isinstance(made, Tool)
+
+
+def test_a_function_is_read_once() -> None:
+    """Each session makes its agent anew, and pydantic takes its time."""
+
+    def weather(city: str) -> str:
+        """What it is like."""
+        return city
+
+    first = as_tool(weather)
+    assert as_tool(weather) is first
+    wrapped = functools.wraps(weather)(lambda city: weather(city))
+    assert as_tool(wrapped) is not first
+    assert as_tool(functools.partial(weather, "here")).name
