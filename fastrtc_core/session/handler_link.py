@@ -155,4 +155,7 @@ class HandlerLink:
         if not self._life.running:
             coro.close()
             raise RuntimeError(f"this session is {self._life.state.value}, not running")
-        return self._life.own(self._reporter.guard(coro, "a task of the handler"))
+        task = self._life.own(self._reporter.guard(coro, "a task of the handler"))
+        # One that is cancelled before its first step never comes to it.
+        task.add_done_callback(lambda _: coro.close())
+        return task

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from typing import Any
 
@@ -457,3 +458,20 @@ async def test_tasks_of_the_handler_end_with_the_session() -> None:
     assert cancelled == [True]
     with pytest.raises(RuntimeError, match="not running"):
         peer.session.link.create_task(asyncio.sleep(0))
+
+
+@pytest.mark.virtual_clock
+async def test_a_task_that_is_cancelled_at_once_leaves_nothing() -> None:
+    """Its coroutine is closed, though it was never begun: Python would warn of it."""
+    coroutines: list[Any] = []
+
+    class Hasty(Recording):
+        async def start_up(self) -> None:
+            coroutines.append(asyncio.sleep(1))
+            task = self.create_task(coroutines[0])
+            task.cancel()
+            await asyncio.wait({task})
+
+    async with connect(Hasty()):
+        await asyncio.sleep(0.1)
+    assert inspect.getcoroutinestate(coroutines[0]) == inspect.CORO_CLOSED
