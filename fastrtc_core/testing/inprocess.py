@@ -17,6 +17,7 @@ from ..messages import BytesLike, Message, build_message, parse_server_message
 from ..session import CloseReason, Hooks, Medium, Session, copy_handler
 from ..speech import TurnRecord
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
+from .line import Arriving, Line, PlayingClock, Way
 from .signals import frames_of
 
 BOTH: frozenset[Medium] = frozenset({"audio"})
@@ -27,7 +28,8 @@ class InProcessPeer:
 
     Attributes:
         session: The session.
-        heard: Every audio frame that was sent, each with the loop time at which it was.
+        heard: Every audio frame that was sent, each with the loop time at which it was; over a
+            line, what arrived, when it did.
         seen: Every picture that was sent, with its loop time.
         messages: Every message that was sent.
         turns: The record of every turn that is over.
@@ -39,6 +41,7 @@ class InProcessPeer:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._uplink: Callable[[AudioFrame], None] | None = None
         self.heard: list[tuple[float, TimedAudioFrame]] = []
         self.seen: list[tuple[float, av.VideoFrame]] = []
         self.messages: list[Message] = []
@@ -71,6 +74,9 @@ class InProcessPeer:
 
     def push(self, frame: AudioFrame) -> None:
         """Send a frame now."""
+        if self._uplink is not None:
+            self._uplink(frame)
+            return
         assert self.session.remote_audio is not None, "this session receives no audio"
         self.session.remote_audio.push(frame)
 
@@ -111,6 +117,7 @@ async def connect(
     hooks: Hooks | None = None,
     id: str = "in-process",
     open_channel: bool = True,
+    line: Line | None = None,
 ) -> AsyncIterator[InProcessPeer]:
     """Run a session of a copy of a handler for as long as the context lasts.
 
@@ -124,6 +131,7 @@ async def connect(
         hooks: As of `Stream`.
         id: Id of the session.
         open_channel: Whether the message channel is open from the start.
+        line: What loses and delays the audio, both ways; without one, it is there at once.
     """
     context = Context(id, "in-process", params or {})
     token = current_context.set(context)
@@ -145,9 +153,9 @@ async def connect(
     if open_channel:
         session.open_channel(peer)
     failure: Exception | None = None
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks, _joined(peer, line) as hear:
         if session.local_audio is not None:
-            tasks.create_task(_listen(peer, session.local_audio))
+            tasks.create_task(_listen(session.local_audio, hear))
         if session.local_video is not None:
             tasks.create_task(_watch(peer, session.local_video))
         running = tasks.create_task(session.run())
@@ -163,12 +171,38 @@ async def connect(
         raise failure
 
 
-async def _listen(peer: InProcessPeer, track: LocalAudioTrack) -> None:
+@asynccontextmanager
+async def _joined(
+    peer: InProcessPeer, line: Line | None
+) -> AsyncIterator[Callable[[TimedAudioFrame], None]]:
+    """Join client and session by a line, or by nothing; yields what takes the session's audio."""
     loop = asyncio.get_running_loop()
+
+    def hear(timed: TimedAudioFrame) -> None:
+        peer.heard.append((loop.time(), timed))
+
+    session, ways = peer.session, []
+    send = hear
+    if line is not None and session.local_audio is not None:
+        source = session.local_audio.source
+        ears = Arriving(source.sample_rate, source.num_channels, hear)
+        ways.append(Way(line, 0, ears))
+        send = ways[0].send
+    if line is not None and session.remote_audio is not None:
+        ways.append(uplink := Way(line, 1, session.remote_audio))
+        clock = PlayingClock()
+        peer._uplink = lambda frame: uplink.send(clock.stamp(frame))
+    try:
+        yield send
+    finally:
+        for way in ways:
+            way.close()
+
+
+async def _listen(track: LocalAudioTrack, hear: Callable[[TimedAudioFrame], None]) -> None:
     try:
         while True:
-            timed = await track.next_frame()
-            peer.heard.append((loop.time(), timed))
+            hear(await track.next_frame())
     except EndOfStreamError:
         return
 

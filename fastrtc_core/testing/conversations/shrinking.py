@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from ..reducing import parts_left_out, reduce
 from .scripts import Item, Script, Setting, Utterance
 
 _SHORTEST_GAP = 0.5
@@ -25,31 +26,15 @@ def shrink(script: Script, fails: Callable[[Script], bool], *, steps: int = _STE
     Raises:
         ValueError: If the script does not fail.
     """
-    if not fails(script):
-        raise ValueError("The script does not fail")
-    left = steps - 1
-    shrunk = True
-    while shrunk:
-        shrunk = False
-        for smaller in _smaller(script):
-            if left == 0:
-                return script
-            left -= 1
-            if fails(smaller):
-                script, shrunk = smaller, True
-                break
-    return script
+    return reduce(script, fails, _smaller, steps=steps)
 
 
 def _smaller(script: Script) -> Iterator[Script]:
     """Scripts that are a little smaller, those that leave out most first."""
     items = script.items
-    size = len(items) // 2
-    while size:
-        for start in range(0, len(items), size):
-            if rest := items[:start] + items[start + size :]:
-                yield replace(script, items=rest)
-        size //= 2
+    for rest in parts_left_out(items):
+        if rest:
+            yield replace(script, items=rest)
     for setting in _plainer(script.setting):
         yield replace(script, setting=setting)
     if script.agent_talks:
