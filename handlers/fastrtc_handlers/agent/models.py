@@ -173,6 +173,11 @@ class Models:
             if not callable(one):
                 raise ConfigurationError(f"a model must be a function or a name, not {one!r}")
 
+    @property
+    def all(self) -> Sequence[Model]:
+        """The models, in the order in which they are asked."""
+        return tuple(self._models)
+
     async def ask(
         self, messages: list[Message], tools: list[dict[str, Any]], *, patience: float
     ) -> AsyncGenerator[Answer]:
