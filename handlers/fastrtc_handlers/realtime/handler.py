@@ -124,7 +124,7 @@ class RealtimeHandler(ReplyOnPause):
         """The turn that `_reply` is; for those who hold the lock."""
         self._timed: LiveTurn | None = None
         """Times the latest turn of the user."""
-        self._unanswered: LiveTurn | None = None
+        self._unsaid: LiveTurn | None = None
         """The same, until its answer is said."""
         self._typed = ""
         """What was typed in the latest turn."""
@@ -306,7 +306,7 @@ class RealtimeHandler(ReplyOnPause):
 
     def _take_over(self, ending: Literal["silence", "text"], text: str = "") -> None:
         """The user is done, as the model says, or has typed: it answers."""
-        self._unanswered = live = self._open_turn(0.0)
+        self._unsaid = live = self._open_turn(0.0)
         live.user = text
         self._time(live)
         self._session.take_turn(live, ending)
@@ -402,7 +402,7 @@ class RealtimeHandler(ReplyOnPause):
     def begin(self, turn: Turn) -> None:
         """Say a turn."""
         self.show("thinking")
-        live, self._unanswered = self._unanswered, None
+        live, self._unsaid = self._unsaid, None
         if live is not None and live.over:
             live = None
         self._follow(turn, self.say(turn.pieces, interruptible=self.can_interrupt, turn=live))
