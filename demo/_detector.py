@@ -28,7 +28,7 @@ class Detector:
 
     def __init__(self) -> None:
         self.boxes: list[Box] = []
-        self.figures = "not yet"
+        self.figures = "searching"
         self._work: tuple[Picture, float, str] | None = None
         self._given = Event()
         self._closed = False
