@@ -225,10 +225,10 @@ async def test_a_slow_recogniser_drops_the_oldest_and_counts_it(
     stt = Live(slow=4.0)
     agent = make(Script("Yes."), stt=stt, algo_options=LATE, limits=AgentLimits(stt=3.0))
     async with connect(agent) as peer:
-        await speak(peer, 8.0, 4.5)
+        await speak(peer, 5.0, 4.5)
         await turns(peer, 1)
-        # A quarter of 8.5 s was heard meanwhile, and 2 s waited.
-        assert agent_of(peer).dropped_audio == pytest.approx(8.5 + 0.5 - 2.2 - 2.0, abs=0.6)
+        # A quarter of 5.5 s was heard meanwhile, and 2 s waited.
+        assert agent_of(peer).dropped_audio == pytest.approx(5.5 - 1.4 - 2.0, abs=0.4)
         assert said(peer)[0][1].startswith("word0 word1")
 
 
@@ -254,9 +254,7 @@ async def test_typed_words_join_what_was_said_before() -> None:
         assert said(peer) == [("user", "word0 word1 and more"), ("assistant", "Now.")]
 
 
-@pytest.mark.parametrize(
-    ("words", "interrupts"), [(["mhm"], False), (["stop"], True), (["yeah", "stop"], True)]
-)
+@pytest.mark.parametrize(("words", "interrupts"), [(["mhm"], False), (["yeah", "stop"], True)])
 async def test_words_beside_the_answer(words: list[str], interrupts: bool) -> None:
     """They are known before the speech is over; nothing else has to recognise them."""
     stt = Live(words=[*words, "please", "go"])
@@ -314,7 +312,7 @@ async def test_a_turn_that_is_forgotten_takes_its_line_with_it(command: str) -> 
 # Drafts
 
 
-@pytest.mark.parametrize("thinks", [0.1, 0.25, 0.6])
+@pytest.mark.parametrize("thinks", [0.1, 0.6])
 async def test_a_draft_begins_with_words_that_are_steady(thinks: float) -> None:
     """What the model needs runs beside the silence, as the recogniser does already."""
     options = {"stt": Live(), "algo_options": EARLY}
@@ -325,7 +323,7 @@ async def test_a_draft_begins_with_words_that_are_steady(thinks: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("comes", "ends", "asked"), [(1.05, 0.9, 1), (1.35, 0.5, 1), (1.35, 0.9, 2), (1.44, 0.9, 2)]
+    ("comes", "ends", "asked"), [(1.05, 0.9, 1), (1.35, 0.5, 1), (1.44, 0.9, 2)]
 )
 async def test_words_that_come_late_are_part_of_the_draft(
     comes: float, ends: float, asked: int
@@ -378,7 +376,7 @@ async def test_final_words_that_differ_make_the_draft_worthless() -> None:
             assert model.asked[-1][-1]["content"] == ("word0 word1" if asked == 1 else final)
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [4, pytest.param(60, marks=pytest.mark.soak)])
 async def test_no_word_of_a_draft_that_was_dropped_is_heard(count: int) -> None:
     """Turns of random phrases and pauses: each is answered once, by what was said in it."""
     chance = random.Random(5)
