@@ -220,14 +220,16 @@ async def test_a_worker_is_killed_under_load(capsys: pytest.CaptureFixture[str])
         ]
         works = [work for one in calls for work in (one.speak(), one.talk(), one.listen())]
         tasks = [asyncio.create_task(work) for work in works]
+        survivors = [one for one in calls if one.worker == spared]
         await asyncio.sleep(1.0)
+        quiet = await concealed_within(survivors, 3.0)
         loop = asyncio.get_running_loop()
         assert psutil.Process(doomed).ppid() == server.pid
         for one in calls:
             one.longest_wait = 0.0
-        before = [concealed(one) for one in calls if one.worker == spared]
         os.kill(doomed, signal.SIGKILL)
         killed = loop.time()
+        disturbed = asyncio.create_task(concealed_within(survivors, 3.0))
         lost = next(one for one in calls if one.worker == doomed).client.webrtc_id
         await anew(server, stack)
         new_call = loop.time() - killed
@@ -239,13 +241,12 @@ async def test_a_worker_is_killed_under_load(capsys: pytest.CaptureFixture[str])
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        survivors = [one for one in calls if one.worker == spared]
         waits = [one.longest_wait for one in survivors]
-        after = [concealed(one) - was for one, was in zip(survivors, before, strict=True)]
         with capsys.disabled():
             print(
                 f"\nnew call after {new_call:.2f} s, with the id of a lost one {same_id:.2f} s, "
-                f"others waited {max(waits):.2f} s for a message at most, frames concealed: {after}"
+                f"others waited {max(waits):.2f} s for a message at most; frames concealed in 3 s "
+                f"before: {quiet}, after: {await disturbed}"
             )
         assert new_call < 2.0
         for one in survivors:
@@ -259,6 +260,13 @@ def concealed(call: Call) -> int:
     statistics = call.client.remote_audio.network
     assert statistics is not None
     return statistics.concealed - statistics.silent
+
+
+async def concealed_within(calls: list[Call], seconds: float) -> list[int]:
+    """The same, within a time."""
+    before = [concealed(one) for one in calls]
+    await asyncio.sleep(seconds)
+    return [concealed(one) - was for one, was in zip(calls, before, strict=True)]
 
 
 async def anew(server: Server, stack: AsyncExitStack, **options: Any) -> None:
