@@ -27,11 +27,14 @@ from fastrtc_core.webrtc.options import MediaPorts
 from fastrtc_core.webrtc.workers import picture_workers
 
 from . import machine, schedule, timeouts
+from .examples import FACTOR, tries
 from .startup import sitecustomize
 from .timeouts import until_time_is_over
 
 GRACE = 10.0
 """How long in s threads and sockets may take to go after a test, on the slowest machine."""
+
+FILES = "/proc/self/fd"
 
 # Every Python that a test starts imports it as well.
 os.environ["PYTHONPATH"] = os.pathsep.join(
@@ -88,7 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: takes long; run by scripts/test --soak")
     # How long an example takes says how busy the machine is. What a change must pass tries the same
     # examples each time: who wants others asks for them by `--hypothesis-profile=random`.
-    settings.register_profile("suite", deadline=None, derandomize=True)
+    settings.register_profile(
+        "suite", deadline=None, derandomize=not FACTOR, max_examples=tries(100)
+    )
     settings.register_profile("random", deadline=None)
     if not config.getoption("--hypothesis-profile"):
         settings.load_profile("suite")
@@ -177,9 +182,10 @@ def _is_pool(thread: threading.Thread) -> bool:
 
 def _sockets() -> set[str]:
     found = set()
-    for entry in Path("/proc/self/fd").iterdir() if Path("/proc/self/fd").exists() else ():
+    # Twice in each test: without a `Path` for each file.
+    for number in os.listdir(FILES) if os.path.isdir(FILES) else ():
         try:
-            target = os.readlink(entry)
+            target = os.readlink(f"{FILES}/{number}")
         except OSError:
             continue
         if target.startswith("socket:"):

@@ -24,9 +24,11 @@ from fastrtc_core.frames import (
     with_channels,
 )
 
+from .examples import tries
+
 DTYPES = (np.int16, np.int32, np.float32, np.float64)
 
-quick = settings(deadline=None, max_examples=100)
+quick = settings(deadline=None, max_examples=tries(100))
 
 int16_arrays = hnp.arrays(np.int16, st.tuples(st.integers(1, 2), st.integers(0, 50)))
 

@@ -23,7 +23,9 @@ from fastrtc_core.messages import (
     parse_server_message,
 )
 
-quick = settings(deadline=None, max_examples=100)
+from .examples import tries
+
+quick = settings(deadline=None, max_examples=tries(100))
 
 json_values = st.recursive(
     st.none()

@@ -22,11 +22,13 @@ from fastrtc_core.channel.tokens import CLOCK_SKEW, ReplayGuard, build_token, ch
 from fastrtc_core.messaging.naming import MAX_UID
 from fastrtc_core.room.grants import ALL_PERMISSIONS, Grant, Permission
 
+from ..examples import tries
+
 APP = "app-one"
 CERTIFICATE = "a-certificate-that-nobody-may-see"
 NOW = 1_700_000_000.0
 
-quick = settings(deadline=None, max_examples=100)
+quick = settings(deadline=None, max_examples=tries(100))
 
 NAME_CHARACTERS = string.ascii_letters + string.digits + " !#$%&()+-:;<=.>?@[]^_{}|~,"
 

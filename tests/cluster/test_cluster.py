@@ -32,6 +32,7 @@ from fastrtc_core.room.grants import ALL_PERMISSIONS, Grant
 from fastrtc_core.testing import VirtualClockLoop, fit_sine, tone
 
 from ..channel.test_channel import RATE, hear
+from ..examples import tries
 from ..inside import check_use
 from ..room.callbacks import noting
 from .support import ROOM, Servers, servers, settle
@@ -305,7 +306,7 @@ NOTES = st.fixed_dictionaries(
 
 
 @pytest.mark.virtual_clock
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), NOTES) | st.binary(max_size=40),

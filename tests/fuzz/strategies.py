@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-FACTOR = int(os.environ.get("FUZZ", "0"))
-"""`FUZZ=50` tries fifty times as much, and something else each time."""
+from ..examples import FACTOR, tries
 
 
 def examples(count: int) -> settings:
     """Try half as many examples, the same in every run; or so many times `FUZZ`, always others."""
     return settings(
-        max_examples=count * FACTOR or count // 2,
+        max_examples=tries(count),
         derandomize=not FACTOR,
         database=None,
         deadline=None,

@@ -15,6 +15,8 @@ from fastrtc_core.media.converter import Converter
 from fastrtc_core.testing import fit_sine, longest_silence, tone
 from fastrtc_core.testing.signals import frames_of
 
+from ..examples import tries
+
 RATES = (8000, 16000, 22050, 24000, 44100, 48000)
 
 
@@ -59,7 +61,7 @@ def test_the_silence_in_front_is_what_is_held_back_at_the_end(in_rate: int) -> N
     in_rate=st.sampled_from(RATES),
     out_rate=st.sampled_from(RATES),
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=tries(60))
 def test_any_push_yields_its_own_duration(sizes: list[int], in_rate: int, out_rate: int) -> None:
     """After every push, as much has come out as has gone in, to a sample or two."""
     converter = Converter(out_rate, 1)

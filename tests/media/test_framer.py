@@ -12,9 +12,11 @@ from fastrtc_core.media.framer import Framer
 from fastrtc_core.testing import fit_sine, tone
 from fastrtc_core.testing.signals import frames_of
 
+from ..examples import tries
+
 
 @given(sizes=st.lists(st.integers(0, 2000), max_size=20))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=tries(100))
 def test_every_sample_comes_out_once_and_in_order(sizes: list[int]) -> None:
     """Frames are exactly full; the last one alone is padded, and only by `flush`."""
     framer = Framer(24000, 1, 480)

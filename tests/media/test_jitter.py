@@ -19,6 +19,7 @@ from fastrtc_core.media.jitter import (
     JitterBuffer,
 )
 
+from ..examples import tries
 from .arrivals import FRAME, RATE, SECOND, Packet, on_time, receive
 
 
@@ -192,7 +193,7 @@ def network(seed: int, loss: float, jitter: float, again: float) -> list[Packet]
     jitter=st.sampled_from([0.0, 0.005, 0.03, 0.1]),
     again=st.sampled_from([0.0, 0.1]),
 )
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=tries(100))
 def test_frames_come_at_the_rate_of_the_sender(
     seed: int, loss: float, jitter: float, again: float
 ) -> None:
@@ -225,7 +226,7 @@ def test_frames_come_at_the_rate_of_the_sender(
         max_size=40,
     )
 )
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=tries(150))
 def test_nonsense_neither_hangs_nor_overflows(
     packets: list[tuple[float, int, int, int, int]],
 ) -> None:

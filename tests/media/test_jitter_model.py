@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from fastrtc_core.media.jitter import HISTORY, MAX_DEPTH, MIN_DEPTH, SHIFT, WINDOW
 
+from ..examples import tries
 from .arrivals import Packet, receive
 
 
@@ -93,7 +94,7 @@ class Model:
     sequence=st.sampled_from([0, 1000, 65_500]),
     timestamp=st.sampled_from([0, 5000, 2**32 - 50_000]),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=tries(300))
 def test_it_does_what_the_model_does(
     fates: list[tuple[str, int, int]], calm: int, sequence: int, timestamp: int
 ) -> None:

@@ -23,6 +23,8 @@ from fastrtc_core.media.libopus import (
 from fastrtc_core.testing import fit_sine, speech_like, tone
 from fastrtc_core.testing.signals import frames_of
 
+from ..examples import tries
+
 
 def packets_of(encoder: OpusEncoder, data: NDArray[np.int16]) -> list[bytes]:
     size = encoder.sample_rate // 50
@@ -156,7 +158,7 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 @given(payload=st.binary(max_size=MAX_PACKET))
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=tries(200))
 def test_any_bytes_are_decoded_or_refused(payload: bytes) -> None:
     """Nonsense from the network is audio of some length or an `OpusError`, never a crash."""
     decoder = OpusDecoder(24000, 2)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fastrtc_core.media.line_estimate import LineEstimate
 from fastrtc_core.media.sent_packets import Fate
 
+from ..examples import tries
 from .lines import Line, send
 
 LOW, HIGH = 150_000, 3_000_000
@@ -133,7 +134,7 @@ fates = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=tries(60))
 @given(st.lists(st.tuples(fates, st.floats(0, 2)), max_size=20))
 def test_it_stays_within_its_bounds(reports: list[tuple[list[Fate], float]]) -> None:
     """Whatever is told, in whatever order: feedback may lie."""

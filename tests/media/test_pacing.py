@@ -19,6 +19,8 @@ from fastrtc_core.media.pacing import (
 )
 from fastrtc_core.media.session_clock import SessionClock
 
+from ..examples import tries
+
 RATE = 48000
 FRAME = 960
 SLACK = 1 / RATE
@@ -209,7 +211,7 @@ pushes = st.lists(
 
 
 @given(pushes=pushes, flushed=st.booleans())
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=tries(200))
 def test_the_schedule_holds_whatever_is_pushed(
     pushes: list[tuple[float, int]], flushed: bool
 ) -> None:

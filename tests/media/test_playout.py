@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fastrtc_core.media.playout import Playout
 
+from ..examples import tries
+
 
 def numbered(start: int, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
     """One channel of samples that tell where they belong; none of them is 0."""
@@ -71,7 +73,9 @@ class PlayoutAgainstModel(RuleBasedStateMachine):
 
 
 TestPlayoutAgainstModel = PlayoutAgainstModel.TestCase
-TestPlayoutAgainstModel.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestPlayoutAgainstModel.settings = settings(
+    max_examples=tries(50), stateful_step_count=40, deadline=None
+)
 
 
 def test_a_tail_is_padded_and_never_a_prefix() -> None:

@@ -9,6 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fastrtc_core.media.samples import SampleBuffer
 
+from ..examples import tries
+
 
 class BufferAgainstList(RuleBasedStateMachine):
     """Every sample is numbered; the list says which must come next."""
@@ -48,7 +50,9 @@ class BufferAgainstList(RuleBasedStateMachine):
 
 
 TestBufferAgainstList = BufferAgainstList.TestCase
-TestBufferAgainstList.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestBufferAgainstList.settings = settings(
+    max_examples=tries(50), stateful_step_count=30, deadline=None
+)
 
 
 def test_what_was_pushed_belongs_to_the_buffer() -> None:

@@ -25,6 +25,8 @@ from fastrtc_core.media.video_frames import (
 )
 from fastrtc_core.webrtc.video_encoders import PictureEncoder
 
+from ..examples import tries
+
 Sent = tuple[int, int, bool, bytes]
 
 
@@ -107,7 +109,7 @@ def test_padding_is_no_picture() -> None:
     assert not frames[1].after_gap
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(200))
 @given(
     sizes=st.lists(st.integers(1, 6), min_size=1, max_size=30),
     first=st.integers(0, 65535),
@@ -125,7 +127,7 @@ def test_order_and_copies_make_no_difference(sizes: list[int], first: int, seed:
     assert assembler.lost == 0
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(200))
 @given(
     sizes=st.lists(st.integers(1, 6), min_size=20, max_size=60),
     losses=st.sets(st.integers(1, 100), max_size=10),

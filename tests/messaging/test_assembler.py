@@ -17,7 +17,9 @@ from fastrtc_core.messaging.assembler import (
     split_message,
 )
 
-quick = settings(deadline=None, max_examples=100)
+from ..examples import tries
+
+quick = settings(deadline=None, max_examples=tries(100))
 
 characters = st.characters(exclude_categories=["Cs"]) | st.sampled_from('"\\\n\x00\x1f\x7f é€😀')
 texts = st.text(characters, max_size=300)

@@ -14,7 +14,9 @@ from fastrtc_core import ConfigurationError, MessageError
 from fastrtc_core.cluster.notes import write_chat
 from fastrtc_core.messaging.chat import MAX_TEXT, ChatLog, ChatMessage, Written, read_written
 
-quick = settings(deadline=None, max_examples=100)
+from ..examples import tries
+
+quick = settings(deadline=None, max_examples=tries(100))
 
 
 def noted(id: Any = "a", seq: Any = 0, text: Any = "hi", **more: Any) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from fastrtc_core.room.snapshot import MemberSnapshot
 from fastrtc_core.testing import run_virtual
 
 from ..channel.test_channel import meeting
+from ..examples import tries
 from ..failures import Failure, every_failure, every_sync_failure, first
 
 pytestmark = pytest.mark.virtual_clock
@@ -142,7 +143,7 @@ def test_some_that_cannot_be_read(text: str) -> None:
         decode(text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tries(60), deadline=None)
 @given(
     text=st.builds(
         lambda part, times: part * times,
@@ -176,7 +177,7 @@ def test_bytes_are_cut(data: bytes) -> None:
 # The window, both sides of it
 
 
-@settings(max_examples=200)
+@settings(max_examples=tries(200))
 @given(
     sizes=st.lists(st.integers(0, MAX_BYTES), max_size=60),
     reads=st.lists(st.integers(0, 4), min_size=60, max_size=60),
@@ -642,7 +643,7 @@ async def test_a_channel_that_is_not_connected_sends_nothing() -> None:
             await channel.send_text("x")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(texts=st.lists(st.text() | PACKETS.map(encode), max_size=30))
 def test_whatever_comes_ends_no_channel(texts: list[str]) -> None:
     """Any packets in any order are taken without an exception, and bounded."""

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from fastrtc_core.media.video_frames import EncodedVideoFrame, elapsed_ticks
 from fastrtc_core.room.video_router import MAX_STEP, REPORT_INTERVAL, Feed, VideoRouter
 
+from ..examples import tries
+
 VP8, H264 = "video/vp8", "video/h264"
 FRAME = 1 / 30
 
@@ -222,7 +224,7 @@ def test_time_goes_on_evenly() -> None:
         assert sum(steps) == pytest.approx(3000 * (len(steps)), rel=0.05)
 
 
-@settings(max_examples=100)
+@settings(max_examples=tries(100))
 @given(
     jumps=st.lists(
         st.tuples(st.integers(0, 2**32 - 1), st.floats(0.0, 100.0)), min_size=2, max_size=40
@@ -344,7 +346,7 @@ def test_who_sees_nobody_any_more_is_told_though_somebody_was_to_follow() -> Non
     assert table.told == [(9, 1), (9, None)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(st.data())
 def test_whatever_happens(data: st.DataObject) -> None:
     """Nobody sees itself or somebody who has left; who can see somebody does, and knows whom."""

@@ -18,6 +18,8 @@ from fastrtc_core.testing import run_virtual
 from fastrtc_core.webrtc.attachment import Attachment
 from fastrtc_core.webrtc.flows import Flows
 
+from ..examples import tries
+
 TIMEOUT = 10.0
 BOTH = Flows(frozenset({"audio"}), frozenset({"audio"}))
 
@@ -147,7 +149,7 @@ class Trial:
 STEPS = ["offer", "connect", "fail", "lose", "lose_an_old_one", "wait"]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=tries(150))
 @given(st.lists(st.sampled_from(STEPS), max_size=14))
 def test_any_order(steps: list[str]) -> None:
     """One connection at a time, and a session that waits no longer than it should."""

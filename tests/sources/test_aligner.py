@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fastrtc_core import ConfigurationError, InvalidFrameError
 from fastrtc_core.sources import Block, ChannelAligner
 
+from ..examples import tries
 from .files import ramp
 
 RATE = 1000
@@ -62,7 +63,7 @@ pushes = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(pushes=pushes, size=st.integers(1, 12), skew=st.integers(0, 30))
 def test_it_does_what_the_model_does(
     pushes: list[tuple[int, int, int]], size: int, skew: int

@@ -18,6 +18,8 @@ from fastrtc_core.telephone.dialect import Call, CallDialect
 from fastrtc_core.testing.phone import STREAM
 from fastrtc_core.websocket.dialect import Media, Several, Stop
 
+from ..examples import tries
+
 RATE = 8000
 SIZE = RATE // 50
 
@@ -40,7 +42,7 @@ def heard(chunks: Chunks, sent: list[tuple[int, Any, Any]]) -> list[int]:
     st.sets(st.integers(0, 60)),
     st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 def test_each_is_heard_once_and_in_order(delays: list[int], twice: set[int], as_text: bool) -> None:
     """However late each is, within the bound, and whichever of them come twice."""
     order = sorted(range(len(delays)), key=lambda index: (index + delays[index], index))
@@ -54,7 +56,7 @@ def test_each_is_heard_once_and_in_order(delays: list[int], twice: set[int], as_
 
 
 @given(st.lists(st.integers(-1, 2000) | st.just(None) | st.text(max_size=3), max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 def test_no_number_holds_up_a_call(numbers: list[Any]) -> None:
     """Whatever a service counts, a handful of chunks waits at most."""
     chunks = Chunks(RATE, timed=True)

@@ -23,6 +23,7 @@ from fastrtc_core.media.session_clock import SessionClock
 from fastrtc_core.testing import VirtualClockLoop
 from fastrtc_core.tracks import LocalAudioTrack
 
+from ..examples import tries
 from ..inside import pull
 
 virtual = pytest.mark.virtual_clock
@@ -424,7 +425,9 @@ class SourceAgainstModel(RuleBasedStateMachine):
 
 
 TestSourceAgainstModel = SourceAgainstModel.TestCase
-TestSourceAgainstModel.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestSourceAgainstModel.settings = settings(
+    max_examples=tries(60), stateful_step_count=25, deadline=None
+)
 
 
 @virtual

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fastrtc_core import AudioFrame, AudioSource
 from fastrtc_core.testing import run_virtual
 
+from ..examples import tries
 from ..inside import pull
 
 RATE = 8000
@@ -68,7 +69,7 @@ class Line:
 STEP = st.tuples(st.sampled_from(["say", "send", "arrive", "lose"]), st.integers(1, 30))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=tries(150))
 @given(st.lists(STEP, max_size=20))
 def test_all_of_it_is_heard_once_and_in_order(steps: list[tuple[str, int]]) -> None:
     """Whatever is lost, and however often."""

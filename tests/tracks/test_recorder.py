@@ -19,6 +19,8 @@ from fastrtc_core.testing import delay_of, fit_sine, longest_silence, tone
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_core.tracks import LocalAudioTrack, LocalVideoTrack, Recorder, RemoteAudioTrack
 
+from ..examples import tries
+
 RATE = 48000
 
 
@@ -281,7 +283,7 @@ Taken = st.lists(
 @given(Taken)
 @example([("push", 1500), ("silence", 800), ("take back", 1000)])
 @example([("push", 1500), ("silence", 800), ("push", 10), ("take back", 500), ("take back", 600)])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 def test_what_is_taken_back_is_not_written(steps: list[tuple[str, int]]) -> None:
     """Exactly that, whatever the lengths and pauses; what was written before stays."""
     made, rate = 100, 8000

@@ -15,6 +15,8 @@ from fastrtc_core.testing import fit_sine, noise, tone
 from fastrtc_core.testing.signals import frames_of
 from fastrtc_handlers.vad.windows import Windows
 
+from ...examples import tries
+
 RATES = (8000, 16000, 24000, 44100, 48000)
 
 
@@ -41,7 +43,7 @@ def joined(frames: list[AudioFrame], size: int = 512) -> NDArray[np.int16]:
     sizes=st.lists(st.one_of(st.integers(1, 30), st.integers(1, 5000)), min_size=1, max_size=8),
     rate=st.sampled_from(RATES),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=tries(40))
 def test_how_the_sound_is_cut_does_not_matter(sizes: list[int], rate: int) -> None:
     """Frames of 1 sample to 5000 give the same windows as one long frame."""
     sound = noise(0.2, rate)

@@ -31,6 +31,8 @@ from fastrtc_core.webrtc.connectivity.paths import (
 )
 from fastrtc_core.webrtc.connectivity.stun import Address, Attribute, Class
 
+from ...examples import tries
+
 SERVER = Credentials("srvr", "password-of-the-server-0")
 CLIENT = Credentials("clnt", "password-of-the-client-0")
 SERVER_BASES = [
@@ -277,7 +279,7 @@ def test_who_gives_way_in_a_role_conflict(controlling: bool) -> None:
         assert (server.agent.controlling is controlling) is refused
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(60), suppress_health_check=[HealthCheck.too_slow])
 @given(
     lite=st.booleans(),
     seed=st.integers(0, 1 << 32),
@@ -356,7 +358,7 @@ STEPS = st.builds(
 )
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(200), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(STEPS, max_size=30), st.booleans())
 def test_an_agent_trusts_whom_the_model_trusts(steps: list[Step], lite: bool) -> None:
     """An address is trusted after a check of the right password, proven after an answer to ours."""
@@ -532,7 +534,7 @@ def test_an_address_that_somebody_else_claims() -> None:
     assert not server.fetch()
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(200), suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.lists(
         st.tuples(
@@ -632,7 +634,7 @@ def test_a_restart_that_is_restarted() -> None:
     assert server.way == (HOME, AWAY)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=tries(40), suppress_health_check=[HealthCheck.too_slow])
 @given(
     lite=st.booleans(),
     seed=st.integers(0, 1 << 32),
