@@ -85,6 +85,7 @@ def renderers(page: Page) -> set[int]:
     return {process["id"] for process in found if process["type"] == "renderer"}
 
 
+@pytest.mark.soak
 def test_a_meeting(meeting: Server, open_page: OpenPage, screenshot: Screenshot) -> None:
     """Everybody hears the others and not itself, reads in order, and sees who comes and goes."""
     pages = {name: enter(open_page, meeting, name) for name in ("Ada", "Bob")}

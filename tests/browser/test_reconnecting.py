@@ -240,6 +240,7 @@ def reconnecting(page: Page, answers: list[str | None], recovers: bool = True) -
     return page.evaluate(RECONNECT, [address, answers, recovers])
 
 
+@pytest.mark.soak
 def test_how_it_is_tried(page_server: Server, open_page: OpenPage) -> None:
     """Again and again with growing pauses; and not again where it was refused for good."""
     page = open_page(page_server.url)

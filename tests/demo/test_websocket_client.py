@@ -94,7 +94,7 @@ async def test_a_refusal_is_told() -> None:
     [
         (("--port", "9"), "Start the server first"),
         (("--play", __file__), "is no audio file"),
-        (("--play", "missing.wav"), "is no audio file"),
+        pytest.param(("--play", "missing.wav"), "is no audio file", marks=pytest.mark.soak),
     ],
 )
 def test_what_cannot_be(arguments: tuple[str, ...], message: str) -> None:

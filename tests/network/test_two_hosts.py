@@ -103,7 +103,7 @@ async def test_the_echo_keeps_its_rhythm_and_its_delay(weather: Weather) -> None
 @pytest.mark.parametrize(
     ("script", "option"),
     [
-        ("client.py", "60"),
+        pytest.param("client.py", "60", marks=pytest.mark.soak),
         pytest.param("socket_client.py", "talk", marks=pytest.mark.soak),
         pytest.param("socket_client.py", "silent", marks=pytest.mark.soak),
     ],

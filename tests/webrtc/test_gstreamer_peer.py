@@ -56,7 +56,11 @@ def handshakes(stream: Stream) -> list[Any]:
 @pytest.mark.real_time  # the client is a process
 @pytest.mark.parametrize(
     ("setup", "role", "udp_port"),
-    [("actpass", "client", None), ("active", "server", None), ("actpass", "client", 0)],
+    [
+        pytest.param("actpass", "client", None, marks=pytest.mark.soak),
+        ("active", "server", None),
+        ("actpass", "client", 0),
+    ],
 )
 async def test_sound_and_pictures_come_back(
     webrtcbin: None, tmp_path: Path, setup: str, role: str, udp_port: int | None

@@ -51,6 +51,7 @@ async def start(url: str, modality: str, id: str) -> asyncio.subprocess.Process:
     return process
 
 
+@pytest.mark.soak
 @pytest.mark.real_time  # the clients are processes
 async def test_a_client_that_is_killed_is_noticed_and_a_frozen_one_survives() -> None:
     """Killed in the middle of a call, killed while idle, frozen for good, frozen for 2 s, idle."""
