@@ -37,7 +37,7 @@ VOICE_DEMOS = {
 }
 NO_PAGE_DEMOS = {"meeting_agent", "phone_agent", "production", "transcribe_file"}
 SEVERAL_PAGES_DEMOS = {"meeting"}
-START_TIMEOUT = 40.0  # s; gradio takes a while to import on a busy machine
+START_TIMEOUT = 80.0  # s; gradio takes a while to import on a busy machine
 RATE = 16000  # Hz, of recordings
 
 FLAGS = [

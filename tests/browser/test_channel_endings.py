@@ -111,9 +111,10 @@ def test_a_revoked_token(server: Server, open_page: OpenPage) -> None:
 
 def test_an_expired_token(server: Server, open_page: OpenPage) -> None:
     """A page is warned, told, and reads why it had to leave; one that is late is not let in."""
-    ada = join(open_page, server, "expiring", 1, token_for("expiring", 1, ttl=2))
+    # On a busy machine it takes seconds to join.
+    ada = join(open_page, server, "expiring", 1, token_for("expiring", 1, ttl=6))
     (warning,) = told(ada, "token_privilege_will_expire")
-    assert 0 <= warning["seconds"] <= 2
+    assert 0 <= warning["seconds"] <= 6
     assert reason_of_end(ada) == "Your access to the channel has expired."
     assert len(told(ada, "token_privilege_did_expire")) == 1
     assert (

@@ -26,7 +26,7 @@ from tests.handlers.test_reply_on_pause import SILENCE, agent, take_turn, whole
 from tests.webrtc.support import Silent, eventually, gone, speak
 
 
-def written(folder: Path, within: float = 5.0) -> Path:
+def written(folder: Path, within: float = 20.0) -> Path:
     """The one recording there, when the thread that writes it is done."""
     until = time.monotonic() + within
     while any(thread.name.startswith("record-") for thread in threading.enumerate()):

@@ -32,9 +32,15 @@ const answer = await ask(peer.localDescription().sdp);
 peer.setRemoteDescription(answer.sdp, "answer");
 await until(() => channel.isOpen() && track.isOpen(), "the connection");
 const packets = opusPackets(PAYLOAD_TYPE, SSRC);
-setInterval(() => track.isOpen() && track.sendMessageBinary(packets.next().value), 20);
+let sent = 0;
+setInterval(() => {
+  if (!track.isOpen()) return;
+  track.sendMessageBinary(packets.next().value);
+  sent += 1;
+}, 20);
 channel.sendMessage(JSON.stringify({ type: "message", data: "from libdatachannel" }));
 await until(() => received.packets > 30, "sound");
+await until(() => sent > 30, "the time to send"); // a busy machine calls rarely, however much comes
 await until(() => received.messages.some(({ type }) => type === "message"), "the message");
 const { data } = received.messages.find(({ type }) => type === "message");
 peer.close();
