@@ -151,9 +151,9 @@ def _watch(call: Call) -> None:
             listen(frame)
 
         agent.receive = receive
+    call.peer.session.turns.observe(call.note_turn)
     if isinstance(call.agent, VoiceAgent):
         agent.on_status = _after(agent.on_status, call.note_state)
-        agent.on_turn = _after(agent.on_turn, call.note_turn)
 
 
 def _after(hook: Callable[..., Any], note: Callable[..., None]) -> Callable[..., Any]:

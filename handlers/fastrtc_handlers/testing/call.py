@@ -8,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fastrtc_core import AudioFrame, CloseReason, Playback, Speech, StreamHandlerBase
+from fastrtc_core import (
+    AudioFrame,
+    CloseReason,
+    Playback,
+    Speech,
+    StreamHandlerBase,
+    TurnRecord,
+)
 from fastrtc_core.testing import InProcessPeer
 from fastrtc_core.toolkit import Converter, to_audio_frame
 
@@ -237,7 +244,7 @@ class Call:
         if state == "tool":
             self._answering.tools.append(tool)
 
-    def note_turn(self, record: Any) -> None:
+    def note_turn(self, record: TurnRecord) -> None:
         """The agent is done with a turn."""
         self._answering.record = record
         self._answering.outcomes = [each.outcome for each in record.tools]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from fastrtc_core import Playback
+from fastrtc_core import Playback, TurnRecord
 
 Way = Literal["greeting", "spoken", "typed", "interruption", "push-to-talk", "key"]
 
@@ -28,7 +28,7 @@ class CallerTurn:
         silent_after: Of an interruption: how long the agent was still heard after it began.
         interrupted: Whether the answer was cut short.
         errors: What the client was told of exceptions.
-        record: What the agent notes of the turn (a `TurnRecord`), where it is a `VoiceAgent`.
+        record: What the session notes of the turn, with the stages of the gap on its side.
     """
 
     said: str
@@ -42,7 +42,7 @@ class CallerTurn:
     silent_after: float | None = None
     interrupted: bool = False
     errors: list[str] = field(default_factory=list)
-    record: Any = None
+    record: TurnRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,9 @@ async def test_a_turn(loss: float) -> None:
     assert turn is said is call.turns[0]
     assert turn.text == "There is one for 2 at eight."
     assert (turn.tools, turn.outcomes) == (["find_table"], ["done"])
+    assert turn.record is not None
     assert turn.record.user == turn.said
+    assert turn.record.gap == pytest.approx(turn.gap, abs=0.15)  # without the way back
     assert turn.gap is not None
     assert abs(turn.gap - SILENCE - 0.2) < (0.25 if loss else 0.05)
     assert turn.end - turn.start == pytest.approx(1.0, abs=0.05)
