@@ -73,6 +73,7 @@ async def agent_test(
         try:
             yield call
         except Exception as error:
+            await call.hang_up()
             error.add_note(str(call))
             raise
         finally:

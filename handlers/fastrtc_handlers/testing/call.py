@@ -37,7 +37,7 @@ PATIENCE = 60.0
 
 
 class NoReplyError(AssertionError):
-    """The agent did not answer; the text is the conversation so far."""
+    """The agent did not answer."""
 
 
 class Call:
@@ -223,7 +223,8 @@ class Call:
                 about.append("interrupted")
             about += [f"error: {error}" for error in turn.errors]
             if turn.text or about:
-                lines.append(f"{'':9}  agent: {turn.text} ({', '.join(about)})")
+                more = f" ({', '.join(about)})" if about else ""
+                lines.append(f"{'':9}  agent: {turn.text}{more}")
         if self.ended:
             lines.append(f"{self.now:7.2f} s  the call ended: {self.peer.close_reason}")
         return "\n".join(lines)
@@ -274,7 +275,7 @@ class Call:
 
     def _begin(self, text: str, how: Way) -> CallerTurn:
         if self.ended:
-            raise NoReplyError(f"the call is over:\n{self}")
+            raise NoReplyError("the call is over")
         turn = CallerTurn(text, how, self.now, float("inf"))
         self.turns.append(turn)
         return turn
@@ -310,8 +311,7 @@ class Call:
         end = self.now + timeout
         while not condition():
             if self.now >= end:
-                await self._settle()
-                raise NoReplyError(f"{missing} within {timeout:g} s:\n{self}")
+                raise NoReplyError(f"{missing} within {timeout:g} s")
             await self._microphone.tick()
 
     def _is_answered(self, turn: CallerTurn) -> bool:

@@ -212,7 +212,7 @@ async def test_an_agent_that_says_nothing() -> None:
             await call.say("Is anybody there?")
             await call.reply(timeout=5)
 
-    with pytest.raises(NoReplyError, match=r"within 5 s:\n.*spoken: Is anybody there\?") as raised:
+    with pytest.raises(NoReplyError, match="within 5 s") as raised:
         await ask()
     assert "spoken: Is anybody there?" in raised.value.__notes__[0]
     with pytest.raises(NoReplyError, match="the call is over"):
