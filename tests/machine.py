@@ -95,5 +95,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if reports:
         terminalreporter.section("run again, since the machine was too slow")
     for report in reports:
-        reason = report.longrepr.reprcrash.message.splitlines()[0] if report.longrepr else ""
+        # What went wrong with a fixture has no such part.
+        crash = getattr(report.longrepr, "reprcrash", None)
+        reason = (crash.message if crash else str(report.longrepr)).partition("\n")[0]
         terminalreporter.line(f"{report.nodeid}: {dict(report.sections)['machine']}; {reason}")
