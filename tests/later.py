@@ -26,6 +26,6 @@ class Later:
 
     def __getattr__(self, attribute: str) -> Any:
         # pytest asks whatever it finds in a test file whether it is a fixture or a mock.
-        if attribute.startswith("_"):
+        if attribute.startswith("__") or attribute == "_mock_name":
             raise AttributeError(attribute)
         return getattr(importlib.import_module(self._name), attribute)
