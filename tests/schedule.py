@@ -68,11 +68,13 @@ GROUPS = {
     "firefox": (),
     "computing": COMPUTING,
     "pages": PAGES,
+    "gradio": ("tests/compat/test_component.py", "tests/ui"),
+    "openai": ("tests/realtime",),
 }
 """What one process runs, one after the other; of everything else, each file is a group.
 
 Those that take longest come first. Firefox is by the name of the test: most of its tests are those
-of Chromium."""
+of Chromium. The last two need what takes seconds to import."""
 
 
 def group_of(name: str) -> str:
