@@ -32,7 +32,13 @@ class SpeechBegan:
 
 @dataclass(frozen=True)
 class SpeechEnded:
-    """It has decided that they are done."""
+    """It has decided that they are done.
+
+    Attributes:
+        silence: After how much silence, in s, if that is known.
+    """
+
+    silence: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -259,6 +259,7 @@ class GeminiLive(RealtimeHandler):
         **options: Any,
     ) -> None:
         self._dialect_options: dict[str, Any] = {"model": model, "voice": voice, "setup": setup}
+        self.model = model
         self._url = url
         self._api_key = api_key
         super().__init__(instructions, **options)

@@ -304,9 +304,11 @@ class RealtimeHandler(ReplyOnPause):
         self.begin(turn)
         self._conversation.ask(turn, told)
 
-    def _take_over(self, ending: Literal["silence", "text"], text: str = "") -> None:
-        """The user is done, as the model says, or has typed: it answers."""
-        self._unsaid = live = self._open_turn(0.0)
+    def _take_over(
+        self, ending: Literal["silence", "text"], text: str = "", *, silence: float = 0.0
+    ) -> None:
+        """The user is done, as the model says after so many s, or has typed: it answers."""
+        self._unsaid = live = self._session.open_turn(silence)
         live.user = text
         self._time(live)
         self._session.take_turn(live, ending)
@@ -372,7 +374,7 @@ class RealtimeHandler(ReplyOnPause):
             case SpeechEnded():
                 self._in_turn.clear()
                 self._log("pause_detected")
-                self._take_over("silence")
+                self._take_over("silence", silence=event.silence)
                 self.show("thinking")
             case Words(role="user"):
                 self.write("user", event.text, final=event.final)

@@ -35,6 +35,9 @@ PCM_RATE = 24000
 G711_RATE = 8000
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
+SILENCE = 500
+"""In ms, where nothing else is asked for."""
+
 TRANSCRIPTION: Mapping[str, Any] = {"model": "gpt-4o-mini-transcribe"}
 
 _SET_UP = "set_up"
@@ -85,7 +88,7 @@ class OpenAIDialect:
         self._readers: dict[str, Callable[[dict[str, Any]], list[Event]]] = {
             "session.updated": lambda _: [Ready()],
             "input_audio_buffer.speech_started": lambda _: [SpeechBegan()],
-            "input_audio_buffer.speech_stopped": lambda _: [SpeechEnded()],
+            "input_audio_buffer.speech_stopped": lambda _: [SpeechEnded(self._silence())],
             "conversation.item.input_audio_transcription.delta": self._user_delta,
             "conversation.item.input_audio_transcription.completed": self._user_done,
             "conversation.item.input_audio_transcription.failed": self._user_failed,
@@ -200,6 +203,12 @@ class OpenAIDialect:
         return [{"type": "conversation.item.create", "item": item}]
 
     # What is read
+
+    def _silence(self) -> float:
+        """What the service waits for before it answers."""
+        if self._turn_detection["type"] != "server_vad":
+            return 0.0
+        return float(self._turn_detection.get("silence_duration_ms") or SILENCE) / 1000
 
     def _user_delta(self, event: dict[str, Any]) -> list[Event]:
         id = event["item_id"]

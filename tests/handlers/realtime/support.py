@@ -77,17 +77,17 @@ class Talker(ReplyOnPause):
 
 @asynccontextmanager
 async def behind(
-    talker: Talker, *, key: str = "secret", mount: dict[str, Any] | None = None, **options: Any
-) -> AsyncIterator[Bridge]:
+    talker: Talker, *, make: type[OpenAIRealtime] = Bridge, **options: Any
+) -> AsyncIterator[OpenAIRealtime]:
     """A bridge to our own server, behind which this is the model."""
     stream = Stream(talker, modality="audio", mode="send-receive")
     app = FastAPI()
-    stream.mount(app, path="/v1", **(mount or {}))
+    stream.mount(app, path="/v1")
     async with serving(app) as url:
-        yield Bridge(
+        yield make(
             options.pop("instructions", "Be brief."),
             base_url=f"{url}/v1",
-            api_key=key,
+            api_key="secret",
             **options,
         )
         await gone(stream)

@@ -12,6 +12,8 @@ import pytest
 from fastrtc_core import AudioFrame, Stream
 from fastrtc_core.client import Client
 from fastrtc_core.testing import connect, tone
+from fastrtc_handlers.agent import TurnRecord
+from fastrtc_handlers.realtime import OpenAIRealtime
 
 from ...webrtc.support import eventually, gone
 from ..turns.test_taking import LoudIsSpeech
@@ -114,6 +116,7 @@ async def test_an_interruption_that_is_found_here_cancels_and_truncates() -> Non
             [truncation] = await eventually(lambda: talker.of_type("conversation.item.truncate"))
             await in_state(peer, "speaking")
             assert 500 < truncation["audio_end_ms"] < 2500
+            await eventually(lambda: len(turns) == 2)
             assert turns == pytest.approx([SPEECH.duration] * 2, abs=0.001), "nothing is lost"
             assert not peer.of_type("error")
             assert bridge_of(peer).speech is not None
@@ -176,3 +179,32 @@ async def test_a_call_over_real_peers() -> None:
 
 def quiet(seconds: float) -> AudioFrame:
     return AudioFrame(48000, np.zeros((1, round(48000 * seconds)), np.int16))
+
+
+async def test_turns_are_timed() -> None:
+    """From the end of speech to the first sound: what the model waits for, and what it takes."""
+    records: list[TurnRecord] = []
+
+    class Timed(OpenAIRealtime):
+        def on_turn(self, record: TurnRecord) -> None:
+            records.append(record)
+
+    async def slow(audio: AudioFrame) -> AudioFrame:
+        await asyncio.sleep(0.4)
+        return steady(0.5)
+
+    silence = {"type": "server_vad", "silence_duration_ms": 300}
+    async with behind(Talker(slow), make=Timed, turn_detection=silence) as bridge:
+        async with connect(bridge) as peer:
+            await in_state(peer, "listening")
+            await speak(peer, SPEECH, SILENCE)
+            await eventually(lambda: records)
+            peer.send({"command": "text", "text": "Hello."})
+            await eventually(lambda: len(records) == 2)
+    spoken, typed = records
+    assert (spoken.ending, typed.ending) == ("silence", "text")
+    assert spoken.stages["silence"] == pytest.approx(0.3, abs=0.02)
+    assert spoken.stages["model"] == pytest.approx(0.4, abs=0.05)
+    assert spoken.models == {"model": "gpt-realtime-2"}
+    assert spoken.heard_seconds == pytest.approx(0.5, abs=0.02)
+    assert (typed.user, typed.answered) == ("Hello.", True)
