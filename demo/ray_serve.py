@@ -8,9 +8,13 @@ import os
 from typing import Any
 
 from fastapi import FastAPI
-from ray import serve
 
 from fastrtc_core import AsyncStreamHandler, AudioFrame, Stream
+
+try:
+    from ray import serve
+except ModuleNotFoundError:
+    raise SystemExit('This demo needs Ray: pip install "ray[serve]"') from None
 
 DRAIN_TIMEOUT = float(os.environ.get("DRAIN_TIMEOUT", "300"))
 """How long in s calls may go on in a replica that is to stop."""
@@ -111,3 +115,6 @@ class Calls:
 
 
 app = Calls.bind(Model.bind())  # type: ignore[attr-defined]
+
+if __name__ == "__main__":
+    serve.run(app, blocking=True)

@@ -35,7 +35,7 @@ VOICE_DEMOS = {
     "turn_monitor",
     "voice_agent",
 }
-NO_PAGE_DEMOS = {"meeting_agent", "phone_agent", "production", "transcribe_file"}
+NO_PAGE_DEMOS = {"meeting_agent", "phone_agent", "production", "ray_serve", "transcribe_file"}
 SEVERAL_PAGES_DEMOS = {"meeting"}
 START_TIMEOUT = 80.0  # s; gradio takes a while to import on a busy machine
 RATE = 16000  # Hz, of recordings

@@ -15,8 +15,8 @@ from .axe import violations_in_both_schemes
 from .conftest import OpenPage, Screenshot
 from .support import NO_PAGE_DEMOS, ROOT, SEVERAL_PAGES_DEMOS, VOICE_DEMOS, Server
 
-# Those that understand speech are in `test_voice_demos.py`, those without a page in `tests/demo`,
-# and those that need several pages in files of their own.
+# Those that understand speech are in `test_voice_demos.py`, those without a page in `tests/demo`
+# and `tests/workers`, and those that need several pages in files of their own.
 ALL = {path.stem for path in (ROOT / "demo").glob("[!_]*.py")}
 NAMES = sorted(ALL - VOICE_DEMOS - NO_PAGE_DEMOS - SEVERAL_PAGES_DEMOS)
 
@@ -251,6 +251,6 @@ def test_there_is_a_test_for_each() -> None:
     """No demo goes untested."""
     assert {f"test_{name}" for name in NAMES} <= set(globals())
     for name in NO_PAGE_DEMOS:
-        assert (ROOT / "tests" / "demo" / f"test_{name}.py").is_file()
+        assert list((ROOT / "tests").glob(f"*/test_{name}.py"))
     for name in SEVERAL_PAGES_DEMOS:
         assert (ROOT / "tests" / "browser" / f"test_{name}.py").is_file()
