@@ -158,6 +158,7 @@ class Session:
             turns=self.turns,
             deliver_extras=self._deliver_extras,
             unplayed=lambda: self.unplayed(),
+            on_the_way=self._on_the_way,
             arrived=lambda: self.arrived,
         )
         self._inbox = Inbox(
@@ -376,6 +377,10 @@ class Session:
     def _cleared(self) -> None:
         if self.on_clear is not None:
             self.on_clear()
+
+    def _on_the_way(self) -> float:
+        track = self.local_audio
+        return max(self.unplayed(), 0.0 if track is None else track.on_the_way)
 
     def _tell(self, type: str, data: Any) -> None:
         self._life.loop.call_soon_threadsafe(self.reporter.tell, type, data)

@@ -78,6 +78,7 @@ class Speaker:
         turns: The turns that are answered.
         deliver_extras: Takes what comes beside what is said.
         unplayed: How much in s of what was sent the client certainly holds yet.
+        on_the_way: How much in s of what was sent is not known to have arrived.
         arrived: Gives what waits until that which was sent before has certainly arrived, where what
             has not is put back.
     """
@@ -93,6 +94,7 @@ class Speaker:
         turns: Turns,
         deliver_extras: DeliverExtras,
         unplayed: Callable[[], float],
+        on_the_way: Callable[[], float] = lambda: 0.0,
         arrived: Callable[[], Arrived | None] = lambda: None,
     ) -> None:
         self.current: Speech | None = None
@@ -107,6 +109,7 @@ class Speaker:
         self._turns = turns
         self._deliver_extras = deliver_extras
         self._unplayed = unplayed
+        self._on_the_way = on_the_way
         self._arrived = arrived
         self._waiting: list[Speech] = []
         self._progress: SpeechProgress | None = None
@@ -246,7 +249,9 @@ class Speaker:
                 self._output.flush()  # what came before
                 self._source.begin_speech()
                 self._reporter.tell("log", "response_starting")
-                self._progress = progress = SpeechProgress(self._source, self._unplayed, made)
+                self._progress = progress = SpeechProgress(
+                    self._source, self._unplayed, self._on_the_way, made
+                )
                 speech.begin(progress.heard, progress.words)
                 while not isinstance(piece := await pieces.get(), _End):
                     await self._deliver(piece, speech)

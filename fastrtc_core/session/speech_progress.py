@@ -18,6 +18,7 @@ class SpeechProgress:
     Args:
         source: Where it is played.
         unplayed: How much in s of what was sent the client certainly holds yet.
+        on_the_way: How much in s of what was sent is not known to have arrived.
         made: Its sentences as far as there are any; they are added to while it goes on.
     """
 
@@ -25,10 +26,12 @@ class SpeechProgress:
         self,
         source: AudioSource,
         unplayed: Callable[[], float],
+        on_the_way: Callable[[], float],
         made: Sequence[SpokenSentence],
     ) -> None:
         self._source = source
         self._unplayed = unplayed
+        self._on_the_way = on_the_way
         self._made = made
         self._settled = 0
         statistics = source.statistics()
@@ -46,11 +49,13 @@ class SpeechProgress:
         return "".join(begun.text(position) for begun in self._begun).strip()
 
     def words(self) -> SpeechWords:
-        """How many words there are, were sent and were heard."""
+        """How many words there are, were sent, have arrived and were heard."""
         sent, heard = self._sent(), self._position()
+        arrived = sent - round(self._on_the_way() * self._source.sample_rate)
         return SpeechWords(
             made=sum(sentence.words for sentence in self._made),
             sent=sum(begun.words(sent) for begun in self._begun),
+            arrived=sum(begun.words(arrived) for begun in self._begun),
             heard=sum(begun.words(heard) for begun in self._begun),
         )
 

@@ -36,11 +36,15 @@ class SpeechWords(NamedTuple):
     Attributes:
         made: Words that were given to the voice so far.
         sent: Of them, those that were sent to the client; most of a word counts as all of it.
+        arrived: Of those, what the client is known to have got. Over WebRTC its reports say so, of
+            which a browser sends one each 5 s or so; a WebSocket client or a telephone, by what it
+            has played.
         heard: Of those, what the client has played or is going to: see `Playback.heard`.
     """
 
     made: int
     sent: int
+    arrived: int
     heard: int
 
 
@@ -97,7 +101,7 @@ class Speech:
         self._playback: concurrent.futures.Future[Playback] = concurrent.futures.Future()
         self._cancel: Callable[[], None] = lambda: self.finish(Playback(0.0, "", True))
         self._heard: Callable[[], float] = lambda: 0.0
-        self._words: Callable[[], SpeechWords] = lambda: SpeechWords(0, 0, 0)
+        self._words: Callable[[], SpeechWords] = lambda: SpeechWords(0, 0, 0, 0)
         self._sounding: list[Callable[[], None]] = []
         self._sounds = False
 
@@ -176,6 +180,7 @@ class Speech:
     def finish(self, playback: Playback) -> None:
         """It is over; the first call counts."""
         if not self._playback.done():
-            words = self._words()
-            self._words = lambda: words
+            words, find = self._words(), self._words
+            # The client tells what it has got after it has got it.
+            self._words = lambda: words._replace(arrived=min(words.sent, find().arrived))
             self._playback.set_result(playback)

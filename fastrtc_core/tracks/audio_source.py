@@ -89,6 +89,11 @@ class AudioSource:
         room = self._playout.queued < self._capacity
         return room and not self._waiting and self._taken is None
 
+    @property
+    def played(self) -> int:
+        """How many samples per channel were played so far."""
+        return self._playout.played
+
     def statistics(self) -> PlayoutStatistics:
         """The ledger: pushed = played + queued + cleared, in samples per channel."""
         return self._playout.statistics()

@@ -114,6 +114,11 @@ class LocalAudioTrack(_LocalTrack[AudioFrame]):
             pull.
         name: What its publisher calls it.
         published: Whether a transport is going to pull it.
+
+    Attributes:
+        source: What it plays.
+        arrived: Up to which sample of the source the other side is known to have got it, where the
+            transport learns of that.
     """
 
     kind: TrackKind = "audio"
@@ -128,6 +133,7 @@ class LocalAudioTrack(_LocalTrack[AudioFrame]):
     ) -> None:
         super().__init__(clock, name, published)
         self.source = source
+        self.arrived: int | None = None
         self._pacer: Pacer | None = None
         self._was_muted = False
         self.set_frame_duration(FRAME_DURATION)
@@ -163,6 +169,13 @@ class LocalAudioTrack(_LocalTrack[AudioFrame]):
                 return timed
         self.end()
         raise EndOfStreamError("the source of the track is closed")
+
+    @property
+    def on_the_way(self) -> float:
+        """How much of what was sent is not known to have arrived, in s."""
+        if self.arrived is None:
+            return 0.0
+        return max(0, self.source.played - self.arrived) / self.source.sample_rate
 
     def take_back(self, duration: float) -> None:
         """The end of what was sent, so many s, is not played: the client discards it.

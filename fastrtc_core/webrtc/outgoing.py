@@ -9,6 +9,7 @@ from typing import Any
 from aiortc import MediaStreamTrack, RTCRtpTransceiver
 from aiortc.mediastreams import VIDEO_CLOCK_RATE
 
+from ..media.arrivals import Arrivals
 from ..tracks import LocalAudioTrack, LocalVideoTrack
 from . import internals
 from .audio_encoder import AudioTrackEncoder
@@ -73,6 +74,8 @@ class OutgoingAudio(Outgoing):
         track.set_frame_duration(options.frame_duration)
         source = track.source
         self.encoder = AudioTrackEncoder(source.sample_rate, source.num_channels, options)
+        self._arrivals = Arrivals(source.played)
+        track.arrived = source.played
 
     async def next_frame(self) -> EncodedFrame:
         """Wait for the next frame, and encode it.
@@ -89,7 +92,16 @@ class OutgoingAudio(Outgoing):
 
     def bind(self, transceiver: RTCRtpTransceiver) -> None:
         """Send packet by packet."""
-        internals.send_directly(transceiver.sender, self.next_frame, self._failed)
+        internals.send_directly(transceiver.sender, self.next_frame, self._failed, self)
+
+    def note_sent(self, number: int) -> None:
+        """The last frame was sent, with this sequence number."""
+        self._arrivals.note_sent(number, self._track.source.played)
+
+    def note_report(self, highest: int) -> None:
+        """The client has got this sequence number."""
+        self._arrivals.note_report(highest)
+        self._track.arrived = self._arrivals.position
 
 
 class OutgoingPackets(Outgoing):

@@ -66,6 +66,22 @@ async def test_the_words_that_were_heard(
     assert np.percentile(np.abs(errors), 95) <= 1
 
 
+async def test_the_words_that_have_arrived(transport: Transport) -> None:
+    """Never more than were sent; in the end all, even if the client tells it only now and then."""
+    async with serving(Agent(output_sample_rate=RATE), transport) as server:
+        client = await server.connect()
+        client.agent.tts = EspeakTTS("en-us")
+        speech = client.agent.say(SENTENCES[0])
+        behind = []
+        while not speech.done:
+            words = speech.words
+            assert words.arrived <= words.sent <= words.made
+            behind.append(words.sent - words.arrived)
+            await asyncio.sleep(0.02)
+        await eventually(lambda: speech.words.arrived == speech.words.made, "the last word")
+        assert (max(behind) > 0) == (transport.name == "webrtc" or transport.holds_back)
+
+
 async def _error(client: Client, text: str, reference: list[AudioFrame], cut: float) -> int:
     """Words that are said to have been heard, less those that were."""
     before = client.heard().samples_per_channel

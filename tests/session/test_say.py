@@ -301,7 +301,7 @@ async def test_the_text_that_was_heard_is_known() -> None:
         bot.interrupt()
         assert (await speech).text == "One two three. Four"
         assert (await speech).heard == pytest.approx(0.78, abs=0.021)
-        assert speech.words == SpeechWords(made=6, sent=4, heard=4)
+        assert speech.words == SpeechWords(made=6, sent=4, arrived=4, heard=4)
 
 
 @pytest.mark.virtual_clock

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiortc import RTCRtpSender
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import RtcpRrPacket, RtcpSrPacket, RtpPacket
 from aiortc.utils import random16, random32
 
 from ...errors import EndOfStreamError
@@ -32,10 +32,21 @@ class EncodedFrame(NamedTuple):
     resumed: bool
 
 
+class Witness(Protocol):
+    """Who wants to know what was sent, and what of it the other side reports."""
+
+    def note_sent(self, number: int) -> None:
+        """The frame that was handed out last was sent, with this sequence number."""
+
+    def note_report(self, highest: int) -> None:
+        """The other side has got this sequence number (RFC 3550 section 6.4.1)."""
+
+
 def send_directly(
     sender: RTCRtpSender,
     next_frame: Callable[[], Awaitable[EncodedFrame]],
     failed: Callable[[Exception], None],
+    witness: Witness | None = None,
 ) -> None:
     """Send what a function yields, past aiortc's own loop, which makes each packet dearer.
 
@@ -46,8 +57,11 @@ def send_directly(
         sender: One that has not been started.
         next_frame: Waits for the next frame.
         failed: Told of a frame that could not be sent; it is left out.
+        witness: Told of every other.
     """
     private: Any = sender
+    if witness is not None:
+        _tell_reports(private, witness)
 
     async def run(codec: Any) -> None:
         private._RTCRtpSender__rtp_started.set()
@@ -70,6 +84,8 @@ def send_directly(
                         frame.payload,
                     )
                     await private.transport._send_rtp(packet)
+                    if witness is not None:
+                        witness.note_sent(sequence_number)
                     sequence_number += 1
                     private._RTCRtpSender__ntp_timestamp = int(
                         (time.time() + _NTP_EPOCH) * (1 << 32)
@@ -89,6 +105,19 @@ def send_directly(
             private._RTCRtpSender__rtp_exited.set()  # its `stop` waits for this
 
     private._run_rtp = run
+
+
+def _tell_reports(sender: Any, witness: Witness) -> None:
+    handle = sender._handle_rtcp_packet
+
+    async def handle_rtcp_packet(packet: Any) -> None:
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
+            for report in packet.reports:
+                if report.ssrc == sender._ssrc:
+                    witness.note_report(report.highest_sequence)
+        await handle(packet)
+
+    sender._handle_rtcp_packet = handle_rtcp_packet
 
 
 def _extension(sender: Any) -> bytes:
