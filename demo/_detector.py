@@ -73,3 +73,5 @@ class Detector:
             if (said := pace.note(began)) is not None:
                 self.figures = f"{said[0]:.0f} searches a second, {said[1]:.0f} ms each"
             self._given.clear()
+            if self._closed:  # `close` may have set what is cleared
+                break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -69,3 +70,13 @@ def test_no_picture_waits_for_a_search(detector: Any) -> None:
     assert 2 <= len(searched) <= 4
     assert searched[0] == 0
     assert searched[1] >= 5, "the picture of the moment, and none that has waited"
+
+
+def test_it_is_closed_amid_a_search(detector: Any) -> None:
+    """The thread ends when that is done, and `close` with it."""
+    detector.search = lambda gray, thing: time.sleep(0.1) or []
+    detector.show(np.zeros((48, 64, 3), np.uint8), "Faces")
+    closing = threading.Thread(target=detector.close, daemon=True)
+    closing.start()
+    closing.join(5)
+    assert not closing.is_alive()
