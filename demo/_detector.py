@@ -65,13 +65,17 @@ class Detector:
             assert self._work is not None
             gray, scale, thing = self._work
             began = perf_counter()
-            found = self.search(gray, thing)
-            self.boxes = [
-                (round(scale * x), round(scale * y), round(scale * w), round(scale * h))
-                for x, y, w, h in found
-            ]
-            if (said := pace.note(began)) is not None:
-                self.figures = f"{said[0]:.0f} searches a second, {said[1]:.0f} ms each"
+            try:
+                found = self.search(gray, thing)
+            except Exception as error:  # the pictures go on, and say it
+                self.boxes, self.figures = [], f"the search failed: {error!r}"
+            else:
+                self.boxes = [
+                    (round(scale * x), round(scale * y), round(scale * w), round(scale * h))
+                    for x, y, w, h in found
+                ]
+                if (said := pace.note(began)) is not None:
+                    self.figures = f"{said[0]:.0f} searches a second, {said[1]:.0f} ms each"
             self._given.clear()
             if self._closed:  # `close` may have set what is cleared
                 break

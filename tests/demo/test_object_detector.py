@@ -72,6 +72,17 @@ def test_no_picture_waits_for_a_search(detector: Any) -> None:
     assert searched[1] >= 5, "the picture of the moment, and none that has waited"
 
 
+def test_a_search_that_fails_is_not_the_last_one(detector: Detector) -> None:
+    """The page says that it did; the next one finds what there is."""
+    face = draw_face((640, 480), (220, 260), 200)
+    detector.show(face, "Unicorns")
+    wait_for(detector)
+    assert "Unicorns" in detector.figures
+    detector.show(face, "Faces")
+    wait_for(detector)
+    assert len(detector.boxes) == 1
+
+
 def test_it_is_closed_amid_a_search(detector: Any) -> None:
     """The thread ends when that is done, and `close` with it."""
     detector.search = lambda gray, thing: time.sleep(0.1) or []
