@@ -24,7 +24,6 @@ class IncomingLayer:
     Attributes:
         incomplete: Pictures that were dropped, for something that they need is lost.
         keyframes: Asks for keyframes.
-        begun: Whether a packet has come since it began anew.
     """
 
     def __init__(
@@ -35,7 +34,6 @@ class IncomingLayer:
         run: Callable[[Coroutine[Any, Any, None]], None],
     ) -> None:
         self.incomplete = 0
-        self.begun = False
         self.keyframes = KeyframeRequests(lambda: run(tap.request_keyframe(name)))
         self._name = name
         self._tap = tap
@@ -49,17 +47,11 @@ class IncomingLayer:
         """Whether nothing can be decoded before the next keyframe."""
         self._source: int | None = None
 
-    def take(self, packet: VideoPacket) -> bool:
-        """Take a packet as it comes from the network.
-
-        Returns:
-            Whether another source than before has sent it, with which all begins anew.
-        """
-        another = self.begun and packet.ssrc != self._source
-        if another:  # its numbers have nothing to do with those before
-            self.begin_anew()
+    def take(self, packet: VideoPacket) -> None:
+        """Take a packet as it comes from the network; with another source, all begins anew."""
+        if self._source not in (None, packet.ssrc):
+            self.begin_anew()  # its numbers have nothing to do with those before
         self._source = packet.ssrc
-        self.begun = True
         now = self._loop.time()
         if missing := self._lost.push(packet.sequence_number, now):
             self._run(self._tap.request_packets(missing, self._name))
@@ -81,7 +73,6 @@ class IncomingLayer:
             )
         if self._lost:
             self._repair(now)
-        return another
 
     def begin_anew(self) -> None:
         """Forget what has come."""

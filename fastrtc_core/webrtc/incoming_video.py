@@ -94,7 +94,7 @@ class IncomingVideo:
                 track._incoming = self
             for layer in self._layers.values():  # what came meanwhile was not looked at
                 layer.begin_anew()
-                self.begin_decoding()
+            self.begin_decoding()
 
     def take(self, packet: VideoPacket) -> None:
         """Take a packet as it comes from the network."""
@@ -104,8 +104,7 @@ class IncomingVideo:
         if layer is None:
             layer = IncomingLayer(packet.layer, self._tap, self._hand_on, self._run)
             self._layers[packet.layer] = layer
-        if layer.take(packet) and packet.layer == self._decoded:
-            self.begin_decoding()
+        layer.take(packet)
 
     def request_keyframe(self, layer: str = "") -> None:
         """Ask for a keyframe of a layer, soon and not too often; each begins with one."""

@@ -159,6 +159,18 @@ async def test_another_source_takes_its_place(first: int) -> None:
     assert camera.tapped[200].keyframe
 
 
+async def test_the_first_keyframe_of_another_source_is_decoded() -> None:
+    """Though it is one packet: what follows is not held back until there is a second keyframe."""
+    camera = Camera()
+    async with VideoStream(camera.track):
+        await camera.send(5)
+        camera.ssrc = 6
+        await camera.send(keyframe=True)
+        await camera.send(5)
+    assert len(camera.decoded) == 11
+    assert camera.incoming.undecoded == 0
+
+
 async def test_a_timer_that_outlives_its_track() -> None:
     """Something is missing when the section is given to another track: no error, and it goes on."""
     camera = Camera()
