@@ -285,6 +285,7 @@ class VideoRouter:
             if uid in others:
                 publisher, now = self._publishers[uid], self._time()
                 if publisher.codec not in receiver.codecs:
+                    receiver.choose_layer(uid, (), now)  # one size is made for it
                     return Feed(uid, _best(receiver.codecs))
                 layer = receiver.choose_layer(uid, publisher.layers.ranked(now), now)
                 return Feed(uid, publisher.codec, layer)

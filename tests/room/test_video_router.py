@@ -508,12 +508,13 @@ def test_a_line_says_nothing_but_overflows() -> None:
     assert set(table.asked) == {Feed(1, VP8, "m")}
 
 
-def test_a_line_is_tried_for_the_next_layer() -> None:
-    """And for nothing, while a camera is seen that has one size only."""
+@pytest.mark.parametrize("codec", [VP8, H264, None])
+def test_a_line_is_tried_for_the_next_layer(codec: str | None) -> None:
+    """And for nothing, while a camera is seen that has one size only, or is encoded here."""
     table = Layered(3e5)
     table.film(3)
     assert table.lines[0].wanted == pytest.approx(1.15 * 8 * 2500 * 30, rel=0.05)
-    table.publish(2)
+    table.publish(2, codec)
     table.router.choose(10, 2)
     table.film(0.2)
     table.run()
