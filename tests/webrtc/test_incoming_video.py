@@ -375,6 +375,17 @@ async def test_layers_are_told_apart_and_asked_for_by_themselves() -> None:
     assert camera.receiver._RTCRtpReceiver__rtx_ssrc == {15: 5}
 
 
+async def test_a_later_offer_brings_no_further_layers() -> None:
+    """Else each offer would, and something is kept of each."""
+    camera = Layers()
+    for number in range(3):
+        camera.incoming._tap.take_layers([f"l{number}", f"h{number}"])
+        camera.packet(20 + number, f"h{number}")
+    camera.packet(5, "l")
+    assert [frame.layer for frame in camera.tapped] == ["l"]
+    assert [*camera.incoming._layers] == ["l"]
+
+
 async def test_another_source_of_a_layer_leaves_the_other_alone() -> None:
     camera = Layers()
     camera.packet(5, "l")

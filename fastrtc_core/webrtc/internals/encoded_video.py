@@ -87,8 +87,12 @@ class VideoTap:
         private._fastrtc_tap = self
 
     def take_layers(self, rids: Collection[str]) -> None:
-        """Take several layers, by their `rid`, and nothing that is of none."""
-        self._rids = frozenset(rids)
+        """Take several layers, by their `rid`, and nothing that is of none.
+
+        Those that were taken first are the only ones: no browser lets them be changed, and what is
+        kept of each would add up with every offer that names others.
+        """
+        self._rids = self._rids or frozenset(rids)
 
     def note_repair(self, ssrc: int, rid: str) -> None:
         """A source sends lost packets of a layer again (RFC 8852 section 4.3)."""
