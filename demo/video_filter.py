@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastrtc_core import AdditionalOutputs, Stream
 
 Picture = NDArray[np.uint8]  # (height, width, 3), blue, green, red
+STRONGEST = 30
 
 
 def blur(picture: Picture, size: int) -> Picture:
@@ -62,7 +63,8 @@ def show(picture: Picture, name: str = "Mirror", strength: int = 12) -> Any:
     if not hasattr(session, "pace"):
         session.pace = Pace()
     began = perf_counter()
-    filtered = apply_filter(picture, name, strength)
+    # A client can send any number, and a huge one would take all memory.
+    filtered = apply_filter(picture, name, min(strength, STRONGEST))
     if (said := session.pace.note(began)) is None:
         return filtered
     return filtered, AdditionalOutputs(f"{said[0]:.0f} pictures a second, {said[1]:.1f} ms each")
@@ -78,7 +80,7 @@ stream = Stream(
             value="Mirror",
             label="Filter",
         ),
-        gr.Slider(1, 30, value=12, step=1, label="Strength", info="Of blur and pixels"),
+        gr.Slider(1, STRONGEST, value=12, step=1, label="Strength", info="Of blur and pixels"),
     ],
     additional_outputs=[gr.Textbox(label="Pace", interactive=False)],
     ui_args={"title": "Video filter", "subtitle": "Change the filter while the camera runs."},
