@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-WINDOW = 1.0
-"""In s: bit rates are those of the last one to two windows, so that a keyframe weighs little."""
+WINDOW, MIN_SPAN = 1.0, 0.5
+"""In s: bit rates are those of the last one to two windows, so that a keyframe weighs little. Of
+one that has just begun they are those since then, over no less than this."""
 
 STOPPED, STOPPED_PICTURES = 0.5, 8
 """For how long in s a layer has sent nothing, and how many pictures others have meanwhile, when it
@@ -95,6 +96,8 @@ class _Meter:
         """Of the latest picture among those of all layers."""
         self._since = now
         self._bytes = self._before = 0
+        self._behind = 0.0
+        """For how long in s `_before` was counted."""
 
     def note(self, size: int, area: int, now: float) -> None:
         self._turn(now)
@@ -104,12 +107,13 @@ class _Meter:
 
     def bit_rate(self, now: float) -> float:
         self._turn(now)
-        return 8 * (self._before + self._bytes) / (WINDOW + now - self._since)
+        span = self._behind + now - self._since
+        return 8 * (self._before + self._bytes) / max(span, MIN_SPAN)
 
     def _turn(self, now: float) -> None:
         if now - self._since >= WINDOW:
             old = now - self._since >= 2 * WINDOW
-            self._before = 0 if old else self._bytes
+            self._before, self._behind = (0, 0.0) if old else (self._bytes, WINDOW)
             self._bytes = 0
             self._since = now if old else self._since + WINDOW
 

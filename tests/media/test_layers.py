@@ -158,6 +158,19 @@ def test_layers_are_measured_and_ranked_by_size() -> None:
     assert len(layers.ranked(61)) == 3, "one picture a second of each says nothing yet"
 
 
+@pytest.mark.parametrize("begin", [0.0, 10.0])
+def test_what_a_layer_takes_is_known_soon(begin: float) -> None:
+    """It is never taken for half of that: not at first, and not when it comes back."""
+    layers, taken = Layers(), []
+    layers.note("h", 1000, 1, 0)
+    for number in range(1, 90):
+        now = begin + number / 30
+        layers.note("h", 1000, 0, now)
+        taken.append(layers.ranked(now)[0].bit_rate)
+    assert all(230_000 < rate < 270_000 for rate in taken[15:])
+    assert max(taken) < 270_000
+
+
 def test_the_size_of_a_keyframe() -> None:
     """It stands in 14 bits each (RFC 6386 section 9.1); of a damaged one nothing is known."""
     start = b"\x10\x02\x00\x9d\x01\x2a"

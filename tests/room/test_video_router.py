@@ -462,6 +462,13 @@ def test_each_receiver_sees_the_layer_that_its_line_takes() -> None:
     assert set(table.asked - asked) == {Feed(1, VP8, "l")}, "a keyframe of that layer alone"
 
 
+def test_a_slow_line_is_spared_a_large_layer_from_the_beginning() -> None:
+    """When a layer begins, it takes no less than later."""
+    table = Layered(3e5)
+    table.film(5)
+    assert {frame.data[:1] for frame in table.seen[10]} == {b"l"}
+
+
 def test_layers_are_one_video_for_a_decoder() -> None:
     """Each begins with a keyframe, its time goes on, and nobody is told of another source."""
     table = Layered(9e6)
