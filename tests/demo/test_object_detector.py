@@ -85,7 +85,12 @@ def test_a_search_that_fails_is_not_the_last_one(detector: Detector) -> None:
 
 def test_it_is_closed_amid_a_search(detector: Any) -> None:
     """The thread ends when that is done, and `close` with it."""
-    detector.search = lambda gray, thing: time.sleep(0.1) or []
+
+    def slow(gray: Any, thing: str) -> list[Any]:
+        time.sleep(0.1)
+        return []
+
+    detector.search = slow
     detector.show(np.zeros((48, 64, 3), np.uint8), "Faces")
     closing = threading.Thread(target=detector.close, daemon=True)
     closing.start()
