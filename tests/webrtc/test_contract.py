@@ -212,6 +212,9 @@ async def test_names_of_the_path_of_encoded_video() -> None:
         assert inspect.signature(receiver._RTCRtpReceiver__stop_decoder).parameters == {}
         for method in ("stop", "_handle_disconnect", "_handle_rtcp_packet"):
             assert "self.__stop_decoder()" in inspect.getsource(getattr(RTCRtpReceiver, method))
+        assert list(inspect.signature(receiver._handle_rtcp_packet).parameters) == ["packet"]
+        route = inspect.getsource(RTCDtlsTransport._handle_rtcp_data)
+        assert "recipient._handle_rtcp_packet(packet)" in route
         assert receiver._RTCRtpReceiver__remote_bitrate_estimator.ssrcs == {}
         assert isinstance(receiver._RTCRtpReceiver__nack_generator, NackGenerator)
         assert receiver._RTCRtpReceiver__codecs == {}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from aiortc.codecs import CODECS
+from aiortc.rtp import RtcpByePacket, RtcpRrPacket
 
 from fastrtc_core.media.video_frames import PATIENCE, EncodedVideoFrame
 from fastrtc_core.tracks import RemoteVideoTrack, VideoStream
@@ -295,6 +296,7 @@ class Layers:
     def __init__(self) -> None:
         self.indications: list[int] = []
         self.nacks: list[tuple[int, list[int]]] = []
+        self.handled: list[Any] = []
         self.receiver = SimpleNamespace(
             _RTCRtpReceiver__codecs={97: VP8},
             _RTCRtpReceiver__stop_decoder=lambda: None,
@@ -302,6 +304,7 @@ class Layers:
             _RTCRtpReceiver__rtx_ssrc={},
             _send_rtcp_pli=self._indicate,
             _send_rtcp_nack=self._ask_again,
+            _handle_rtcp_packet=self._handle,
         )
         self.track = EncodedRemoteVideo()
         self.tapped: list[EncodedVideoFrame] = []
@@ -319,6 +322,12 @@ class Layers:
 
     async def _ask_again(self, ssrc: int, numbers: list[int]) -> None:
         self.nacks.append((ssrc, numbers))
+
+    async def _handle(self, packet: Any) -> None:
+        """As aiortc does."""
+        self.handled.append(packet)
+        if isinstance(packet, RtcpByePacket):
+            self.receiver._RTCRtpReceiver__stop_decoder()
 
     def _run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         with pytest.raises(StopIteration):
@@ -373,6 +382,18 @@ async def test_layers_are_told_apart_and_asked_for_by_themselves() -> None:
     camera.incoming._tap.note_repair(15, "l")
     camera.incoming._tap.note_repair(16, "x")
     assert camera.receiver._RTCRtpReceiver__rtx_ssrc == {15: 5}
+
+
+async def test_a_layer_that_says_goodbye_ends_no_track() -> None:
+    """A browser says it when its page sends a size no longer; the others go on."""
+    camera = Layers()
+    camera.packet(5, "l")
+    camera.packet(6, "h")
+    report = RtcpRrPacket(ssrc=6)
+    for packet in (report, RtcpByePacket(sources=[6])):
+        await camera.receiver._handle_rtcp_packet(packet)
+    assert camera.handled == [report]
+    assert not camera.track.ended
 
 
 async def test_a_later_offer_brings_no_further_layers() -> None:

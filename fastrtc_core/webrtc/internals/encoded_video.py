@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import pylibsrtp
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpTransceiver, clock
 from aiortc.codecs import is_rtx
 from aiortc.codecs.h264 import h264_depayload
-from aiortc.rtp import RTCP_PSFB_APP, RtcpPsfbPacket, pack_remb_fci
+from aiortc.rtp import RTCP_PSFB_APP, RtcpByePacket, RtcpPsfbPacket, pack_remb_fci
 
 from ...media.rtp import RtpPacket as ParsedPacket
 from ...media.rtp import find_extension, parse_packet
@@ -52,7 +53,8 @@ class VideoTap:
     Args:
         receiver: One of video, that has not been started.
         take: Gets the packets.
-        ended: Called when nothing more will come: the source says goodbye, or the connection ends.
+        ended: Called when nothing more will come: the connection ends, or the source says goodbye
+            where there is one layer only.
         run: Runs a coroutine for as long as the connection stands.
     """
 
@@ -92,7 +94,10 @@ class VideoTap:
         Those that were taken first are the only ones: no browser lets them be changed, and what is
         kept of each would add up with every offer that names others.
         """
-        self._rids = self._rids or frozenset(rids)
+        if not self._rids:
+            self._rids = frozenset(rids)
+            take = self._receiver._handle_rtcp_packet
+            self._receiver._handle_rtcp_packet = partial(self._take_rtcp, take)
 
     def note_repair(self, ssrc: int, rid: str) -> None:
         """A source sends lost packets of a layer again (RFC 8852 section 4.3)."""
@@ -149,6 +154,11 @@ class VideoTap:
                 self._layers.clear()
             self._layers[packet.ssrc] = named
         return self._layers.get(packet.ssrc)
+
+    async def _take_rtcp(self, take: Callable[[Any], Awaitable[None]], packet: Any) -> None:
+        """Take RTCP, but for the goodbye of one layer: the others go on."""
+        if not isinstance(packet, RtcpByePacket):
+            await take(packet)
 
     def _end(self) -> None:
         self._stop_decoder()
