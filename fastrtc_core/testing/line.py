@@ -11,9 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..errors import ConfigurationError
 from ..frames import AudioFrame
 from ..media.libopus import is_digital_silence
@@ -78,8 +75,6 @@ class Way:
         self._losing = False
         self._silence: bytes | None = None
         """What the encoder makes of silence, while nothing else was sent."""
-        self._silent: NDArray[np.int16] | None = None
-        """Samples that are known to be silent: a microphone may send the same again and again."""
 
     def send(self, timed: TimedAudioFrame) -> None:
         """Send a frame of 20 ms, or less, which is padded; all have the rate of the first one."""
@@ -98,11 +93,9 @@ class Way:
         self._incoming.close()
 
     def _encode(self, timed: TimedAudioFrame) -> tuple[bytes, int]:
-        data = timed.data
-        silent = data is self._silent or not data.any()
+        silent = not timed.data.any()
         if silent and self._silence is not None:
             # Silence after silence is the same packet, and encoding it takes as long as a voice.
-            self._silent = data
             return self._silence, timed.timestamp * 48000 // timed.sample_rate
         if self._encoder is None:
             options = AudioOptions(complexity=COMPLEXITY)
