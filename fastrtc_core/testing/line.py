@@ -33,7 +33,8 @@ class Line:
 
     Attributes:
         loss: Share of the packets that is lost, from 0 to less than 1.
-        burst: How many packets in a row are lost at a time, in the mean.
+        burst: How many packets in a row are lost at a time, in the mean; more where more than half
+            of all are lost.
         delay: How long in s each packet is under way at least.
         jitter: How much longer in s it may take; packets may overtake each other.
         seed: The same seed, the same losses and delays.
@@ -106,9 +107,11 @@ class Way:
         return encoded.payload, encoded.timestamp
 
     def _is_lost(self) -> bool:
-        loss, burst = self._line.loss, self._line.burst
+        loss = self._line.loss
         if not loss:
             return False
+        # One packet gets through at least between two bursts: shorter ones would lose less.
+        burst = max(self._line.burst, loss / (1 - loss))
         chance = 1 - 1 / burst if self._losing else loss / (burst * (1 - loss))
         self._losing = self._random.random() < chance
         return self._losing

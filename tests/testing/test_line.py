@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
-from fastrtc_core import ConfigurationError
+from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_core.testing import InProcessPeer, Line, connect, fit_sine, tone
 from fastrtc_handlers import Echo
 
@@ -55,6 +55,28 @@ async def test_what_is_lost_is_concealed(burst: float) -> None:
     rate = peer.heard[0][1].sample_rate
     samples = heard(peer)
     assert np.count_nonzero(np.abs(samples) > 500) / rate == pytest.approx(10, rel=0.15)
+
+
+@pytest.mark.parametrize("loss", [0.5, 0.9])
+async def test_most_may_be_lost(loss: float) -> None:
+    async with connect(Echo(), line=Line(loss=loss)) as peer:
+        await peer.speak(tone(600, 20, RATE))
+        network = peer.session.remote_audio.network  # type: ignore[union-attr]
+        assert network is not None
+        assert network.received == pytest.approx(1000 * (1 - loss), rel=0.2)
+
+
+async def test_a_buffer_may_be_used_again() -> None:
+    """What is silent at first, and then is not, is heard."""
+    samples = np.zeros((1, RATE // 50), np.int16)
+    async with connect(Echo(), line=Line()) as peer:
+        for number in range(30):
+            if number >= 15:
+                samples[:] = tone(600, 0.02, RATE).data
+            peer.push(AudioFrame(RATE, samples))
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.2)
+    assert np.abs(heard(peer)).max() > 3000
 
 
 async def test_the_same_seed_is_the_same_line() -> None:
