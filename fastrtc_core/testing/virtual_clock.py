@@ -16,7 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from ..session.session_thread import idle_threads
@@ -152,7 +152,10 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
             executing.add(threading.current_thread())
             return func(*args)
 
-        future = super().run_in_executor(executor, execute)
+        if executor is None or isinstance(executor, ThreadPoolExecutor):
+            future = super().run_in_executor(executor, execute)
+        else:  # maybe of processes, to which only what can be pickled gets
+            future = super().run_in_executor(executor, func, *args)
         self._jumping_selector.working += 1
         future.add_done_callback(self._one_less)
         return future

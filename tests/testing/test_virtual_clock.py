@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import sys
 import threading
 import time
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -102,6 +105,22 @@ def test_idle_threads_of_an_executor_are_not_waited_for(
 
     with ThreadPoolExecutor(1) as executor:
         run_virtual(main(executor if of_its_own else None))
+
+
+def test_calls_reach_executors_of_processes() -> None:
+    """What they are given can be pickled."""
+
+    class Pickling(futures.Executor):
+        def submit(self, fn: Any, /, *args: Any, **options: Any) -> futures.Future[Any]:
+            done: futures.Future[Any] = futures.Future()
+            call, given = pickle.loads(pickle.dumps((fn, args)))
+            done.set_result(call(*given))
+            return done
+
+    async def main() -> int:
+        return await asyncio.get_running_loop().run_in_executor(Pickling(), abs, -1)
+
+    assert run_virtual(main()) == 1
 
 
 def test_a_thread_has_time_before_a_long_timeout() -> None:
