@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastrtc_core import Speech, StreamHandlerBase
+from fastrtc_core import ConfigurationError, Speech, StreamHandlerBase
 from fastrtc_core.testing import Line, connect, run_virtual
 
 from ..agent import VoiceAgent
@@ -47,7 +47,8 @@ async def agent_test(
         seed: Of what is lost and late.
         line: More of the line, in place of these three. Over a line, audio goes as Opus in RTP;
             without one, it is there at once, and tests run twice as fast.
-        faults: What the agent's providers and tools do at times.
+        faults: What the agent's providers and tools do at times; those of a recogniser, a voice or
+            a model that the agent does not have are left out.
         stand_ins: Whether the agent gets a stand-in for its detector of speech, its recogniser and
             its voice, where it has these: they are exact, and take no time.
         voice: Speaks what the caller says (see `TextToSpeech`); a stand-in by default. Give one if
@@ -58,6 +59,7 @@ async def agent_test(
 
     Raises:
         AssertionError: Whatever the test raises, with the conversation as a note.
+        ConfigurationError: If a fault is one of a tool that the agent does not have.
     """
     if line is None and (loss or jitter):
         line = Line(loss=loss, jitter=jitter, seed=seed)
@@ -118,9 +120,14 @@ def _replace(agent: StreamHandlerBase, speech: ToneSpeech) -> None:
 def _break(agent: Any, faults: Sequence[Fault], clock: Callable[[], float]) -> None:
     """Have the providers of an agent fail as they should."""
     plan_of = plans(faults, clock)
+    tools = agent._tools if isinstance(agent, VoiceAgent) else {}
+    for of in (fault.of for fault in faults):
+        if of not in ("stt", "tts", "model", *tools) and not of.startswith("model:"):
+            raise ConfigurationError(f"The agent has no tool {of!r} that could fail")
     for name, faulty in (("stt", faulty_stt), ("tts", faulty_tts)):
-        if (plan := plan_of(name)) is not None:
-            setattr(agent, name, faulty(getattr(agent, name), plan))
+        provider = getattr(agent, name, None)
+        if provider is not None and (plan := plan_of(name)) is not None:
+            setattr(agent, name, faulty(provider, plan))
     if not isinstance(agent, VoiceAgent):
         return
     models = []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fastrtc_core import AsyncStreamHandler, AudioFrame
+from fastrtc_core import AsyncStreamHandler, AudioFrame, ConfigurationError
 from fastrtc_handlers import Echo, ReplyOnPause
 from fastrtc_handlers.testing import (
     Backchannel,
@@ -163,6 +163,18 @@ async def test_faults(fault: Fault, text: str, errors: int) -> None:
         turn = await call.reply()
     assert turn.text == text
     assert len(turn.errors) == errors
+
+
+async def test_faults_of_what_an_agent_does_not_have() -> None:
+    """Drawn calls have them; but a tool under a wrong name would never fail, and nobody notice."""
+    agent = ReplyOnPause(lambda audio: audio, model=StandInVAD(), input_sample_rate=16000)
+    faults = [Fault(of, "fail") for of in ("stt", "tts", "model", "model:0")]
+    async with agent_test(agent, faults=faults) as call:
+        await call.say("Say it again.")
+        turn = await call.reply()
+    assert (turn.text, turn.errors) == ("Say it again.", [])
+    with pytest.raises(ConfigurationError, match="no tool 'find_tabel'"):
+        await agent_test(restaurant(), faults=[Fault("find_tabel", "fail")]).__aenter__()
 
 
 async def test_a_simulated_caller() -> None:
