@@ -43,17 +43,25 @@ class Microphone:
         """Send nothing more; idempotent."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
+        self._ticked()
 
     def _send(self) -> None:
         self._peer.push(self._next())
-        if self._tick is not None and not self._tick.done():
-            self._tick.set_result(None)
+        self._ticked()
         self._due += FRAME
         # Later than it should be, on a real clock: what is due is sent, and nothing is left out.
         self._timer = self._loop.call_at(self._due, self._send)
 
+    def _ticked(self) -> None:
+        if self._tick is not None and not self._tick.done():
+            self._tick.set_result(None)
+
     async def tick(self) -> None:
-        """Wait until the next frame was sent."""
+        """Wait until the next frame was sent; for as long as one takes, where none is any more."""
+        if self._timer is None:
+            await asyncio.sleep(FRAME)
+            return
         if self._tick is None or self._tick.done():
             self._tick = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._tick)

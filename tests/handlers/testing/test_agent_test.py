@@ -258,3 +258,12 @@ async def test_the_agent_may_hang_up() -> None:
         await follow(call, [Say("Nobody hears this.")])
     assert turn.text == "Goodbye."
     assert CallReport.of(call).turns == 1
+
+
+async def test_hanging_up_beside_a_step() -> None:
+    """Whoever waits for an answer then does not wait for ever."""
+    async with agent_test(restaurant()) as call, asyncio.TaskGroup() as tasks:
+        tasks.create_task(follow(call, [Say("Tell me a story."), Say("Nobody hears this.")]))
+        await call.wait(2)
+        await call.hang_up()
+    assert len(call.turns) == 1
