@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from random import Random
 from typing import Any
 
@@ -127,7 +127,7 @@ def run_calls(
         call, failure = _try(agent, script, check, options)
         report.cpu_seconds += time.process_time() - began
         if failure is not None:
-            call.failure = _explain(agent, script, check, options, failure, shrink=shrink)
+            call.failure = _explain(agent, script, check, options, call, failure, shrink=shrink)
         report.calls.append(call)
     return report
 
@@ -137,6 +137,7 @@ def _explain(
     script: CallScript,
     check: Check | None,
     options: dict[str, Any],
+    call: CallReport,
     failure: Exception,
     *,
     shrink: bool,
@@ -149,11 +150,9 @@ def _explain(
         try:
             shortest = reduce(script, fails, _smaller, steps=SHRINKING_STEPS)
         except ValueError:
-            return f"{failure!r}, but not when it was run again\n{script}"
+            return f"{failure!r}, but not when it was run again\n{script}\n{call.conversation}"
         call, again = _try(agent, shortest, check, options)
         failure = again or failure
-    else:
-        call = CallReport()
     return f"{type(failure).__name__}: {failure}\n{shortest}\n{call.conversation}".rstrip()
 
 
@@ -242,7 +241,9 @@ def _smaller_steps(step: Step) -> Iterator[Step]:
 
 
 def _in_short(value: Any) -> str:
-    """As Python, without what is so by default."""
+    """As Python, without what is so by default; steps of one's own may be no dataclasses."""
+    if not is_dataclass(value):
+        return repr(value)
     given: list[str] = []
     for number, each in enumerate(fields(value)):
         if (own := getattr(value, each.name)) != each.default:

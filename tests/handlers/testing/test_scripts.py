@@ -14,6 +14,7 @@ from fastrtc_handlers.testing import (
     Interrupt,
     Reply,
     Say,
+    Step,
     Type,
     draw_call,
     run_calls,
@@ -44,6 +45,13 @@ def test_what_is_printed_is_python() -> None:
         Line(0.05, seed=3),
     )
     assert eval(str(call)) == call
+
+
+def test_steps_of_ones_own_are_printed() -> None:
+    class Sing(Step):
+        async def do(self, call: Call) -> None: ...
+
+    assert "Sing object" in str(CallScript((Sing(),)))
 
 
 def test_a_call_that_fails_is_made_short() -> None:
@@ -79,5 +87,6 @@ def test_an_error_that_nothing_explains_is_a_failure() -> None:
     script = CallScript((Say("Hello."),))
     report = run_calls(restaurant(model=broken), [script], shrink=False)
     assert "nothing was to fail" in report.failures[0].failure
+    assert "spoken: Hello." in report.failures[0].failure
     explained = CallScript((Say("Hello."),), (Fault("tts", "fail", times=1),))
     assert not run_calls(restaurant(model=broken), [explained]).failures
