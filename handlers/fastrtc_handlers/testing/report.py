@@ -28,7 +28,6 @@ class CallReport:
         wrong_words: Of each thing that the agent said: how many words it takes as heard that were
             not, and the other way around.
         errors: What the client was told of exceptions.
-        lost: Share of the agent's packets that the line lost.
         conversation: As text.
         failure: Why the call failed; empty if it did not.
     """
