@@ -70,6 +70,8 @@ async def agent_test(
         if stand_ins:
             _replace(call.agent, speech)
         _break(call.agent, faults, lambda: call.now)
+        if stand_ins:
+            _keep_voice(call.agent, speech)
         _watch(call)
         call.pick_up()
         try:
@@ -115,6 +117,20 @@ def _replace(agent: StreamHandlerBase, speech: ToneSpeech) -> None:
     agent._vad = StandInVAD()
     if agent.stt is not None:
         agent.stt = StandInSTT(speech)
+
+
+def _keep_voice(agent: Any, speech: ToneSpeech) -> None:
+    """Have an agent speak as it does, or as a stand-in, when it has handed over to another."""
+    if not isinstance(agent, VoiceAgent):
+        return
+    hand_over, voice = agent.hand_over, agent.tts or StandInVoice(speech)
+
+    def handed_over(other: VoiceAgent) -> None:
+        hand_over(other)
+        if agent.tts is not None:
+            agent.tts = voice
+
+    agent.hand_over = handed_over  # type: ignore[method-assign]
 
 
 def _break(agent: Any, faults: Sequence[Fault], clock: Callable[[], float]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from fastrtc_core import AsyncStreamHandler, AudioFrame, ConfigurationError
-from fastrtc_handlers import Echo, ReplyOnPause
+from fastrtc_handlers import Echo, ReplyOnPause, VoiceAgent
+from fastrtc_handlers.agent import ToolCall
 from fastrtc_handlers.testing import (
     Backchannel,
     Call,
@@ -33,7 +34,7 @@ from fastrtc_handlers.testing import (
     talk,
 )
 
-from .agents import SILENCE, STORY, restaurant
+from .agents import SILENCE, STORY, model, restaurant, spare
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.05])
@@ -155,8 +156,6 @@ def test_steps() -> None:
 )
 async def test_faults(fault: Fault, text: str, errors: int) -> None:
     """Who fails is noticed where it matters, and nowhere else."""
-    from .agents import model, spare
-
     agent = restaurant(model=[model, spare], greeting=None)
     async with agent_test(agent, faults=[fault]) as call:
         await call.say("A table for two, please.")
@@ -175,6 +174,25 @@ async def test_faults_of_what_an_agent_does_not_have() -> None:
     assert (turn.text, turn.errors) == ("Say it again.", [])
     with pytest.raises(ConfigurationError, match="no tool 'find_tabel'"):
         await agent_test(restaurant(), faults=[Fault("find_tabel", "fail")]).__aenter__()
+
+
+async def test_what_an_agent_says_that_was_handed_over_to_is_heard() -> None:
+    """It speaks as the first one, whatever voice it has of its own."""
+    other = restaurant(model=spare, tts=StandInVoice(ToneSpeech()))
+
+    async def model(messages: list[dict[str, Any]]) -> Any:
+        yield ToolCall("transfer")
+
+    def transfer() -> VoiceAgent:
+        return other
+
+    first = VoiceAgent(
+        model=model, tools=[transfer], stt=other.stt, tts=other.tts, vad=StandInVAD()
+    )
+    async with agent_test(first) as call:
+        await call.say("Somebody else, please.")
+        turn = await call.reply()
+    assert turn.text == "My colleague is ill."
 
 
 async def test_a_simulated_caller() -> None:
