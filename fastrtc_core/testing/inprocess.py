@@ -17,7 +17,7 @@ from ..messages import BytesLike, Message, build_message, parse_server_message
 from ..session import CloseReason, Hooks, Medium, Session, copy_handler
 from ..speech import TurnRecord
 from ..tracks import LocalAudioTrack, LocalVideoTrack, TimedAudioFrame
-from .line import Arriving, Line, PlayingClock, Way
+from .line import Arriving, Line, Uplink, Way
 from .signals import frames_of
 
 BOTH: frozenset[Medium] = frozenset({"audio"})
@@ -41,7 +41,7 @@ class InProcessPeer:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self._uplink: Callable[[AudioFrame], None] | None = None
+        self._uplink: Uplink | None = None
         self.heard: list[tuple[float, TimedAudioFrame]] = []
         self.seen: list[tuple[float, av.VideoFrame]] = []
         self.messages: list[Message] = []
@@ -75,7 +75,7 @@ class InProcessPeer:
     def push(self, frame: AudioFrame) -> None:
         """Send a frame now."""
         if self._uplink is not None:
-            self._uplink(frame)
+            self._uplink.push(frame)
             return
         assert self.session.remote_audio is not None, "this session receives no audio"
         self.session.remote_audio.push(frame)
@@ -93,6 +93,8 @@ class InProcessPeer:
             await asyncio.sleep(max(0.0, due - loop.time()))
             self.push(frame)
             due += frame.duration
+        if self._uplink is not None:
+            self._uplink.flush()
         await asyncio.sleep(max(0.0, due - loop.time()))
 
     def send(self, data: Any, type: str = "message") -> None:
@@ -190,8 +192,7 @@ async def _joined(
         send = ways[0].send
     if line is not None and session.remote_audio is not None:
         ways.append(uplink := Way(line, 1, session.remote_audio))
-        clock = PlayingClock()
-        peer._uplink = lambda frame: uplink.send(clock.stamp(frame))
+        peer._uplink = Uplink(uplink)
     try:
         yield send
     finally:

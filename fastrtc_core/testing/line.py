@@ -13,12 +13,16 @@ from random import Random
 
 from ..errors import ConfigurationError
 from ..frames import AudioFrame
+from ..media.framer import Framer
 from ..media.libopus import is_digital_silence
 from ..media.rtp import RtpPacket
 from ..tracks import RemoteAudioTrack, TimedAudioFrame
 from ..webrtc.audio_encoder import AudioTrackEncoder
 from ..webrtc.incoming import IncomingAudio
 from ..webrtc.options import AudioOptions
+
+PACKET = 0.02
+"""Length in s of what a packet holds."""
 
 PAYLOAD_TYPE = 111
 """As browsers number Opus; nobody looks at it here."""
@@ -78,7 +82,7 @@ class Way:
         """What the encoder makes of silence, while nothing else was sent."""
 
     def send(self, timed: TimedAudioFrame) -> None:
-        """Send a frame of 20 ms, or less, which is padded; all have the rate of the first one."""
+        """Send a frame of 20 ms; all have the rate of the first one."""
         payload, timestamp = self._encode(timed)
         packet = RtpPacket(
             PAYLOAD_TYPE, self._sequence & 0xFFFF, timestamp & 0xFFFFFFFF, self._number, payload
@@ -117,6 +121,43 @@ class Way:
         return self._losing
 
 
+class Uplink:
+    """What a client sends over a line: frames of any length and rate, in packets of 20 ms.
+
+    They leave in real time, as those of a client do, however much is pushed at once.
+
+    Args:
+        way: The way to the session.
+    """
+
+    def __init__(self, way: Way) -> None:
+        self._way = way
+        self._clock = PlayingClock()
+        self._framer: Framer | None = None
+
+    def push(self, frame: AudioFrame) -> None:
+        """Send a frame; what fills no packet waits for the next one, or for `flush`."""
+        rate = frame.sample_rate
+        if self._framer is None:
+            self._framer = Framer(rate, frame.num_channels, rate // 50)
+        self._send(self._framer.push(frame))
+
+    def flush(self) -> None:
+        """Send what fills no packet, with silence behind it."""
+        if self._framer is not None:
+            self._send(self._framer.flush())
+
+    def _send(self, frames: list[AudioFrame]) -> None:
+        loop = asyncio.get_running_loop()
+        for frame in frames:
+            timed = self._clock.stamp(frame)
+            ahead = timed.timestamp / timed.sample_rate - self._clock.now
+            if ahead > PACKET:
+                loop.call_later(ahead, self._way.send, timed)
+            else:
+                self._way.send(timed)
+
+
 class Arriving(RemoteAudioTrack):
     """What arrives at a client, which plays it as it comes.
 
@@ -149,9 +190,14 @@ class PlayingClock:
         self._began = self._loop.time()
         self._end = 0
 
+    @property
+    def now(self) -> float:
+        """Time in s since it began."""
+        return self._loop.time() - self._began
+
     def stamp(self, frame: AudioFrame) -> TimedAudioFrame:
         """The frame with its place."""
-        now = round((self._loop.time() - self._began) * frame.sample_rate)
+        now = round(self.now * frame.sample_rate)
         # What comes a little late was not sent later.
         resumed = now > self._end + frame.sample_rate // 50
         start = now if resumed else self._end

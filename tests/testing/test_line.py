@@ -79,6 +79,17 @@ async def test_a_buffer_may_be_used_again() -> None:
     assert np.abs(heard(peer)).max() > 3000
 
 
+@pytest.mark.parametrize("milliseconds", [10, 30, 400])
+async def test_frames_of_any_length_are_sent_whole(milliseconds: int) -> None:
+    """In packets of 20 ms, and the last one is padded."""
+    async with connect(Echo(), line=Line()) as peer:
+        await peer.speak(tone(600, 1.01, RATE), milliseconds)
+        await peer.speak(tone(600, 0.5, RATE, level=0))
+    rate = peer.heard[0][1].sample_rate
+    loud = np.flatnonzero(np.abs(heard(peer)) > 3000)
+    assert (loud[-1] - loud[0]) / rate == pytest.approx(1.01, abs=0.05)
+
+
 async def test_the_same_seed_is_the_same_line() -> None:
     """Sample by sample; another seed loses other packets."""
     first, again, other = [
