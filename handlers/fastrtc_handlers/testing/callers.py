@@ -137,6 +137,17 @@ class HangUp(Step):
         await call.hang_up()
 
 
+@dataclass(frozen=True)
+class _LastWords(Step):
+    """Say something, listen to the answer, and hang up."""
+
+    text: str
+
+    async def do(self, call: Call) -> Any:
+        await Say(self.text).do(call)
+        await call.hang_up()
+
+
 Caller = Callable[[list[dict[str, str]]], str | Step | Awaitable[str | Step | None] | None]
 """What a simulated caller is: it is given the conversation, in which the caller is `user` and the
 agent `assistant`, and returns what it says or does next; `None` when it is done."""
@@ -159,6 +170,8 @@ async def talk(call: Call, caller: Caller, max_turns: int = 10) -> None:
         max_turns: How often it is asked at most.
     """
     for _ in range(max_turns):
+        if call.ended:
+            return
         step = caller(call.conversation)
         if inspect.isawaitable(step):
             step = await step
@@ -183,7 +196,7 @@ def persona(instructions: str, model: Model | str, *, patience: float = 30.0) ->
     )
     flipped = {"user": "assistant", "assistant": "user"}
 
-    async def caller(conversation: list[dict[str, str]]) -> str | None:
+    async def caller(conversation: list[dict[str, str]]) -> str | Step | None:
         messages: list[dict[str, Any]] = [{"role": "system", "content": told}]
         messages += [
             {"role": flipped[each["role"]], "content": each["content"]} for each in conversation
@@ -191,6 +204,8 @@ def persona(instructions: str, model: Model | str, *, patience: float = 30.0) ->
         pieces = models.ask(messages, [], patience=patience)
         text = "".join([piece async for piece in pieces if isinstance(piece, str)])
         said, done, _ = text.partition(HANG_UP)
-        return said.strip() or None if not done else None
+        if not (words := said.strip()):
+            return None
+        return _LastWords(words) if done else words
 
     return caller

@@ -221,6 +221,11 @@ async def test_a_simulated_caller() -> None:
     assert "You are hungry." in asked[0][0]["content"]
     assert [each["role"] for each in asked[1][1:]] == ["user", "assistant", "user"]
 
+    async with agent_test(restaurant()) as call:
+        await talk(call, persona("You are hungry.", lambda messages: "No, thanks. [hang up]"))
+        assert call.ended
+    assert [turn.said for turn in call.turns] == ["No, thanks."]
+
 
 async def test_an_agent_that_says_nothing() -> None:
     """It is said what was waited for; the conversation stands in the error of a test, too."""
