@@ -170,9 +170,7 @@ async def talk(call: Call, caller: Caller, max_turns: int = 10) -> None:
         max_turns: How often it is asked at most.
     """
     for _ in range(max_turns):
-        if call.ended:
-            return
-        step = caller(call.conversation)
+        step = None if call.ended else caller(call.conversation)
         if inspect.isawaitable(step):
             step = await step
         if call.ended or not step:
