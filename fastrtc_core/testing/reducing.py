@@ -23,7 +23,7 @@ def reduce(
         ValueError: If the case does not fail.
     """
     if not fails(case):
-        raise ValueError("The script does not fail")
+        raise ValueError("The case does not fail")
     left = steps - 1
     shrunk = True
     while shrunk:
