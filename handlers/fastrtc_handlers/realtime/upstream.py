@@ -19,7 +19,6 @@ from typing import NamedTuple
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import (
     ConnectionClosed,
-    ConnectionClosedOK,
     InvalidHandshake,
     InvalidStatus,
     InvalidURI,
@@ -272,11 +271,11 @@ class Upstream:
             await asyncio.wait(both)
         for task in (reading, writing):  # what was read last says more than that nothing is sent
             if not task.cancelled():
-                task.result()
+                return task.result()
 
     async def _listen(self, socket: ClientConnection, patience: asyncio.Timeout) -> None:
         leaving = False
-        with contextlib.suppress(ConnectionClosedOK):  # as much of a loss as any other
+        with contextlib.suppress(ConnectionClosed):  # however it was closed
             async for text in socket:
                 for event in self._read(text):
                     if isinstance(event, Leaving):

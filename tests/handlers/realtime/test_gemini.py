@@ -145,8 +145,9 @@ async def test_turns_are_found_here() -> None:
             assert not peer.of_type("error")
 
 
-async def test_a_service_that_leaves_is_followed() -> None:
-    """It says so before: that costs no attempt, and the conversation goes on."""
+@pytest.mark.parametrize("code", [1001, 1008], ids=["going away", "policy"])
+async def test_a_service_that_leaves_is_followed(code: int) -> None:
+    """It says so before: that costs no attempt, whatever it closes with while it is spoken to."""
     live = Live([sound(0.4), content(outputTranscription={"text": "Yes."}, turnComplete=True)])
     async with Service(live).run() as service:
         async with connect(bridge(service)) as peer:
@@ -155,7 +156,8 @@ async def test_a_service_that_leaves_is_followed() -> None:
             await eventually(lambda: len(bridge_of(peer).conversation) == 2)
             assert service.socket is not None
             await service.send({"goAway": {"timeLeft": "10s"}})
-            await service.socket.close(1001)
+            talking = asyncio.create_task(speak(peer, *[steady(0.02, RATE)] * 50))
+            await service.socket.close(code)
             await eventually(lambda: len(service.of("setup")) == 2)
             await in_state(peer, "listening")
             turns = service.of("clientContent")[-1]["clientContent"]["turns"]
@@ -163,4 +165,5 @@ async def test_a_service_that_leaves_is_followed() -> None:
                 ("user", "Hello?"),
                 ("model", "Yes."),
             ]
+            await talking
             assert not peer.of_type("error")
