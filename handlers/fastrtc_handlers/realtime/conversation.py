@@ -25,6 +25,7 @@ from .events import (
     Event,
     Refused,
     Sound,
+    Unanswered,
     Words,
 )
 from .turn import Turn
@@ -180,6 +181,8 @@ class Conversation:
         match event:
             case AnswerBegan():
                 self._begin(event)
+            case Unanswered():
+                self._pass_over(event.turn)
             case Sound():
                 self._sound(event)
             case Words():
@@ -198,14 +201,25 @@ class Conversation:
         if turn is None:
             turn = self._begin_turn()
         else:
-            turn.asked = max(0, turn.asked - 1)
-            if self._pending is not None and self._pending[0] is turn:
-                self._pending = None
+            self._note_answer(turn)
         self._answers[event.id] = turn
         turn.answers.add(event.id)
         turn.note()
         if turn.cut:
             self._upstream.send(self._upstream.dialect.cancel(event.id))
+
+    def _pass_over(self, number: int) -> None:
+        turn = self._turns.get(number)
+        if turn is not None:
+            self._note_answer(turn)
+            self._go_on(turn)
+        self._ask_next()
+
+    def _note_answer(self, turn: Turn) -> None:
+        """What was asked for has begun, or is not going to."""
+        turn.asked = max(0, turn.asked - 1)
+        if self._pending is not None and self._pending[0] is turn:
+            self._pending = None
 
     def _begin_turn(self) -> Turn:
         """One that nobody here asked for."""

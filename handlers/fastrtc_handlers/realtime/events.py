@@ -56,6 +56,17 @@ class AnswerBegan:
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """It does not answer.
+
+    Attributes:
+        turn: Who asked for it, as `Dialect.ask` was told.
+    """
+
+    turn: int
+
+
+@dataclass(frozen=True)
 class Sound:
     """The next part of what it says.
 
@@ -155,6 +166,7 @@ Event = (
     | SpeechBegan
     | SpeechEnded
     | AnswerBegan
+    | Unanswered
     | Sound
     | Words
     | Call

@@ -29,6 +29,7 @@ from .events import (
     Sound,
     SpeechBegan,
     SpeechEnded,
+    Unanswered,
     Words,
 )
 from .handler import RealtimeHandler
@@ -68,6 +69,9 @@ class GeminiDialect:
         self._answer = ""
         """The id of the present answer, which is ours: the API has none."""
         self._asked: deque[int] = deque()
+        """Turns that wait for their answer; the API does not tell which one it answers."""
+        self._interrupted = False
+        """Whether the end of an answer that was interrupted may still be told."""
         self._said = ""
         self._heard = ""
 
@@ -196,10 +200,20 @@ class GeminiDialect:
             events.append(words)
         if content.get("interrupted"):
             # The one sign that it hears somebody: it does not tell where speech begins and ends.
-            events += [SpeechBegan(), *self._end(interrupted=True)]
+            # What is written interrupts as well: its own answer is not meant.
+            events += [] if self._asked else [SpeechBegan()]
+            events += self._end(interrupted=True)
+            self._interrupted = True
         elif content.get("turnComplete"):
+            if not self._answer and not self._interrupted:
+                events += self._pass_over(1)  # it has nothing to say
             events += self._end()
+            self._interrupted = False
         return events
+
+    def _pass_over(self, count: int) -> list[Event]:
+        """So many turns, the oldest ones, have no answer."""
+        return [Unanswered(self._asked.popleft()) for _ in range(min(count, len(self._asked)))]
 
     def _begin(self) -> list[Event]:
         """What the user said is complete when the answer begins."""
@@ -211,6 +225,9 @@ class GeminiDialect:
         self._heard = ""
         self._number += 1
         self._answer = f"answer_{self._number}"
+        self._interrupted = False
+        # Each turn interrupts the one before: the latest is answered.
+        events += self._pass_over(len(self._asked) - 1)
         turn = self._asked.popleft() if self._asked else None
         return [*events, AnswerBegan(self._answer, turn)]
 

@@ -131,6 +131,35 @@ async def test_a_tool_is_called_and_the_model_goes_on_by_itself() -> None:
             assert not peer.of_type("error")
 
 
+async def test_what_is_written_interrupts_and_has_an_answer_of_its_own() -> None:
+    """Before the answer begins, while it is said, and where the model has nothing to say."""
+    cut = content(interrupted=True), content(turnComplete=True)
+    live = Live(
+        [],
+        [sound(2.0)],
+        [*cut, sound(0.4), content(turnComplete=True)],
+        [content(turnComplete=True)],
+        [sound(0.4), content(turnComplete=True)],
+    )
+    async with Service(live).run() as service:
+        async with connect(bridge(service)) as peer:
+            await in_state(peer, "listening")
+            write(peer, "One.")
+            write(peer, "Two.")
+            await in_state(peer, "speaking")
+            write(peer, "Three.")
+            await in_state(peer, "listening")
+            before = heard(peer)
+            assert before >= 0.4
+            write(peer, "Four.")
+            await eventually(lambda: len(peer.turns) == 4)
+            write(peer, "Five.")
+            await eventually(lambda: heard(peer) > before + 0.35)
+            await in_state(peer, "listening")
+            assert [turn.answered for turn in peer.turns] == [False, True, True, False, True]
+            assert not peer.of_type("error")
+
+
 async def test_turns_are_found_here() -> None:
     live = Live([sound(0.4), content(turnComplete=True)])
     async with Service(live).run() as service:
