@@ -16,7 +16,7 @@ from typing import Any, Literal, Protocol
 from fastrtc_core import AdditionalOutputs, CloseStream, Playback, StreamHandlerBase
 
 from ..agent.tools import Tool, ToolError, failure_in_words, in_words
-from .dialect import Message
+from .dialect import Dialect, Message
 from .events import (
     AnswerBegan,
     AnswerEnded,
@@ -320,31 +320,30 @@ class Conversation:
         turn = self._answers.get(call.answer) or self._latest()
         if turn is None:
             turn = self._begin_turn()
-        task = self._host.keep(self._work(turn, call))
+        task = self._host.keep(self._result(turn, call))
         turn.calls[call.id] = call.name, task
+        # Not within the task: one that is cancelled before its first step never comes to its end.
+        task.add_done_callback(functools.partial(self._finish, turn, call, self._upstream.dialect))
 
     def _latest(self) -> Turn | None:
         """The turn that is being said, where a model does not tell which is meant."""
         alive = [turn for turn in self._turns.values() if not turn.over]
         return alive[-1] if alive else None
 
-    async def _work(self, turn: Turn, call: Call) -> None:
-        """Call a tool, and give the model what came of it."""
-        dialect, host = self._upstream.dialect, self._host
-        text = CANCELLED
-        try:
-            text = await self._result(turn, call)
-        finally:
-            wanted = turn.calls.pop(call.id, None) is not None
-            # Another connection knows nothing of the call.
-            if wanted and self._upstream.dialect is dialect:
-                self._upstream.send(dialect.result(call.id, call.name, text))
-                turn.results += not (dialect.goes_on and turn.answers)
-            if not turn.settled:
-                host.show("thinking")
-            self._go_on(turn)
+    def _finish(self, turn: Turn, call: Call, dialect: Dialect, task: asyncio.Task[str]) -> None:
+        """Give the model what came of a tool."""
+        wanted = turn.calls.pop(call.id, None) is not None
+        # Another connection knows nothing of the call.
+        if wanted and self._upstream.dialect is dialect:
+            text = CANCELLED if task.cancelled() else task.result()
+            self._upstream.send(dialect.result(call.id, call.name, text))
+            turn.results += not (dialect.goes_on and turn.answers)
+        if not turn.settled:
+            self._host.show("thinking")
+        self._go_on(turn)
 
     async def _result(self, turn: Turn, call: Call) -> str:
+        """Call a tool; what the model is told of it."""
         host = self._host
         tool = host.toolbox.get(call.name)
         if tool is None:
@@ -358,13 +357,14 @@ class Conversation:
         try:
             async with asyncio.timeout(timeout):
                 value = await tool.run(call.arguments, host.handler)
+            text = in_words(value)
         except Exception as error:
             unexpected = None if isinstance(error, ToolError | TimeoutError) else error
             logger.warning("the tool %s failed: %s", tool.name, error, exc_info=unexpected)
             return failure_in_words(error, timeout)
         if isinstance(value, CloseStream | AdditionalOutputs):
             turn.put(value)
-        return in_words(value)
+        return text
 
     def _cancel_calls(self, ids: tuple[str, ...]) -> None:
         for turn in self._turns.values():

@@ -92,7 +92,7 @@ class Turn:
         self.items: list[Item] = []
         self.answers: set[str] = set()
         self.asked = 0
-        self.calls: dict[str, tuple[str, asyncio.Task[None]]] = {}
+        self.calls: dict[str, tuple[str, asyncio.Task[str]]] = {}
         self.results = 0
         self.rounds = 0
         self.sounds = False

@@ -19,6 +19,7 @@ from fastrtc_core.testing import InProcessPeer, connect
 from fastrtc_core.toolkit import decode_mulaw, encode_mulaw
 from fastrtc_handlers.agent import tool
 from fastrtc_handlers.realtime import RealtimeLimits, Said
+from fastrtc_handlers.realtime.events import Call, SpeechBegan
 
 from ...webrtc.support import eventually
 from .support import SPEECH, Bridge, Service, bridge_of, heard, in_state, speak, steady
@@ -211,6 +212,22 @@ async def test_tools_that_hang_fail_or_are_interrupted() -> None:
             "call_unknown": "Error: there is no tool unknown. There are: hang, fail, book.",
         }
         assert len(service.of("response.create")) == 2, "what was interrupted is not gone on with"
+
+
+async def test_a_tool_that_is_interrupted_before_its_first_step() -> None:
+    """The call and the speech of the user come at once."""
+
+    async def hang() -> None:
+        await asyncio.sleep(60)
+
+    async with call(Model(said(1, 2.0)), tools=[hang]) as (peer, service, handler):
+        write(peer, "Hello.")
+        await in_state(peer, "speaking")
+        for event in Call("resp_1", "call_hang", "hang", "{}"), SpeechBegan():
+            handler._take(event)
+        await eventually(lambda: len(service.of("conversation.item.create")) == 2)
+        output = service.of("conversation.item.create")[1]["item"]["output"]
+        assert output == "Cancelled: the user spoke before it was done."
 
 
 @pytest.mark.parametrize(
