@@ -148,20 +148,23 @@ class Conversation:
         elif turn.text:
             self._host.write("assistant", turn.text, final=True)
         if playback.error is not None:
-            self._give_up(turn)
+            self._give_up()
         self._ask_next()
         self._forget(turn)
         if all(other.settled for other in self._turns.values()):
             self._host.show("listening")
 
-    def _give_up(self, turn: Turn) -> None:
-        """Do not wait for what may never come, lest all that follows waits for it."""
-        for answer in turn.answers:
-            self._answers.pop(answer, None)
-        turn.answers.clear()
-        if self._pending is not None and (self._pending[0] is turn or self._pending[0].cut):
-            self._pending[0].asked = 0
-            self._pending = None
+    def _give_up(self) -> None:
+        """Do not wait for what may never come and nobody hears, lest all that follows waits."""
+        for id, turn in tuple(self._answers.items()):
+            if turn.cut:
+                del self._answers[id]
+                turn.answers.discard(id)
+                self._forget(turn)
+        if self._pending is not None and self._pending[0].cut:
+            turn, self._pending = self._pending[0], None
+            turn.asked = 0
+            self._forget(turn)
 
     def lose(self) -> None:
         """The connection is lost: nothing more comes of what has begun."""

@@ -303,6 +303,21 @@ async def test_a_model_that_says_nothing_and_one_that_fails() -> None:
         ]
 
 
+async def test_an_answer_that_was_interrupted_and_never_ends() -> None:
+    """It costs the next turn its answer, and no other one."""
+    answers = said(1, 2.0), [*said(2, 0.4), done(2)]
+    async with call(Model(*answers), limits=RealtimeLimits(answer=3.0)) as (peer, service, _):
+        write(peer, "Hello.")
+        await in_state(peer, "speaking")
+        write(peer, "Stop.")
+        await eventually(lambda: peer.of_type("error"))
+        before = heard(peer)
+        write(peer, "Hello?")
+        await eventually(lambda: heard(peer) > before + 0.35)
+        assert len(service.of("response.create")) == 2
+        assert peer.of_type("error") == ["The model has not answered for 3 s."]
+
+
 async def test_what_is_too_far_ahead_or_behind_is_dropped_and_counted() -> None:
     limits = RealtimeLimits(ahead=1.0, unsent=0.5, connect=1.0, reconnects=1)
     async with call(Model([*said(1, 3.0), done(1)]), limits=limits) as (peer, service, handler):
