@@ -104,6 +104,11 @@ class Conversation:
         self._pending: tuple[Turn, list[Message]] | None = None
         """What was asked for and has not begun."""
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is said, and nothing is going to be."""
+        return all(turn.settled for turn in self._turns.values())
+
     # What the handler does
 
     def new_turn(self) -> Turn:
@@ -151,8 +156,8 @@ class Conversation:
             self._give_up()
         self._ask_next()
         self._forget(turn)
-        if all(other.settled for other in self._turns.values()):
-            self._host.show("listening")
+        if self.idle:
+            self._host.show("listening" if self._upstream.ready else "connecting")
 
     def _give_up(self) -> None:
         """Do not wait for what may never come and nobody hears, lest all that follows waits."""

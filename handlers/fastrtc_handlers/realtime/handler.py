@@ -384,7 +384,8 @@ class RealtimeHandler(ReplyOnPause):
                 self._conversation.take(event)
 
     def _begin_session(self) -> None:
-        self.show("listening")
+        if self._conversation.idle:
+            self.show("listening")
         if self.greeting and not self._greeted and self.sends_audio:
             self._ask_for(f"Say exactly this, and nothing else: {self.greeting}")
         self._greeted = True

@@ -140,6 +140,8 @@ class Upstream:
         self.dialect = dialect()
         self.begun = False
         """Whether the present connection has been told of what was said before."""
+        self.ready = False
+        """Whether it has been set up."""
         self.dropped = 0.0
         """Audio in s of the user that the model did not get."""
         self._make_dialect = dialect
@@ -148,7 +150,6 @@ class Upstream:
         self._set_up = set_up
         self._take = take
         self._lost = lost
-        self._ready = False
         self._waiting: deque[_Waiting] = deque()
         self._messages = 0
         """How many of these are no audio."""
@@ -218,7 +219,7 @@ class Upstream:
 
     def _part(self) -> None:
         """What was for this connection is for no other; what was heard is."""
-        self._ready = self.begun = False
+        self.ready = self.begun = False
         self._waiting = deque(each for each in self._waiting if each.frame is not None)
         self._messages = 0
         self.dialect = self._make_dialect()
@@ -282,7 +283,7 @@ class Upstream:
                         leaving = True
                     elif isinstance(event, Ready):
                         patience.reschedule(None)
-                        self._ready = True
+                        self.ready = True
                         self._told.set()
                     elif isinstance(event, Refused) and event.fatal:
                         raise RealtimeError(event.problem)
@@ -299,7 +300,7 @@ class Upstream:
 
     async def _write(self, socket: ClientConnection) -> None:
         while True:
-            while not self._waiting or not self._ready:
+            while not self._waiting or not self.ready:
                 self._told.clear()
                 await self._told.wait()
             if self._messages > MAX_WAITING:

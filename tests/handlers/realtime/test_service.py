@@ -271,6 +271,22 @@ async def test_a_connection_that_is_lost_is_opened_again() -> None:
         assert len(peer.of_type("warning")) == 2
 
 
+async def test_it_is_connecting_until_it_is_connected() -> None:
+    """Whatever is still heard of an answer meanwhile; the end of one that goes on is no pause."""
+    limits = RealtimeLimits(reconnects=2, delay=2.0)
+    async with call(Model(said(1, 1.0), said(2, 4.0)), limits=limits) as (peer, service, handler):
+        for text in "Hello.", "Hello?":
+            write(peer, text)
+            await in_state(peer, "speaking")
+            assert service.socket is not None
+            await service.socket.close(1012)
+            await eventually(lambda: peer.of_type("warning"))
+            await in_state(peer, "listening")
+        after = ["thinking", "speaking", "connecting", "listening"]
+        assert handler.states == ["connecting", *after, *after]
+        assert heard(peer) == pytest.approx(5.0, abs=0.05)
+
+
 async def test_a_model_that_is_lost_for_good() -> None:
     """What came is heard to its end; then the call ends."""
     async with call(Model(said(1, 1.0))) as (peer, service, _):
