@@ -136,6 +136,7 @@ class Conversation:
         turn.cut = playback.interrupted or playback.error is not None
         dialect = self._upstream.dialect
         if turn.cut:
+            self._take_back(turn)
             for answer in turn.answers & self._answers.keys():
                 self._upstream.send(dialect.cancel(answer))
             for name, task in turn.calls.values():
@@ -158,6 +159,12 @@ class Conversation:
         self._forget(turn)
         if self.idle:
             self._host.show("listening" if self._upstream.ready else "connecting")
+
+    def _take_back(self, turn: Turn) -> None:
+        """What is still to be asked for is not."""
+        kept = deque(each for each in self._asking if each[0] is not turn)
+        turn.asked -= len(self._asking) - len(kept)
+        self._asking = kept
 
     def _give_up(self) -> None:
         """Do not wait for what may never come and nobody hears, lest all that follows waits."""

@@ -160,6 +160,8 @@ class Upstream:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Send after what waits already; it may be for a connection that is still to be made."""
+        if self._messages > MAX_WAITING:
+            return  # the connection is given up as soon as there is one
         self._waiting.extend(_Waiting(message) for message in messages)
         self._messages += len(messages)
         self._told.set()

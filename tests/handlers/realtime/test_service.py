@@ -334,6 +334,21 @@ async def test_an_answer_that_was_interrupted_and_never_ends() -> None:
         assert peer.of_type("error") == ["The model has not answered for 3 s."]
 
 
+async def test_what_is_typed_and_typed_again_is_kept_once() -> None:
+    """Turns that the model was not asked for yet, as it still answers, leave nothing."""
+    async with call(Model([], [*said(2, 0.4), done(2)])) as (peer, service, handler):
+        write(peer, "Hello.")
+        await eventually(lambda: service.of("response.create"))
+        for _ in range(20):
+            write(peer, "Hello?")
+        await eventually(lambda: len(handler.conversation) == 21)
+        assert len(handler._conversation._turns) == 2
+        await service.send(done(1))
+        await eventually(lambda: heard(peer) > 0.35)
+        await in_state(peer, "listening")
+        assert handler._conversation._turns == {}
+
+
 async def test_what_is_too_far_ahead_or_behind_is_dropped_and_counted() -> None:
     limits = RealtimeLimits(ahead=1.0, unsent=0.5, connect=1.0, reconnects=1)
     async with call(Model([*said(1, 3.0), done(1)]), limits=limits) as (peer, service, handler):
