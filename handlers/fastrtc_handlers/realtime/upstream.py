@@ -209,6 +209,8 @@ class Upstream:
                     self._part()
                 failures = 0  # the service said that it would end
                 self._lost(RealtimeError("The model begins another session."))
+                # One that leaves as soon as it is there is not connected to without a rest.
+                await asyncio.sleep(began + self._limits.delay - loop.time())
             except RealtimeError as error:
                 if loop.time() - began > STABLE:
                     failures = 0

@@ -196,3 +196,15 @@ async def test_a_service_that_leaves_is_followed(code: int) -> None:
             ]
             await talking
             assert not peer.of_type("error")
+
+
+async def test_a_service_that_leaves_at_once_is_followed_at_leisure() -> None:
+    async def leave(service: Service, message: dict[str, Any]) -> None:
+        await service.send({"setupComplete": {}}, {"goAway": {"timeLeft": "0s"}})
+        assert service.socket is not None
+        await service.socket.close(1001)
+
+    async with Service(leave).run() as service:
+        async with connect(bridge(service)):
+            await asyncio.sleep(1.9)
+            assert 2 <= len(service.of("setup")) <= 4
