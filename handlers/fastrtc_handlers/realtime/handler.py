@@ -352,6 +352,7 @@ class RealtimeHandler(ReplyOnPause):
 
     def _lose(self, error: RealtimeError) -> None:
         self._conversation.lose()
+        self._uplink.begin_again()
         self._in_turn.clear()
         self.post_message({"type": "warning", "data": f"{error} Connecting again…"})
         self.show("connecting")

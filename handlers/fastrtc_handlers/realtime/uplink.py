@@ -56,6 +56,11 @@ class LocalUplink:
                 self._upstream.hear(frame)
             self._forget(0.0)
 
+    def begin_again(self) -> None:
+        """Another connection knows nothing of the turn that is being sent: it begins there."""
+        if self._open:
+            self._upstream.send_first(self._upstream.dialect.begin_turn())
+
     def end(self) -> bool:
         """The turn is over; returns whether anything of it was sent."""
         was_open, self._open = self._open, False

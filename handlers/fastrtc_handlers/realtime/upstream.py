@@ -166,8 +166,14 @@ class Upstream:
         self._messages += len(messages)
         self._told.set()
 
+    def send_first(self, messages: Sequence[Message]) -> None:
+        """Send before what waits already."""
+        self._waiting.extendleft(_Waiting(message) for message in reversed(messages))
+        self._messages += len(messages)
+        self._told.set()
+
     def hear(self, frame: AudioFrame) -> None:
-        """The same of audio."""
+        """Send audio, as `send` does."""
         self._waiting.append(_Waiting(None, frame))
         self._unsent += frame.duration
         while self._unsent > self._limits.unsent:

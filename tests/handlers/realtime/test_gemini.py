@@ -15,7 +15,7 @@ import pytest
 
 from fastrtc_core import AudioFrame
 from fastrtc_core.testing import InProcessPeer, connect
-from fastrtc_handlers.realtime import GeminiLive, Said
+from fastrtc_handlers.realtime import GeminiLive, RealtimeLimits, Said
 
 from ...webrtc.support import eventually
 from ..turns.test_taking import LoudIsSpeech
@@ -195,6 +195,28 @@ async def test_a_service_that_leaves_is_followed(code: int) -> None:
                 ("model", "Yes."),
             ]
             await talking
+            assert not peer.of_type("error")
+
+
+async def test_a_turn_that_is_found_here_goes_on_in_another_connection() -> None:
+    """With a beginning of its own: the end of what has not begun is an error there."""
+    live = Live([sound(0.4), content(turnComplete=True)])
+    options: dict[str, Any] = {"vad": LoudIsSpeech(), "algo_options": TURNS}
+    limits = RealtimeLimits(reconnects=1)
+    async with Service(live).run() as service:
+        local = bridge(service, turn_detection="local", limits=limits, **options)
+        async with connect(local) as peer:
+            await in_state(peer, "listening")
+            await speak(peer, SPEECH)
+            assert service.socket is not None
+            await service.socket.close(1011)
+            await eventually(lambda: peer.of_type("warning"))
+            await speak(peer, SPEECH, SILENCE)
+            await eventually(lambda: heard(peer) > 0.35)
+            kinds = [next(iter(each.get("realtimeInput", each))) for each in service.received]
+            inputs = kinds[kinds.index("setup", 1) + 1 :]
+            assert (inputs[0], inputs[-1]) == ("activityStart", "activityEnd")
+            assert set(inputs[1:-1]) == {"audio"}
             assert not peer.of_type("error")
 
 
