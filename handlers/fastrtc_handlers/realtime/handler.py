@@ -367,6 +367,8 @@ class RealtimeHandler(ReplyOnPause):
         match event:
             case Ready():
                 self._begin_session()
+            case SpeechBegan() | SpeechEnded() if self.is_local:
+                pass  # it is known here already
             case SpeechBegan():
                 self._in_turn.set()
                 self._log("started_talking")

@@ -161,7 +161,8 @@ async def test_what_is_written_interrupts_and_has_an_answer_of_its_own() -> None
 
 
 async def test_turns_are_found_here() -> None:
-    live = Live([sound(0.4), content(turnComplete=True)])
+    words = content(inputTranscription={"text": "Hello."})
+    live = Live([words, sound(0.4), content(turnComplete=True)])
     async with Service(live).run() as service:
         local = bridge(service, turn_detection="local", vad=LoudIsSpeech(), algo_options=TURNS)
         async with connect(local) as peer:
@@ -171,6 +172,8 @@ async def test_turns_are_found_here() -> None:
             inputs = [next(iter(each["realtimeInput"])) for each in service.of("realtimeInput")]
             assert (inputs[0], inputs[-1]) == ("activityStart", "activityEnd")
             assert set(inputs[1:-1]) == {"audio"}
+            await in_state(peer, "listening")
+            assert [(turn.user, turn.answered) for turn in peer.turns] == [("Hello.", True)]
             assert not peer.of_type("error")
 
 
