@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
 from fastrtc_core import AudioFrame
@@ -99,3 +99,14 @@ class Dialect(Protocol):
 
     def result(self, call: str, name: str, text: str) -> list[Message]:
         """What came of a call of a tool."""
+
+
+def merged(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """Theirs over mine, objects field by field."""
+    both = dict(mine)
+    for name, value in theirs.items():
+        ours = both.get(name)
+        if isinstance(value, Mapping) and isinstance(ours, Mapping):
+            value = merged(ours, value)
+        both[name] = value
+    return both

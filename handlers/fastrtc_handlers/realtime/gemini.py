@@ -17,7 +17,7 @@ import numpy as np
 
 from fastrtc_core import AudioFrame, ConfigurationError
 
-from .dialect import Dialect, Message, Said, Settings
+from .dialect import Dialect, Message, Said, Settings, merged
 from .events import (
     AnswerBegan,
     AnswerEnded,
@@ -105,7 +105,7 @@ class GeminiDialect:
                 for function in functions
             ]
             setup["tools"] = [{"functionDeclarations": declarations}]
-        messages: list[Message] = [{"setup": {**setup, **self._more}}]
+        messages: list[Message] = [{"setup": merged(setup, self._more)}]
         if history:
             turns = [_content(said.role, said.text) for said in history]
             messages.append({"clientContent": {"turns": turns, "turnComplete": False}})

@@ -14,7 +14,7 @@ import numpy as np
 from fastrtc_core import AudioFrame, ConfigurationError
 from fastrtc_core.toolkit import decode_mulaw, encode_mulaw
 
-from .dialect import Dialect, Message, Said, Settings
+from .dialect import Dialect, Message, Said, Settings, merged
 from .events import (
     AnswerBegan,
     AnswerEnded,
@@ -130,7 +130,7 @@ class OpenAIDialect:
             session["tool_choice"] = "auto"
         update = {"type": "session.update", "event_id": _SET_UP}
         return [
-            {**update, "session": _merged(session, self._session)},
+            {**update, "session": merged(session, self._session)},
             *(_item(turn.role, turn.text) for turn in history),
         ]
 
@@ -361,12 +361,3 @@ def _item(role: str, text: str) -> Message:
     kind = "input_text" if role == "user" else "output_text"
     item = {"type": "message", "role": role, "content": [{"type": kind, "text": text}]}
     return {"type": "conversation.item.create", "item": item}
-
-
-def _merged(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
-    """Theirs over mine, objects field by field."""
-    merged = dict(mine)
-    for name, value in theirs.items():
-        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
-        merged[name] = _merged(merged[name], value) if both else value
-    return merged

@@ -63,7 +63,8 @@ async def test_it_is_set_up_hears_and_is_heard_until_it_is_interrupted() -> None
     words = content(outputTranscription={"text": "One two three four five six seven eight."})
     live = Live([sound(8.0), words])
     async with Service(live).run() as service:
-        async with connect(bridge(service, voice="Kore")) as peer:
+        more = {"generationConfig": {"temperature": 0.5}}
+        async with connect(bridge(service, voice="Kore", setup=more)) as peer:
             await in_state(peer, "listening")
             await speak(peer, SPEECH)
             await service.send(content(inputTranscription={"text": "Count"}))
@@ -84,7 +85,9 @@ async def test_it_is_set_up_hears_and_is_heard_until_it_is_interrupted() -> None
         assert setup["model"].startswith("models/gemini")
         assert setup["systemInstruction"] == {"parts": [{"text": "Be brief."}]}
         assert not setup["realtimeInputConfig"]["automaticActivityDetection"]["disabled"]
-        voice = setup["generationConfig"]["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]
+        generation = setup["generationConfig"]
+        assert (generation["temperature"], generation["responseModalities"]) == (0.5, ["AUDIO"])
+        voice = generation["speechConfig"]["voiceConfig"]["prebuiltVoiceConfig"]
         assert voice == {"voiceName": "Kore"}
         audio = [each["realtimeInput"]["audio"] for each in service.of("realtimeInput")]
         assert {each["mimeType"] for each in audio} == {"audio/pcm;rate=16000"}
