@@ -337,6 +337,7 @@ class Conversation:
             turn = self._begin_turn()
         task = self._host.keep(self._result(turn, call))
         turn.calls[call.id] = call.name, task
+        turn.note()
         # Not within the task: one that is cancelled before its first step never comes to its end.
         task.add_done_callback(functools.partial(self._finish, turn, call, self._upstream.dialect))
 

@@ -98,24 +98,28 @@ async def test_it_is_set_up_hears_and_is_heard_until_it_is_interrupted() -> None
 
 
 async def test_a_tool_is_called_and_the_model_goes_on_by_itself() -> None:
-    def weather(city: str) -> str:
+    """A tool may take longer than the model: what was said before it does not count."""
+
+    async def weather(city: str) -> str:
         """What the weather is like."""
+        await asyncio.sleep(3.0)
         return f"It rains in {city}."
 
     call = {"id": "1", "name": "weather", "args": {"city": "Bern"}}
     live = Live(
-        [{"toolCall": {"functionCalls": [call]}}],
+        [sound(0.4), {"toolCall": {"functionCalls": [call]}}],
         [sound(0.4), content(generationComplete=True), content(turnComplete=True)],
         [sound(0.4), content(turnComplete=True)],
     )
     async with Service(live).run() as service:
-        async with connect(bridge(service, tools=[weather])) as peer:
+        limits = RealtimeLimits(answer=2.0)
+        async with connect(bridge(service, tools=[weather], limits=limits)) as peer:
             await in_state(peer, "listening")
             write(peer, "The weather?")
-            await eventually(lambda: heard(peer) > 0.35)
+            await eventually(lambda: heard(peer) > 0.75)
             await in_state(peer, "listening")
             write(peer, "Thanks.")
-            await eventually(lambda: heard(peer) > 0.75)
+            await eventually(lambda: heard(peer) > 1.15)
             assert service.of("toolResponse") == [
                 {
                     "toolResponse": {
