@@ -335,10 +335,16 @@ class RealtimeHandler(ReplyOnPause):
         except Exception as error:
             self._conversation.lose()
             self._in_turn.clear()
-            if not isinstance(error, RealtimeError):
-                self.on_lost(RealtimeError("The model cannot be reached."))
+            if isinstance(error, RealtimeError):
+                lost = error
             else:
-                self.on_lost(error)
+                lost = RealtimeError("The model cannot be reached.")
+            try:
+                self.on_lost(lost)
+            except Exception:
+                logger.exception("on_lost failed")
+                self.interrupt(force=True)  # lest too much waits to be said
+                RealtimeHandler.on_lost(self, lost)
             raise  # it is reported once
 
     def _set_up(self, dialect: Dialect) -> list[Message]:

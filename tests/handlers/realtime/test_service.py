@@ -18,7 +18,7 @@ import pytest
 from fastrtc_core.testing import InProcessPeer, connect
 from fastrtc_core.toolkit import decode_mulaw, encode_mulaw
 from fastrtc_handlers.agent import tool
-from fastrtc_handlers.realtime import RealtimeLimits, Said
+from fastrtc_handlers.realtime import OpenAIRealtime, RealtimeError, RealtimeLimits, Said
 from fastrtc_handlers.realtime.events import Call, SpeechBegan
 
 from ...webrtc.support import eventually
@@ -244,6 +244,20 @@ async def test_a_service_that_refuses(status: int, text: str) -> None:
         assert peer.of_type("error") == [text]
         assert "secret" not in str(peer.messages)
         assert service.requests[0]["authorization"] == "Bearer secret"
+
+
+async def test_a_call_without_a_model_ends_whatever_on_lost_raises() -> None:
+    class Failing(OpenAIRealtime):
+        def on_lost(self, error: RealtimeError) -> None:
+            raise OSError("no voice")
+
+    async with Service(Model()).run() as service:
+        service.refusals.append(401)
+        async with connect(Failing(base_url=service.url, api_key="secret")) as peer:
+            await eventually(lambda: peer.close_reason)
+            assert peer.of_type("error") == [
+                "The realtime service rejected the API key (HTTP 401)."
+            ]
 
 
 async def test_a_connection_that_is_lost_is_opened_again() -> None:
