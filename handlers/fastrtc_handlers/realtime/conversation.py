@@ -140,9 +140,7 @@ class Conversation:
             for answer in turn.answers & self._answers.keys():
                 self._upstream.send(dialect.cancel(answer))
             for name, task in turn.calls.values():
-                tool = self._host.toolbox.get(name)
-                if tool is None or tool.on_interrupt == "cancel":
-                    task.cancel()
+                self._cancel(name, task)
         if turn.cut or turn.dropped:
             for item, milliseconds in turn.unheard(playback.heard):
                 self._upstream.send(dialect.truncate(item, milliseconds))
@@ -386,5 +384,10 @@ class Conversation:
         for turn in self._turns.values():
             for id in ids:
                 if id in turn.calls:
-                    _, task = turn.calls.pop(id)
-                    task.cancel()
+                    self._cancel(*turn.calls.pop(id))
+
+    def _cancel(self, name: str, task: asyncio.Task[str]) -> None:
+        """Nobody waits for a tool any more; it may be one that ends what it has begun."""
+        tool = self._host.toolbox.get(name)
+        if tool is None or tool.on_interrupt == "cancel":
+            task.cancel()

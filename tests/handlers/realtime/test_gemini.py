@@ -15,6 +15,7 @@ import pytest
 
 from fastrtc_core import AudioFrame
 from fastrtc_core.testing import InProcessPeer, connect
+from fastrtc_handlers.agent import tool
 from fastrtc_handlers.realtime import GeminiLive, RealtimeLimits, Said
 
 from ...webrtc.support import eventually
@@ -135,6 +136,33 @@ async def test_a_tool_is_called_and_the_model_goes_on_by_itself() -> None:
             ]
             [functions] = service.of("setup")[0]["setup"]["tools"]
             assert functions["functionDeclarations"][0]["name"] == "weather"
+            assert not peer.of_type("error")
+
+
+async def test_the_model_wants_no_result_any_more() -> None:
+    """A tool that is to be kept ends what it has begun all the same."""
+    ended: list[str] = []
+
+    async def look_up() -> None:
+        await asyncio.sleep(1.0)
+        ended.append("look_up")
+
+    @tool(on_interrupt="keep")
+    async def book() -> None:
+        await asyncio.sleep(1.0)
+        ended.append("book")
+
+    calls = [{"id": name, "name": name} for name in ("look_up", "book")]
+    cancellation = {"toolCallCancellation": {"ids": ["look_up", "book"]}}
+    cut = content(interrupted=True), content(turnComplete=True)
+    live = Live([{"toolCall": {"functionCalls": calls}}, cancellation, *cut])
+    async with Service(live).run() as service:
+        async with connect(bridge(service, tools=[look_up, book])) as peer:
+            write(peer, "Book it.")
+            await eventually(lambda: ended)
+            await in_state(peer, "listening")
+            assert ended == ["book"]
+            assert not service.of("toolResponse")
             assert not peer.of_type("error")
 
 
