@@ -43,6 +43,9 @@ PING_INTERVAL = 5.0
 CLOSE_TIMEOUT = 1.0
 """How long in s a service may take to say goodbye."""
 
+MAX_DELAY = 30.0
+"""Longest time in s between two attempts to connect."""
+
 STABLE = 60.0
 """Time in s after which a connection that is lost is the first one again."""
 
@@ -85,7 +88,7 @@ class RealtimeLimits:
         ahead: Audio that the model may be ahead of what was heard; then the newest is dropped.
         reconnects: How often a lost connection is opened again, one time after the other, before
             it is given up. The history goes on, in words.
-        delay: Before the first of them; it doubles each time.
+        delay: Before the first of them; it doubles each time, up to 30 s.
 
     Raises:
         ConfigurationError: If a bound is out of range.
@@ -225,7 +228,7 @@ class Upstream:
                     raise
                 logger.warning("%s It is connected to again.", error)
                 self._lost(error)
-                await asyncio.sleep(self._limits.delay * 2 ** (failures - 1))
+                await asyncio.sleep(min(MAX_DELAY, self._limits.delay * 2 ** (failures - 1)))
 
     def _part(self) -> None:
         """What was for this connection is for no other; what was heard is."""
