@@ -238,11 +238,14 @@ class RealtimeHandler(ReplyOnPause):
 
     def _listen(self, frame: AudioFrame, *, bridges: bool = False) -> None:
         if self.is_local:
-            self._soon(self._uplink.hear, frame)
             super()._listen(frame, bridges=bridges)
-            self._soon(self._uplink.follow, self.turns.in_turn, self.turns.has_floor)
         elif not self._muted:
             self._soon(self._hear, frame)
+
+    def _take_in(self, frame: AudioFrame) -> None:
+        self._soon(self._uplink.hear, frame)
+        super()._take_in(frame)
+        self._soon(self._uplink.follow, self.turns.in_turn, self.turns.has_floor)
 
     def _hear(self, frame: AudioFrame) -> None:
         if self.can_interrupt or self.speech is None:
