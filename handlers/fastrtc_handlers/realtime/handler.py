@@ -207,6 +207,7 @@ class RealtimeHandler(ReplyOnPause):
         """Forget what was said and not answered."""
         if self.is_local:
             super().forget()
+            self._soon(self._uplink.drop)
         else:
             self._soon(self._forget_heard)
 

@@ -46,8 +46,7 @@ class LocalUplink:
     def follow(self, in_turn: bool, has_floor: bool) -> None:
         """What the frame was: part of what may be a turn, and whether it surely is one."""
         if not in_turn and self._open:
-            self._open = False
-            self._upstream.send(self._upstream.dialect.drop_turn())
+            self.drop()
         self._in_turn = in_turn
         if has_floor and not self._open:
             self._open = True
@@ -55,6 +54,13 @@ class LocalUplink:
             for frame in self._frames:
                 self._upstream.hear(frame)
             self._forget(0.0)
+
+    def drop(self) -> None:
+        """What was heard so far is no turn, or is to be forgotten."""
+        self._forget(0.0)
+        if self._open:
+            self._open = False
+            self._upstream.send(self._upstream.dialect.drop_turn())
 
     def begin_again(self) -> None:
         """Another connection knows nothing of the turn that is being sent: it begins there."""
