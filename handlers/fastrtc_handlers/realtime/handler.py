@@ -244,7 +244,10 @@ class RealtimeHandler(ReplyOnPause):
             self._soon(self._hear, frame)
 
     def _take_in(self, frame: AudioFrame) -> None:
-        self._soon(self._uplink.hear, frame)
+        if self.turns.listening or self.turns.in_turn:
+            self._soon(self._uplink.hear, frame)
+        else:
+            self._soon(self._uplink.drop)
         super()._take_in(frame)
         self._soon(self._uplink.follow, self.turns.in_turn, self.turns.has_floor)
 
