@@ -54,6 +54,9 @@ MAX_SERVED = 1024
 MAX_REMEMBERED = 4096
 """Calls of others that are known again if they are published once more."""
 
+_ANSWERS = ("accept", "item", "answer", "alive")
+"""What whoever is called says."""
+
 Answerer = Callable[[str, Any], Awaitable[Any]]
 """Takes the id and what was asked, and returns the answer."""
 
@@ -309,14 +312,11 @@ class Relay:
         if self._loop is None:
             return
         now, number = self._loop.time(), note.get("number")
-        exchange = self._exchanges.get(number) if type(number) is int else None
-        if exchange is not None:
+        if (exchange := self._answered(note)) is not None:
             exchange.heard = now
         match note:
             case {"type": "held", "id": str(id)}:
                 self._note_held(id)
-            case {"type": "accept", "from": str(holder)} if exchange is not None:
-                exchange.accept(holder)
             case {"type": "item", "item": item} if exchange is not None:
                 exchange.put(item)
             case {"type": "answer", "error": error} if exchange is not None:
@@ -329,6 +329,20 @@ class Relay:
             case {"type": "bye", "from": str(caller)}:
                 if (service := self._services.get((caller, number or 0))) is not None:
                     service.task.cancel()
+
+    def _answered(self, note: dict[str, Any]) -> Exchange | None:
+        """The call that a note answers; `None` if it is none, or of a process that was too late.
+
+        A number alone does not tell: who calls has numbers of its own, which may be the same.
+        """
+        number, holder = note.get("number"), note.get("from")
+        if note.get("type") not in _ANSWERS or type(number) is not int or type(holder) is not str:
+            return None
+        exchange = self._exchanges.get(number)
+        if exchange is None:
+            return None
+        exchange.accept(holder)  # its word of that may have got lost
+        return exchange if exchange.holder == holder else None
 
     async def _beat(self) -> None:
         """Say that this process is there to those who wait for it, and note who is not."""

@@ -1,0 +1,57 @@
+"""Calls between processes that come to the edges: numbers that meet, sizes, errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from fastrtc_core.cluster.bus import MemoryBus, MemoryHub
+from fastrtc_core.errors import BusError
+from fastrtc_core.workers import relay
+from fastrtc_core.workers.relay import Relay
+
+pytestmark = pytest.mark.virtual_clock
+
+
+class Process:
+    """A relay with its bus; it holds the id that is its name."""
+
+    def __init__(self, name: str, hub: MemoryHub) -> None:
+        self.name = name
+        self.bus = MemoryBus(hub)
+        self.relay = Relay(self.bus, lambda id: None)
+        self.relay.stream("for ever", _for_ever)
+
+
+async def _for_ever(id: str, asked: Any) -> AsyncGenerator[str, None]:
+    yield "the first"
+    await asyncio.Event().wait()
+
+
+@asynccontextmanager
+async def processes(names: str) -> AsyncIterator[list[Process]]:
+    """So many, which run."""
+    hub = MemoryHub()
+    made = [Process(name, hub) for name in names]
+    async with AsyncExitStack() as stack:
+        for one in made:
+            await stack.enter_async_context(one.relay.running("test"))
+            await one.relay.hold(one.name)
+        yield made
+
+
+async def test_a_sign_of_life_is_of_whom_it_comes_from() -> None:
+    """Each process numbers its own calls, so that those of two have the same numbers."""
+    async with processes("abc") as (a, b, c):
+        reading = a.relay.items("c", "for ever", None)
+        others = b.relay.items("a", "for ever", None)
+        assert await anext(reading) == await anext(others) == "the first"
+        c.bus.cut()
+        async with asyncio.timeout(relay.GONE_AFTER + 2 * relay.BEAT):
+            with pytest.raises(BusError, match="is gone"):
+                await anext(reading)
+        await others.aclose()
