@@ -38,6 +38,11 @@ ENTERING_PER_ADDRESS = 256
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
+def is_id(text: str) -> bool:
+    """Whether a session can have this id: 1 to 128 visible ASCII characters."""
+    return _ID.fullmatch(text) is not None
+
+
 class Slot:
     """The place of one session, from its offer to its end.
 
@@ -263,7 +268,7 @@ class Registry:
             UnknownSessionError: If no offer with this id was taken within `timeout` s.
             QueueFullError: If too many wait.
         """
-        if not _ID.fullmatch(id):
+        if not is_id(id):
             raise UnknownSessionError(f"no session can have the id {id[:200]!r}")
         offered: asyncio.Future[OutputHub] = asyncio.get_running_loop().create_future()
         with self._lock:
@@ -321,7 +326,7 @@ class Registry:
 
     def check(self, id: str | None = None) -> None:
         """Raise what taking a slot with this id would raise now, before any work is done for it."""
-        if id is not None and not _ID.fullmatch(id):
+        if id is not None and not is_id(id):
             raise MalformedOfferError("webrtc_id must be 1 to 128 visible ASCII characters")
         if self._draining:
             raise UnavailableError("the server is shutting down")

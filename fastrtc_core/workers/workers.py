@@ -17,7 +17,7 @@ from ..errors import (
     UnavailableError,
     UnknownSessionError,
 )
-from ..registry import MAX_WAITERS, Registry
+from ..registry import MAX_WAITERS, Registry, is_id
 from ..signaling.bodies import TrickledCandidate, parse_envelope
 from ..signaling.resources import Asked, Reply, Take, problem
 from ..signaling.trickling import Trickling
@@ -137,7 +137,7 @@ class Workers:
 
     def is_elsewhere(self, id: str) -> bool:
         """Whether a session with this id, if there is one, lives in another process."""
-        return bool(id) and id not in self._registry and self.relay.here
+        return is_id(id) and id not in self._registry and self.relay.here
 
     async def _ask(self, id: str, kind: str, data: Any) -> Any:
         try:

@@ -301,6 +301,20 @@ async def test_an_id_is_taken_in_all_processes() -> None:
         assert "sdp" in await there.offer(await make_offer(other, webrtc_id=id))
 
 
+@pytest.mark.parametrize("id", ["x" * 70_000, "a b", "\u00e4"])
+async def test_what_no_session_can_be_called_is_asked_of_nobody(id: str) -> None:
+    """Clients choose what they send as an id: it is no topic of the bus until it is an id."""
+    async with processes(1) as (stream,):
+        bus = stream._workers.relay._bus  # type: ignore[union-attr]
+        sent = bus.statistics().published
+        offer = {"type": "offer", "sdp": "", "webrtc_id": id}
+        for more in ({"secret": "a"}, {"resume": "a"}):
+            assert (await stream.offer({**offer, **more}))["meta"]["error"] == "unknown_session"
+        with pytest.raises(UnknownSessionError):
+            await stream.anywhere.interrupt(id)
+        assert bus.statistics().published == sent
+
+
 # Processes that are gone
 
 
