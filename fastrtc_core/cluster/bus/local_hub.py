@@ -30,7 +30,7 @@ MAX_UNREAD = 16 << 20
 """Bytes that may wait for a process that reads slowly; what is published then is not for it."""
 
 _HEADER = struct.Struct("!IB")
-_TOPIC = struct.Struct("!H")
+_TOPIC = struct.Struct("!I")
 _CLAIM = struct.Struct("!d")
 _CREDENTIALS = struct.Struct("3i")
 

@@ -49,6 +49,21 @@ async def test_another_serves_when_the_first_is_gone() -> None:
         assert second.statistics().reconnects == 1
 
 
+async def test_a_topic_of_any_length() -> None:
+    """It arrives, and the connection stands."""
+    got: list[bytes] = []
+    topic = "x" * 70_000
+    async with AsyncExitStack() as stack:
+        buses = [LocalBus("test-length") for _ in range(2)]
+        for bus in buses:
+            await bus.start(States())
+            stack.push_async_callback(bus.aclose)
+        await buses[1].subscribe(topic, got.append)
+        assert buses[0].publish(topic, b"it")
+        await until(lambda: got == [b"it"])
+        assert buses[0].statistics().reconnects == 0
+
+
 def test_processes_that_are_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has an id of its own, or it would take what the others say for its own words."""
     id = BusId()
