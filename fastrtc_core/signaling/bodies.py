@@ -125,9 +125,14 @@ def _parse_candidate_body(body: dict[str, Any]) -> TrickledCandidate:
 def _kept(body: dict[str, Any]) -> dict[str, Any]:
     """What has a meaning of the body of a candidate; all of it is of bounded length."""
     value = body.get("candidate")
-    names = ("candidate", "sdpMid", "sdpMLineIndex", "usernameFragment")
-    candidate = {name: value[name] for name in names if name in value} if value else value
-    return {"type": body["type"], "webrtc_id": body["webrtc_id"], "candidate": candidate}
+    if value:
+        names = ("candidate", "sdpMid", "sdpMLineIndex", "usernameFragment")
+        value = {name: value[name] for name in names if _is_short(value.get(name))}
+    return {"type": body["type"], "webrtc_id": body["webrtc_id"], "candidate": value}
+
+
+def _is_short(value: Any) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and len(value) <= MAX_TEXT)
 
 
 def _check_length(name: str, text: str) -> None:
