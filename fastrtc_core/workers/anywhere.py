@@ -46,7 +46,8 @@ class Anywhere:
     Without a bus these are the sessions of this process. What goes from process to process must be
     what JSON can carry, and is checked for that wherever the session lives; tuples arrive as lists.
     Besides what each method says, all of them raise `BusError` if the others cannot be reached, or
-    the process with the session dies meanwhile.
+    the process with the session dies meanwhile, and `MessageError` if something is larger than the
+    bus takes at once (its `max_queued_bytes`).
     """
 
     def __init__(self, here: Here, workers: Workers | None = None) -> None:

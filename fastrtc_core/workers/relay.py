@@ -167,7 +167,7 @@ class Relay:
             UnknownSessionError: If no process holds it.
             BusError: If the others cannot be reached, the holder dies meanwhile, or takes longer
                 than `timeout` s.
-            MessageError: If JSON cannot carry what is asked.
+            MessageError: If JSON cannot carry what is asked, or it is too large for the bus.
             Exception: What went wrong there.
         """
         async with self._opened(id, kind, data) as exchange:
@@ -236,7 +236,7 @@ class Relay:
         reached = True
         for _ in range(ATTEMPTS):
             reached &= self._bus.connected
-            self._bus.publish(f"{self._name}/id/{id}", packed)
+            self._send(f"{self._name}/id/{id}", packed)
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT):
                     await exchange.accepted.wait()
@@ -367,7 +367,11 @@ class Relay:
         self._publish(f"{self._name}/to/{process}", {**note, "from": self._process})
 
     def _publish(self, topic: str, note: dict[str, Any]) -> None:
-        self._bus.publish(topic, wire.pack(note))
+        self._send(topic, wire.pack(note))
+
+    def _send(self, topic: str, packed: bytes) -> None:
+        if not self._bus.publish(topic, packed) and self._bus.connected:
+            raise MessageError(f"{len(packed)} bytes are more than the bus takes at once")
 
     def _note_state(self, connected: bool) -> None:
         if connected:

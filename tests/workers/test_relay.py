@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from fastrtc_core.cluster.bus import MemoryBus, MemoryHub
-from fastrtc_core.errors import BusError
+from fastrtc_core.errors import BusError, MessageError
 from fastrtc_core.workers import relay
 from fastrtc_core.workers.relay import Relay
+
+MOST = 100_000
+"""Bytes that a bus takes at once."""
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -22,9 +25,14 @@ class Process:
 
     def __init__(self, name: str, hub: MemoryHub) -> None:
         self.name = name
-        self.bus = MemoryBus(hub)
+        self.bus = MemoryBus(hub, max_queued_bytes=MOST)
         self.relay = Relay(self.bus, lambda id: None)
         self.relay.stream("for ever", _for_ever)
+        self.relay.answer("repeat", _repeat)
+
+
+async def _repeat(id: str, count: Any) -> str:
+    return "x" * int(count)
 
 
 async def _for_ever(id: str, asked: Any) -> AsyncGenerator[str, None]:
@@ -55,3 +63,13 @@ async def test_a_sign_of_life_is_of_whom_it_comes_from() -> None:
             with pytest.raises(BusError, match="is gone"):
                 await anext(reading)
         await others.aclose()
+
+
+async def test_what_the_bus_does_not_take_is_said_to_be_too_large() -> None:
+    """And not that there is no session, or that its process is gone."""
+    async with processes("ab") as (a, _):
+        assert await a.relay.call("b", "repeat", 1000) == "x" * 1000
+        with pytest.raises(MessageError, match="more than the bus takes"):
+            await a.relay.call("b", "repeat", "1" * MOST)
+        with pytest.raises(MessageError, match="more than the bus takes"):
+            await a.relay.call("b", "repeat", MOST)
