@@ -11,6 +11,9 @@ from ..errors import BusError, FastRTCError, HandlerError, MessageError, OfferEr
 _PASSED_ON = (FastRTCError, TimeoutError)
 """Errors that the other side gets as they are; any other is in the log of where it was raised."""
 
+MAX_ERROR = 4096
+"""Characters of the text of an error, and bytes of what it says beside."""
+
 
 def pack(note: dict[str, Any]) -> bytes:
     """A note, as bytes.
@@ -45,17 +48,23 @@ def is_passed_on(error: Exception) -> bool:
 
 
 def write_error(error: Exception) -> dict[str, Any]:
-    """An error, for `read_error`."""
+    """An error, for `read_error`; it can be packed, and is short, whatever is in it."""
     if not is_passed_on(error):
         error = BusError("the process that holds the session failed; its log says why")
     meta = error.meta if isinstance(error, OfferError) else {}
-    return {"kind": type(error).__name__, "text": str(error), "meta": meta}
+    try:
+        if len(pack(meta)) > MAX_ERROR:
+            meta = {}
+    except MessageError:  # the text has to do
+        meta = {}
+    return {"kind": type(error).__name__, "text": str(error)[:MAX_ERROR], "meta": meta}
 
 
 def read_error(note: Any) -> Exception:
-    """The error that was written; a `BusError` if it is of a kind that this version does not know.
+    """The error that was written.
 
-    Of errors of another module, as those of WHIP, only `OfferError` is left, with its text.
+    Of a kind that is not known here it is a `BusError`, and of one that takes more than a text a
+    `HandlerError`.
     """
     if not isinstance(note, dict):
         return BusError("the process that holds the session failed")
@@ -63,11 +72,11 @@ def read_error(note: Any) -> Exception:
     if kind == "TimeoutError":
         return TimeoutError(text)
     found = next((one for one in _kinds(FastRTCError) if one.__name__ == kind), BusError)
-    if issubclass(found, OfferError):
-        return found(text, **(meta if isinstance(meta, dict) else {}))
     try:
+        if issubclass(found, OfferError):
+            return found(text, **(meta if isinstance(meta, dict) else {}))
         return found(text)
-    except TypeError:  # one that takes more than a text
+    except TypeError:
         return HandlerError(text)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from fastrtc_core.cluster.bus import MemoryBus, MemoryHub
-from fastrtc_core.errors import BusError, MessageError
+from fastrtc_core.errors import BusError, MessageError, OfferError
 from fastrtc_core.workers import relay
 from fastrtc_core.workers.relay import Relay
 
@@ -33,6 +33,10 @@ class Process:
 
 async def _repeat(id: str, count: Any) -> str:
     return "x" * int(count)
+
+
+async def _refuse(text: str) -> None:
+    raise OfferError(text, detail=object())
 
 
 async def _for_ever(id: str, asked: Any) -> AsyncGenerator[str, None]:
@@ -73,3 +77,14 @@ async def test_what_the_bus_does_not_take_is_said_to_be_too_large() -> None:
             await a.relay.call("b", "repeat", "1" * MOST)
         with pytest.raises(MessageError, match="more than the bus takes"):
             await a.relay.call("b", "repeat", MOST)
+
+
+@pytest.mark.parametrize("text", ["No.", "No. " * MOST])
+async def test_an_error_that_cannot_be_sent_whole(text: str) -> None:
+    """Its text arrives, as far as it is short; the process goes on to answer."""
+    async with processes("ab") as (a, b):
+        b.relay.answer("refuse", lambda id, asked: _refuse(text))
+        with pytest.raises(OfferError, match="No") as caught:
+            await a.relay.call("b", "refuse", None)
+        assert len(str(caught.value)) < 5000
+        assert await a.relay.call("b", "repeat", 1) == "x"
