@@ -208,6 +208,8 @@ class LocalBus(Bus):
                     self._link = None
                     self._queue.clear()
                     was_connected, self._connected = self._connected, False
+                if self._life is not asyncio.current_task():
+                    return  # closed at the moment when the connection broke
                 if was_connected:
                     told = ""
                     call_safely(note_state, False)

@@ -6,12 +6,14 @@ import asyncio
 import os
 import sys
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
-from fastrtc_core import ConfigurationError
-from fastrtc_core.cluster.bus import LocalBus
+from fastrtc_core import BusError, ConfigurationError
+from fastrtc_core.cluster.bus import LocalBus, local
 from fastrtc_core.cluster.bus.interface import BusId
+from fastrtc_core.cluster.bus.local_link import LocalLink
 
 from .listening import States, until
 
@@ -62,6 +64,26 @@ async def test_a_topic_of_any_length() -> None:
         assert buses[0].publish(topic, b"it")
         await until(lambda: got == [b"it"])
         assert buses[0].statistics().reconnects == 0
+
+
+async def test_it_is_closed_when_its_connection_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group of tasks that fails takes the cancellation of that moment for its own."""
+
+    async def breaks_when_cancelled(self: LocalLink, *args: Any) -> None:
+        args[-1]()  # it is ready
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise BusError("the connection is lost") from None
+        finally:
+            self._writer.close()
+
+    monkeypatch.setattr(LocalLink, "run", breaks_when_cancelled)
+    monkeypatch.setattr(local, "FLUSH_TIMEOUT", 0)
+    bus = LocalBus("test-breaks")
+    await bus.start(States())
+    async with asyncio.timeout(2):
+        await bus.aclose()
 
 
 def test_processes_that_are_copies(monkeypatch: pytest.MonkeyPatch) -> None:
