@@ -65,10 +65,11 @@ class LocalLink:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive(), name="bus-receive")
                 tasks.create_task(self._send(), name="bus-send")
-                for topic in tuple(topics):
-                    await self.subscribe(topic)
+                # All at once, so that what is given up from now on is given up after it.
+                for topic in topics:
+                    self._begin(pack(Kind.SUBSCRIBE, topic))
                 for key, ttl in held.items():
-                    await self.claim(key, ttl)
+                    self._begin(pack_claim(key, ttl))
                 await self._ask(pack(Kind.PING))
                 ready()
         except ExceptionGroup as group:
@@ -115,12 +116,17 @@ class LocalLink:
         with contextlib.suppress(BusError):
             await self._ask(pack(Kind.RELEASE, key))
 
-    async def _ask(self, frame: bytes) -> bool:
+    def _begin(self, frame: bytes) -> asyncio.Future[bool]:
+        """Ask; answers come in the order of the questions."""
         if self._closed:
             raise BusError("the connection is lost")
         reply: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._asked.append(reply)
         self._writer.write(frame)
+        return reply
+
+    async def _ask(self, frame: bytes) -> bool:
+        reply = self._begin(frame)
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 return await reply

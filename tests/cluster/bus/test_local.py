@@ -51,6 +51,32 @@ async def test_another_serves_when_the_first_is_gone() -> None:
         assert second.statistics().reconnects == 1
 
 
+async def test_what_is_given_up_while_a_link_is_made() -> None:
+    """It is not asked for again, after it was given up."""
+    async with AsyncExitStack() as stack:
+        buses = [LocalBus("test-given-up") for _ in range(3)]
+        for bus in buses:
+            await bus.start(States())
+            stack.push_async_callback(bus.aclose)
+        first, second, third = buses
+        for number in range(50):
+            await third.subscribe(f"topic{number}", lambda data: None)
+            assert await third.claim(f"key{number}", 60)
+        before = third._link
+        await first.aclose()
+        while third._link in (None, before):  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0)
+        assert not third.connected
+        await third.unsubscribe("topic49")
+        await third.release("key49")
+        await until(lambda: second.connected and third.connected)
+        assert await second.claim("key49", 60)
+        assert not await second.claim("key48", 60)
+        hub = second._hub or third._hub
+        assert hub is not None
+        assert len(hub._topics) == 49
+
+
 async def test_a_topic_of_any_length() -> None:
     """It arrives, and the connection stands."""
     got: list[bytes] = []
