@@ -203,10 +203,10 @@ class Relay:
             BusError: If the others cannot be reached.
         """
         try:
-            await self.call(id, "ping", None)
+            async with self._opened(id, "ping", None):
+                return True  # whatever it answers
         except UnknownSessionError:
             return False
-        return True
 
     # Of who calls
 
