@@ -137,8 +137,8 @@ class Resources:
         return resource
 
     def end(self, resource: Resource) -> None:
-        """End a session; there is nothing at its URL any more."""
-        del self._resources[resource.key]
+        """End a session; there is nothing at its URL any more. Idempotent."""
+        self._resources.pop(resource.key, None)
         with contextlib.suppress(UnknownSessionError):
             self._registry.stop(resource.id, CloseReason.CLIENT)
 
