@@ -52,12 +52,12 @@ class Questions:
 
     async def send(self) -> None:
         """Send what waits, until nothing does."""
-        if self.model is None:  # in a replica
-            self.model = serve.get_deployment_handle("Model")
         while self.waiting:
             await asyncio.sleep(0.002)
             batch, self.waiting = self.waiting[:32], self.waiting[32:]
             try:
+                if self.model is None:  # in a replica
+                    self.model = serve.get_deployment_handle("Model")
                 answers = await self.model.remote([question for question, _ in batch])
             except Exception as error:
                 answers = [error] * len(batch)
