@@ -36,10 +36,11 @@ class SentinelTarget(Target):
             self._sentinels = [_host_and_port(host) for host in hosts.split(",")]
         except ValueError:
             service = ""
-        if not service:
+        if not service or "@" in parts.path:  # a piece of a password that has a /
             raise ConfigurationError(
                 "the url of Redis Sentinels cannot be read: it has to look like "
-                "redis+sentinel://host1:26379,host2:26379/name/0, with the name of the master"
+                "redis+sentinel://host1:26379,host2:26379/name/0, with the name of the master, "
+                "and a password percent-encoded"
             )
         query = dict(parse_qsl(parts.query))
         self._login = {

@@ -69,9 +69,11 @@ async def replicated(sentinel: Sentinel) -> None:
         "redis+sentinel:///name",
         "redis+sentinel://host:x/name",
         "redis+sentinel://[host/name",
+        "redis+sentinel://user:12/34@host/name",
     ],
 )
 def test_urls_that_cannot_be_meant(url: str) -> None:
+    """A password that was not encoded is not taken for a name, which the log would show."""
     with pytest.raises(ConfigurationError, match="name of the master"):
         RedisBus(url)
 
