@@ -96,9 +96,15 @@ def is_own(sock: socket.socket) -> bool:
 
 
 class LocalHub:
-    """Serves a bus to the processes of this machine, this one included."""
+    """Serves a bus to the processes of this machine, this one included.
+
+    Attributes:
+        dropped: Messages that were not for a process, as it reads too slowly.
+    """
 
     def __init__(self) -> None:
+        self.dropped = 0
+        self._slow: set[asyncio.StreamWriter] = set()
         self._claims = Claims()
         self._topics: dict[bytes, dict[asyncio.StreamWriter, None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,6 +142,7 @@ class LocalHub:
         finally:
             for topic in own:
                 self._leave(topic, writer)
+            self._slow.discard(writer)
             writer.close()
 
     def _take(
@@ -174,8 +181,15 @@ class LocalHub:
         topic, _ = read_message(body)
         frame = pack(Kind.PUBLISH, body)
         for writer in tuple(self._topics.get(topic, ())):
-            if writer is not origin and writer.transport.get_write_buffer_size() < MAX_UNREAD:
+            if writer is origin:
+                continue
+            if writer.transport.get_write_buffer_size() < MAX_UNREAD:
                 writer.write(frame)
+                continue
+            self.dropped += 1
+            if writer not in self._slow:
+                self._slow.add(writer)
+                logger.warning("A process reads the bus too slowly: what is published is dropped")
 
     def _leave(self, topic: bytes, writer: asyncio.StreamWriter) -> None:
         readers = self._topics.get(topic, {})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from fastrtc_core import BusError, ConfigurationError
-from fastrtc_core.cluster.bus import LocalBus, local
+from fastrtc_core.cluster.bus import LocalBus, local, local_hub
 from fastrtc_core.cluster.bus.interface import BusId
 from fastrtc_core.cluster.bus.local_link import LocalLink
 
@@ -75,6 +75,30 @@ async def test_what_is_given_up_while_a_link_is_made() -> None:
         hub = second._hub or third._hub
         assert hub is not None
         assert len(hub._topics) == 49
+
+
+async def test_who_reads_too_slowly(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What there is no room for is dropped and counted, and the log says so once."""
+    monkeypatch.setattr(local_hub, "MAX_UNREAD", 1000)
+    got: list[bytes] = []
+    async with AsyncExitStack() as stack:
+        buses = [LocalBus("test-slow") for _ in range(2)]
+        for bus in buses:
+            await bus.start(States())
+            stack.push_async_callback(bus.aclose)
+        hub, link = buses[0]._hub, buses[1]._link
+        assert hub is not None
+        assert link is not None
+        await buses[1].subscribe("room", got.append)
+        link._writer.transport.pause_reading()  # type: ignore[attr-defined]
+        for _ in range(50):
+            assert buses[0].publish("room", bytes(50_000))
+        await until(lambda: buses[0].statistics().published == 50 and hub.dropped)
+        link._writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await until(lambda: len(got) + hub.dropped == 50)
+    assert caplog.text.count("reads the bus too slowly") == 1
 
 
 async def test_a_topic_of_any_length() -> None:
