@@ -103,7 +103,8 @@ async def test_a_range_of_ports_is_for_several_processes() -> None:
         with another_process(numbers[1]), pytest.raises(UnavailableError, match="are all taken"):
             await Client(stream.offer, modality=None).__aenter__()
         assert stream.sessions == 0
-    for none in (range(5, 5), range(0, 5), range(65530, 65540)):
+    wrong: tuple[Any, ...] = (range(5, 5), range(0, 5), range(65530, 65540), (40000, 40004), "1")
+    for none in wrong:
         with pytest.raises(ConfigurationError, match="a range of ports"):
             Stream(Silent(), udp_port=none)
 
