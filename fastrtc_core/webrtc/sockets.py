@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
@@ -84,8 +85,9 @@ def _bound(
         sock.setblocking(False)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if what == "TCP":
-            # What has just ended does not keep a server from starting again.
+        if what == "TCP" and os.name == "posix":
+            # What has just ended does not keep a server from starting again. On Windows this would
+            # have two processes listen on one port.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((address, port))
         if what == "TCP":
