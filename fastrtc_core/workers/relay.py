@@ -269,7 +269,7 @@ class Relay:
         if len(self._known) > MAX_REMEMBERED:
             self._known.popitem(last=False)
         if len(self._services) >= MAX_SERVED:
-            self._conclude(key, error=QueueFullError("the process has too many calls to answer"))
+            self._refuse(key, QueueFullError("the process has too many calls to answer"))
             return
         task = self._tasks.create_task(self._serve(key, id, kind, asked), name=f"relay-{kind}")
         self._services[key] = Service(caller, number, task, self._loop.time())
@@ -280,25 +280,30 @@ class Relay:
             if kind in self._streamers:
                 async with aclosing(self._streamers[kind](id, asked)) as items:
                     async for item in items:
-                        self._tell(key[0], {"type": "item", "number": key[1], "item": item})
-                self._conclude(key)
+                        self._answer(key, {"type": "item", "item": item})
+                self._answer(key, {"type": "answer"})
             elif kind in self._answerers:
-                self._conclude(key, await self._answerers[kind](id, asked))
+                result = await self._answerers[kind](id, asked)
+                self._answer(key, {"type": "answer", "result": result})
             elif kind == "ping":
-                self._conclude(key)
+                self._answer(key, {"type": "answer"})
             else:
                 raise BusError(f"the process that holds {id!r} does not know {kind!r}")
         except Exception as error:
             if not wire.is_passed_on(error):
                 logger.exception("A call of another process failed")
-            self._conclude(key, error=error)
+            self._refuse(key, error)
 
-    def _conclude(
-        self, key: tuple[str, int], result: Any = None, error: Exception | None = None
-    ) -> None:
-        note = {"type": "answer", "number": key[1], "result": result}
-        if error is not None:
-            note["error"] = wire.write_error(error)
+    def _answer(self, key: tuple[str, int], note: dict[str, Any]) -> None:
+        """Answer a call; raises `MessageError` if that cannot be sent."""
+        caller, number = key
+        self._send(
+            f"{self._name}/to/{caller}",
+            wire.pack({**note, "number": number, "from": self._process}),
+        )
+
+    def _refuse(self, key: tuple[str, int], error: Exception) -> None:
+        note = {"type": "answer", "number": key[1], "error": wire.write_error(error)}
         self._tell(key[0], note)
 
     # What comes, and who is there
@@ -367,9 +372,10 @@ class Relay:
         self._publish(f"{self._name}/to/{process}", {**note, "from": self._process})
 
     def _publish(self, topic: str, note: dict[str, Any]) -> None:
-        self._send(topic, wire.pack(note))
+        self._bus.publish(topic, wire.pack(note))
 
     def _send(self, topic: str, packed: bytes) -> None:
+        """Publish what may be large; raises `MessageError` if it is too large."""
         if not self._bus.publish(topic, packed) and self._bus.connected:
             raise MessageError(f"{len(packed)} bytes are more than the bus takes at once")
 
