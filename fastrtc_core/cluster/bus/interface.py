@@ -1,4 +1,4 @@
-"""`Bus`: what carries the words of the users of one channel from server to server."""
+"""`Bus`: what carries bytes between the servers of a channel, or the processes of a stream."""
 
 from __future__ import annotations
 
