@@ -92,7 +92,7 @@ class TurnSpans:
         heard = began + sum(record.stages.values()) - record.stages.get("play", 0.0)
         decided = began + record.stages.get("receive", 0.0) + record.stages.get("silence", 0.0)
         stretches = [("silence", began, decided)] if "silence" in record.stages else []
-        ends = [*(start for _, start in self._passed[1:]), heard]
+        ends = [*(start for _, start in self._passed), heard][1:]
         for (name, start), end in zip(self._passed, ends, strict=True):
             if start < heard:
                 stretches.append((name, start, min(end, heard)))

@@ -187,6 +187,35 @@ async def test_a_turn_and_its_stages_are_spans(spans: InMemorySpanExporter) -> N
     assert (found["chat model"].attributes or {})["gen_ai.request.model"] == "model"
 
 
+class Taking(Silent):
+    """Takes two turns, and answers neither."""
+
+    ended = False
+
+    async def start_up(self) -> None:
+        self.take_turn()
+        self.take_turn()
+
+    async def shutdown(self) -> None:
+        self.ended = True
+
+    def copy(self) -> Taking:
+        return Taking()
+
+
+async def test_a_turn_that_nothing_answers_is_a_span(
+    spans: InMemorySpanExporter,
+) -> None:
+    """And neither the next turn nor the end of the session stumbles over it."""
+    async with connect(Taking(), hooks=Hooks(around=SessionSpans())) as peer:
+        await asyncio.sleep(0.1)
+        assert not peer.of_type("error")
+    handler: Any = peer.session.handler
+    assert handler.ended
+    names = [span.name for span in spans.get_finished_spans() if span.name != "silence"]
+    assert names == ["invoke_agent Taking", "invoke_agent Taking", "fastrtc.session"]
+
+
 async def test_a_draft_that_was_no_answer_is_a_span_that_says_so(
     spans: InMemorySpanExporter,
 ) -> None:
