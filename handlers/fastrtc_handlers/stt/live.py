@@ -102,8 +102,10 @@ class TurnWords:
 
     @property
     def failed(self) -> bool:
-        """Whether the recogniser has failed, but not by being late."""
-        return self._error is not None and not isinstance(self._error, _LateError)
+        """Whether the recogniser has failed, here or before, but not by being late."""
+        if self._error is not None and not isinstance(self._error, _LateError):
+            return True
+        return self._before is not None and self._before.failed
 
     def knows(self, until: float) -> bool:
         """Whether words are known up to a time in s, or no more are going to be."""

@@ -246,6 +246,16 @@ async def test_what_the_user_goes_on_with_is_one_turn() -> None:
 
 
 async def test_typed_words_join_what_was_said_before() -> None:
+async def test_what_goes_on_after_a_stream_broke_off_is_heard_again_as_a_whole() -> None:
+    stt = Live(fails=1)
+    async with connect(make(Script([5.0, "No."], "Now."), stt=stt, algo_options=LATE)) as peer:
+        await speak(peer, 1.0, 0.8)
+        await speak(peer, 1.0, 3.0)
+        await turns(peer, 2)
+        assert said(peer) == [("user", "word0 word1 word2 word3"), ("assistant", "Now.")]
+        assert not peer.of_type("error")
+
+
     model = Script([5.0, "Too late."], "Now.")
     async with connect(make(model, stt=Live(), algo_options=LATE)) as peer:
         await speak(peer, 1.0, 0.8)
