@@ -146,12 +146,12 @@ class Listening:
         finally:
             again.close()
 
-    async def draft_words(self, live: TurnWords, silence: float) -> str:
-        """What was said up to a pause that has lasted so many s, as far as it is known and steady.
+    async def draft_words(self, live: TurnWords) -> str:
+        """What was said up to the present pause, as soon as it is known and steady.
 
         It is not for ever: who goes on speaking, or ends the turn, wants it no more.
         """
-        return await live.steady_words(live.heard - silence - BEHIND, STEADY)
+        return await live.steady_words(live.heard - self._pause() - BEHIND, STEADY)
 
     async def words_beside(self, live: TurnWords, suffices: Callable[[str], bool]) -> str:
         """What somebody has said up to now beside the agent, or as much of it as suffices.

@@ -318,19 +318,18 @@ class VoiceAgent(ReplyOnPause):
             turn = self._open_turn(self.turns.observe().pause)
             listen = functools.partial(self._words_of, audio, self._text)
             if self._listening is not None:
-                silence = self.options.draft_after or 0.0
-                listen = functools.partial(self._draft_words, silence, self._text)
+                listen = functools.partial(self._draft_words, self._text)
             self.loop.call_soon_threadsafe(self._drafts.begin, self._text, turn, listen)
 
     def _discard_draft(self) -> None:
         self.loop.call_soon_threadsafe(self._drafts.drop)
 
-    async def _draft_words(self, silence: float, text: str) -> str:
+    async def _draft_words(self, text: str) -> str:
         assert self._listening is not None
         words, turn = self._listening.current, get_current_turn()
         if turn is not None:
             turn.reach("stt")
-        spoken = "" if words is None else await self._listening.draft_words(words, silence)
+        spoken = "" if words is None else await self._listening.draft_words(words)
         if turn is not None:
             turn.reach("model")
         return f"{spoken} {text}".strip()

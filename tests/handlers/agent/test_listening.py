@@ -333,11 +333,16 @@ async def test_a_draft_begins_with_words_that_are_steady(thinks: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("comes", "ends", "asked", "answered"),
-    [(1.05, 0.9, 1, 1.5), (1.35, 0.5, 1, 1.75), (1.25, 0.9, 2, 1.65)],
+    ("comes", "ends", "asked", "answered", "silence"),
+    [
+        (1.05, 0.9, 1, 1.5, 0.5),
+        (1.35, 0.5, 1, 1.75, 0.5),
+        (1.25, 0.9, 2, 1.65, 0.5),
+        (1.65, 0.9, 2, 2.05, 1.0),
+    ],
 )
 async def test_words_that_come_late_are_part_of_the_draft(
-    comes: float, ends: float, asked: int, answered: float
+    comes: float, ends: float, asked: int, answered: float, silence: float
 ) -> None:
     """It waits until they reach to the pause; another draft follows if one comes even later.
 
@@ -358,7 +363,8 @@ async def test_words_that_come_late_are_part_of_the_draft(
             await asyncio.sleep(2)
 
     model = Script(*[[0.3, f"Answer {n}."] for n in range(asked)])
-    async with connect(make(model, stt=Late(), algo_options=EARLY)) as peer:
+    options = TurnOptions(silence=silence, draft_after=0.2)
+    async with connect(make(model, stt=Late(), algo_options=options)) as peer:
         await speak(peer, 1.0, 2.0)
         await turns(peer, 1)
         assert said(peer) == [("user", "word0 word1"), ("assistant", f"Answer {asked - 1}.")]
