@@ -342,41 +342,55 @@ class SessionStream:
 
     def __init__(self, model: StreamingSTTModel) -> None:
         self._model = model
-        self._stream: STTStream | None = None
-        self._heard = 0.0
-        """Audio in s that the stream was given."""
-        self._unfinished = False
+        self._kept: _Kept | None = None
+        """The stream that the latest turn has left; one that overlaps with it has another."""
 
     async def stream_stt(self, audio: AsyncIterator[AudioFrame]) -> AsyncGenerator[Transcript]:
         """Recognise one turn, on a thread; what it raises ends the stream."""
         thread = SessionThread("stt")
-        stream, self._stream = self._stream, None  # it is lost if a call does not return
+        kept, self._kept = self._kept, None
         try:
-            if stream is None:
-                stream = await thread.run(self._model.stream)
-                self._heard = 0.0
-            elif self._unfinished:
-                await thread.run(stream.flush)
-            self._stream = stream
-            began, self._unfinished = self._heard, True
+            if kept is None:
+                kept = _Kept(await thread.run(self._model.stream))
+            elif kept.unfinished:
+                await kept.call(thread, kept.stream.flush)
+            began, kept.unfinished = kept.heard, True
             async for frame in audio:
-                self._heard += frame.duration
-                told = await self._call(thread, stream, stream.push, frame)
-                for transcript in told:
+                kept.heard += frame.duration
+                for transcript in await kept.call(thread, kept.stream.push, frame):
                     yield _later(transcript, -began)
-            told = await self._call(thread, stream, stream.flush)
-            self._unfinished = False
+            told = await kept.call(thread, kept.stream.flush)
+            kept.unfinished = False
             for transcript in told:
                 yield _later(transcript, -began)
         finally:
             thread.close()
+            if kept is not None and not kept.called:
+                self._kept = kept
 
-    async def _call(
-        self, thread: SessionThread, stream: STTStream, function: Callable[..., Any], *args: Any
+
+class _Kept:
+    """A stream, of one turn after the other.
+
+    Attributes:
+        stream: As above.
+        heard: Audio in s that it was given.
+        unfinished: Whether it was not flushed since.
+        called: Whether a call of it has not returned: then it is lost.
+    """
+
+    def __init__(self, stream: STTStream) -> None:
+        self.stream = stream
+        self.heard = 0.0
+        self.unfinished = False
+        self.called = False
+
+    async def call(
+        self, thread: SessionThread, function: Callable[..., list[Transcript]], *args: Any
     ) -> list[Transcript]:
-        self._stream = None
+        self.called = True
         told: list[Transcript] = await thread.run(function, *args)
-        self._stream = stream
+        self.called = False
         return told
 
 

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fastrtc_core import AudioFrame
@@ -245,7 +246,6 @@ async def test_what_the_user_goes_on_with_is_one_turn() -> None:
         assert lines(peer)[-1] == ("word0 word1 word0 word1", True)
 
 
-async def test_typed_words_join_what_was_said_before() -> None:
 async def test_what_goes_on_after_a_stream_broke_off_is_heard_again_as_a_whole() -> None:
     stt = Live(fails=1)
     async with connect(make(Script([5.0, "No."], "Now."), stt=stt, algo_options=LATE)) as peer:
@@ -256,6 +256,7 @@ async def test_what_goes_on_after_a_stream_broke_off_is_heard_again_as_a_whole()
         assert not peer.of_type("error")
 
 
+async def test_typed_words_join_what_was_said_before() -> None:
     model = Script([5.0, "Too late."], "Now.")
     async with connect(make(model, stt=Live(), algo_options=LATE)) as peer:
         await speak(peer, 1.0, 0.8)
@@ -499,3 +500,43 @@ async def test_a_recogniser_of_one_stream_is_one_of_turns() -> None:
         assert said(peer) == [("user", "word0 word1"), ("assistant", "Yes.")] * 2
         assert ("word0", False) in lines(peer)
     assert stt.opened == 1
+
+
+async def test_turns_that_overlap_have_a_stream_each() -> None:
+    """One that is slow to end and the next: the times of each count from its own beginning."""
+    opened: list[Any] = []
+
+    class Stream:
+        def __init__(self) -> None:
+            self.heard = 0.0
+            opened.append(self)
+
+        def push(self, frame: AudioFrame) -> list[Transcript]:
+            self.heard += frame.duration
+            return [Transcript("word", False, 0.0, self.heard)]
+
+        def flush(self) -> list[Transcript]:
+            return [Transcript("word", True, 0.0, self.heard)]
+
+    class Model:
+        def stream(self) -> Stream:
+            return Stream()
+
+    async def audio(frames: asyncio.Queue[AudioFrame | None]) -> AsyncIterator[AudioFrame]:
+        while (frame := await frames.get()) is not None:
+            yield frame
+
+    model = live.SessionStream(Model())
+    frame = AudioFrame(16000, np.zeros((1, 1600), np.int16))
+    queues: list[asyncio.Queue[AudioFrame | None]] = [asyncio.Queue() for _ in range(3)]
+    first, second, third = (model.stream_stt(audio(queue)) for queue in queues)
+    for count in (1, 2):
+        for queue, turn in zip(queues, (first, second), strict=False):
+            queue.put_nowait(frame)
+            assert (await anext(turn)).end == pytest.approx(count / 10)
+    for queue, turn, end in zip(queues, (first, second, third), (0.2, 0.2, 0.1), strict=True):
+        if turn is third:
+            queue.put_nowait(frame)
+        queue.put_nowait(None)
+        assert [each.end async for each in turn][-1] == pytest.approx(end)
+    assert len(opened) == 2
