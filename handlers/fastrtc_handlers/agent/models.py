@@ -141,7 +141,7 @@ def _count(usage: Any) -> None:
     """Note the tokens of an answer in the turn."""
     if (turn := get_current_turn()) is not None:
         for name, number in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
-            turn.tokens[name] = turn.tokens.get(name, 0) + number
+            turn.tokens[name] = turn.tokens.get(name, 0) + (number or 0)  # some count only one
 
 
 def _add_part(calls: dict[int, dict[str, str]], part: Any) -> None:
