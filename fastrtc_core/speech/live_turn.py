@@ -153,7 +153,9 @@ class LiveTurn:
             queued: Whether the answer now waits until `go`.
         """
         with self._lock:
-            if ending != "text":
+            if ending == "text":  # nothing was heard that could have been under way
+                self.began += self._stages.pop("receive", 0.0)
+            else:
                 self._account(self._now())
             self._decided = True
             self._number, self._ending = number, ending

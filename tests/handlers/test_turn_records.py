@@ -267,9 +267,10 @@ def test_what_began_last_has_the_time() -> None:
 
 def test_a_turn_that_is_not_answered_is_no_short_one() -> None:
     """Whoever asserts on its gap fails, and its message is JSON."""
-    turn = LiveTurn(Clock(), 0.0, 0.0)
+    turn = LiveTurn(Clock(), -0.1, 0.0)
     turn.decide(1, "text", queued=False)
     record = turn.close(error=ValueError("no route"))
+    assert (record.duration, "receive" in record.stages) == (0.0, False)  # it was typed
     assert record.gap == math.inf
     assert record.errors == ("ValueError: no route",)
     assert (record.as_message()["gap"], record.as_message()["errors"]) == (None, ["ValueError"])
