@@ -111,16 +111,18 @@ class OpenAIModel:
         if tools:
             request["tools"] = tools
         calls: dict[int, dict[str, str]] = {}
+        usage: Any = None
         stream = await self._client().chat.completions.create(stream=True, **request)
         async with stream:
             async for chunk in stream:
-                if chunk.usage is not None:
-                    _count(chunk.usage)
+                usage = chunk.usage or usage  # some services count with each chunk, from the first
                 for choice in chunk.choices[:1]:
                     if choice.delta.content:
                         yield choice.delta.content
                     for part in choice.delta.tool_calls or ():
                         _add_part(calls, part)
+        if usage is not None:
+            _count(usage)
         for call in calls.values():
             yield ToolCall(**call)
 
