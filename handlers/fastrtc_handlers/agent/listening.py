@@ -37,7 +37,7 @@ class Listening:
         limits: How long the last words may take.
         loop: Of the session.
         keep: Runs a task as long as the session lasts.
-        tell: Called with the turn that is being spoken when other words of it are known.
+        tell: Called with the turn that is being spoken when more of its words is known.
         forget: Called with a turn that came to nothing.
     """
 

@@ -287,7 +287,7 @@ class VoiceAgent(ReplyOnPause):
             else:
                 said = await self._words_of(taken.audio, taken.text)
         finally:
-            if said or (taken.words is not None and taken.words.shown):
+            if said or (taken.words is not None and taken.words.shown is not None):
                 self._transcribe("user", said)
         return said
 
@@ -384,12 +384,12 @@ class VoiceAgent(ReplyOnPause):
 
     def _show_words(self, words: TurnWords) -> None:
         self._drafts.reconsider(words.text)
-        if self.turns.has_floor:
-            words.shown = True
+        if self.turns.has_floor and words.text != words.shown:
+            words.shown = words.text
             self._transcribe("user", words.text, final=False)
 
     def _unshow(self, words: TurnWords) -> None:
-        if words.shown:
+        if words.shown is not None:
             self._transcribe("user", "")
 
     def _begin_to_confirm(self, audio: AudioFrame) -> None:

@@ -37,13 +37,13 @@ class TurnWords:
 
     Args:
         model: Recognises it.
-        tell: Called whenever other words are known.
+        tell: Called whenever other words are known, or the same reach further.
         patience: How long in s to wait for the last words when the turn is over; then those count
             that are known.
         backlog: How much audio in s may wait for the model.
 
     Attributes:
-        shown: Whether somebody was shown words of it that are not final.
+        shown: What somebody was shown last of it that was not final, if anything.
         dropped: Audio in s that the model was too slow for.
     """
 
@@ -55,7 +55,7 @@ class TurnWords:
         patience: float,
         backlog: float = BACKLOG,
     ) -> None:
-        self.shown = False
+        self.shown: str | None = None
         self.dropped = 0.0
         self._model = model
         self._tell = tell
@@ -212,12 +212,14 @@ class TurnWords:
         text, final, start, end = transcript
         shift = self._base + self.dropped
         transcript = Transcript(text.strip(), final, start + shift, end + shift)
-        before = self.own_text
+        before, known = self.own_text, self._known()
         if final:
             self._finals.append(transcript)
         self._partial = None if final else transcript
-        if self.own_text != before:
+        changed = self.own_text != before
+        if changed:
             self._since = asyncio.get_running_loop().time()
+        if changed or self._known() > known:
             self._tell(self)
         self._notify()
 

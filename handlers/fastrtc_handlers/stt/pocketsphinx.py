@@ -148,7 +148,7 @@ class _Utterance:
         self._samples = bytearray()
         self._heard = 0
         self._asked = 0
-        self._latest = ""
+        self._latest = Transcript("", False, 0.0, 0.0)
         self._checked: Transcript | None = None
         """What was known when all of it was recognised last, and how it read then."""
         self._exact = ""
@@ -171,9 +171,10 @@ class _Utterance:
         known = self._known()
         if known.text and known.end <= self._heard / SAMPLE_RATE - _PAUSE:
             known = self._check(known)
-        if known.text == self._latest:
+        latest = self._latest
+        if known.text == latest.text and abs(known.end - latest.end) <= _SAME:
             return []
-        self._latest = known.text
+        self._latest = known
         return [known]
 
     def finish(self) -> Transcript:

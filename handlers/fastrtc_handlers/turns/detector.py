@@ -67,7 +67,7 @@ class ReadingTurnDetector(TurnDetector, Protocol):
     def read(self, text: str, lag: float) -> None:
         """Take note of the words of the turn so far; on another thread than the rest.
 
-        Called whenever they change, and with no text when a turn begins.
+        Called whenever they change or reach further, and with no text when a turn begins.
 
         Args:
             text: All of them; the last ones may yet change.

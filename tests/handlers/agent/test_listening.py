@@ -452,6 +452,25 @@ async def test_the_words_tell_a_detector_that_reads_when_the_turn_is_over() -> N
             assert record.user == " ".join(words)
 
 
+async def test_a_detector_is_told_how_far_the_same_words_reach() -> None:
+    """A long last word is known in its middle; whoever looks on is shown it once."""
+
+    class Early:
+        async def stream_stt(self, audio: AsyncIterator[AudioFrame]) -> AsyncIterator[Transcript]:
+            heard = 0.0
+            async for frame in audio:
+                heard += frame.duration
+                if heard > 0.5:
+                    yield Transcript("all done.", False, 0.0, min(heard, 1.0))
+
+    detector = TextTurnDetector()
+    async with connect(make(Script("Yes."), stt=Early(), turn_detector=detector)) as peer:
+        await speak(peer, 1.0, 2.5)
+        (record,) = agent_of(peer).records
+        assert record.stages["silence"] == pytest.approx(0.25, abs=0.03)
+        assert lines(peer) == [("all done.", False), ("all done.", True)]
+
+
 # Recognisers of one stream for a session
 
 
