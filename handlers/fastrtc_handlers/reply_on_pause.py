@@ -471,14 +471,17 @@ class ReplyOnPause(StreamHandlerBase):
                 self._discard_draft()
             elif action.kind == "confirm" and action.audio is not None:
                 self.loop.call_soon_threadsafe(self._begin_to_confirm, action.audio)
-            elif action.audio is not None and self.determine_reply(action.audio):
-                self._answer(action.audio)
+            elif action.audio is not None:
+                if self.determine_reply(action.audio):
+                    self._answer(action.audio)
+                else:
+                    self._discard_draft()
 
     def _begin_draft(self, audio: AudioFrame) -> None:
         """Answer what was said so far, but let nobody hear it yet; for `VoiceAgent`."""
 
     def _discard_draft(self) -> None:
-        """What was begun was no answer: the speaker goes on."""
+        """What was begun was no answer: the speaker goes on, or is not answered."""
 
     def _respond(self, empty: bool = False) -> bool:
         audio = self.turns.finish()

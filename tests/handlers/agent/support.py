@@ -91,7 +91,8 @@ def make(model: Any, *tools: Any, **options: Any) -> Recorded:
     options.setdefault("stt", Recogniser())
     options.setdefault("tts", Voice())
     options.setdefault("algo_options", TurnOptions(silence=0.5))
-    return Recorded(
+    cls: type[Recorded] = options.pop("cls", Recorded)
+    return cls(
         options.pop("instructions", "Be brief."),
         model=model,
         tools=tools,

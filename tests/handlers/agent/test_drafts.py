@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from fastrtc_core import AudioFrame
 from fastrtc_core.testing import connect
 from fastrtc_handlers import TurnOptions
 from fastrtc_handlers.agent import ToolCall
 
-from .support import Script, Voice, agent_of, make, said, speak, turns, until, write
+from .support import Recorded, Script, Voice, agent_of, make, said, speak, turns, until, write
 
 EARLY = TurnOptions(silence=0.5, draft_after=0.2)
 LATE = TurnOptions(silence=0.5)
@@ -60,6 +61,18 @@ async def test_what_was_no_end_is_never_heard() -> None:
     assert len(model.asked) == 3
     assert model.closed == 3
     assert not peer.of_type("error")
+
+
+async def test_a_turn_that_is_not_to_be_answered_ends_its_draft() -> None:
+    class Choosy(Recorded):
+        def determine_reply(self, audio: AudioFrame) -> bool:
+            return False
+
+    model = Script([60, "Never."])
+    async with connect(make(model, algo_options=EARLY, cls=Choosy)) as peer:
+        await speak(peer, 1.0, 1.0)
+        assert len(model.asked) == model.closed == 1
+        assert not peer.turns
 
 
 async def test_tools_of_a_draft_are_called_when_it_is_an_answer() -> None:
