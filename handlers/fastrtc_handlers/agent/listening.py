@@ -172,13 +172,20 @@ class Listening:
 
     def _note(self, live: TurnWords) -> None:
         if live is self._current:
-            self._turns.read(live.text, live.lag)
+            self._read(live.text, live.lag)
             self._tell(live)
+
+    def _read(self, text: str, lag: float) -> None:
+        """Hand on the words to what decides about turns; that it fails is no fault of theirs."""
+        try:
+            self._turns.read(text, lag)
+        except Exception:
+            logger.exception("the turn detector failed: from now on, a silence ends each turn")
 
     def _start(self, live: TurnWords, audio: AudioFrame) -> None:
         live.push(audio)
         if live is self._current:
-            self._turns.read("", 0.0)
+            self._read("", 0.0)
         with contextlib.suppress(RuntimeError):  # the session has ended meanwhile
             self._keep(live.run())
 

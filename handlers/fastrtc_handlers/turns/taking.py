@@ -240,7 +240,8 @@ class TurnTaking:
         """Hand on what was said, see `ReadingTurnDetector`; on any thread."""
         detector = self._detector
         if isinstance(detector, ReadingTurnDetector):
-            detector.read(text, lag)
+            with self._distrust():
+                detector.read(text, lag)
 
     def observe(self) -> Observation:
         """What is known now. It changes nothing, and is worked out for those who ask alone."""
@@ -322,7 +323,7 @@ class TurnTaking:
 
     @contextlib.contextmanager
     def _distrust(self) -> Iterator[None]:
-        """Go on without a detector that fails: it would with each frame, and no turn would end."""
+        """Go on without a detector that fails: it would each time, and no turn would end."""
         try:
             yield
         except BaseException:

@@ -471,6 +471,23 @@ async def test_a_detector_is_told_how_far_the_same_words_reach() -> None:
         assert lines(peer) == [("all done.", False), ("all done.", True)]
 
 
+async def test_without_a_detector_that_cannot_read_turns_are_answered(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken(TextTurnDetector):
+        def read(self, text: str, lag: float) -> None:
+            raise ValueError("it cannot read")
+
+    agent = make(Script("Yes.", "Yes."), stt=Live(), turn_detector=Broken(), algo_options=LATE)
+    async with connect(agent) as peer:
+        for count in (1, 2):
+            await speak(peer, 1.0, 1.5)
+            await turns(peer, count)
+        assert said(peer) == [("user", "word0 word1"), ("assistant", "Yes.")] * 2
+        assert agent_of(peer).records[1].stages["silence"] == pytest.approx(0.5, abs=0.03)
+    assert caplog.text.count("the turn detector failed") == 1
+
+
 # Recognisers of one stream for a session
 
 
