@@ -132,7 +132,8 @@ class TurnRecord:
         """One line: the gap in ms, its stages, and what else there was to say."""
         gap = f"{_ms(self.gap)} ms" if self.answered else "no answer heard"
         stages = ", ".join(f"{name} {_ms(seconds)}" for name, seconds in self.stages.items())
-        more = [f"head start {_ms(self.head_start)} ms"] if self.head_start else []
+        head_start = _ms(self.head_start)  # it is not quite 0 where there was no draft
+        more = [f"head start {head_start} ms"] if head_start else []
         more += [f"{tool.name} {tool.outcome}" for tool in self.tools]
         more += ["interrupted"] if self.interrupted else []
         more += self.errors

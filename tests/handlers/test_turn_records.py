@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -272,6 +273,7 @@ def test_a_turn_that_is_not_answered_is_no_short_one() -> None:
     record = turn.close(error=ValueError("no route"))
     assert (record.duration, "receive" in record.stages) == (0.0, False)  # it was typed
     assert record.gap == math.inf
+    assert "head start" not in str(replace(record, head_start=0.0003))
     assert record.errors == ("ValueError: no route",)
     assert (record.as_message()["gap"], record.as_message()["errors"]) == (None, ["ValueError"])
 
