@@ -190,7 +190,8 @@ class Listening:
             self._keep(live.run())
 
     def _finish(self, live: TurnWords, silence: float) -> None:
-        self._dropped += live.dropped
+        if not live.finished:  # it may be handed out once more
+            self._dropped += live.dropped
         live.finish(silence)
 
     def _close(self, live: TurnWords) -> None:

@@ -101,6 +101,11 @@ class TurnWords:
         return self.heard - self._known()
 
     @property
+    def finished(self) -> bool:
+        """Whether the turn is over."""
+        return self._needed != math.inf
+
+    @property
     def failed(self) -> bool:
         """Whether the recogniser has failed, here or before, but not by being late."""
         if self._error is not None and not isinstance(self._error, _LateError):
@@ -155,12 +160,14 @@ class TurnWords:
             return
         dropped = self._audio.push(frame, self._backlog)
         if dropped and not self.dropped:
-            logger.warning("the recogniser is more than %g s behind: audio is dropped", BACKLOG)
+            logger.warning(
+                "the recogniser is more than %g s behind: audio is dropped", self._backlog
+            )
         self.dropped += dropped
 
     def finish(self, silence: float = 0.0) -> None:
         """The turn is over, and so many s of it were silent at its end; idempotent."""
-        if self._needed != math.inf:
+        if self.finished:
             return
         self._needed = self.heard - silence - BEHIND
         self._audio.end()
