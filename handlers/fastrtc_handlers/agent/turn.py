@@ -161,19 +161,19 @@ class Turn:
     async def _ask(self, *, with_tools: bool) -> list[ToolCall]:
         """Have a model write on; returns the tools that it wants to be called."""
         host = self._host
-        messages = [*await host.prompt(), *(dict(each) for each in self.exchange.messages)]
-        tools = [tool.schema for tool in host.toolbox.values()] if with_tools else []
-        message: Message = {"role": "assistant", "content": ""}
-        self.exchange.messages.append(message)
-        self._live.rounds += 1
-        calls: list[ToolCall] = []
         draft, self._draft = self._draft, None
         if draft is not None and draft.is_for(self._live.user):
             asked = draft.answers()
         else:
             if draft is not None:
                 draft.discard()  # it was begun before all words were known
+            messages = [*await host.prompt(), *(dict(each) for each in self.exchange.messages)]
+            tools = [tool.schema for tool in host.toolbox.values()] if with_tools else []
             asked = host.models.ask(messages, tools, patience=host.limits.model)
+        message: Message = {"role": "assistant", "content": ""}
+        self.exchange.messages.append(message)
+        self._live.rounds += 1
+        calls: list[ToolCall] = []
         async with contextlib.aclosing(asked) as answers:
             async for answer in answers:
                 if isinstance(answer, ToolCall):

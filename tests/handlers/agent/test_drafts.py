@@ -35,6 +35,23 @@ async def test_the_silence_of_the_pause_is_used(thinks: float) -> None:
     assert early == pytest.approx(0.5 + max(0.0, thinks - 0.3), abs=0.04)
 
 
+async def test_a_draft_has_its_instructions() -> None:
+    """They are not worked out once more when the turn is over."""
+    called = 0
+
+    async def instructions(context: Any) -> str:
+        nonlocal called
+        called += 1
+        await asyncio.sleep(0.2)
+        return "Be brief."
+
+    agent = make(Script("Yes."), instructions=instructions, algo_options=EARLY)
+    async with connect(agent) as peer:
+        await speak(peer, 1.0, 2.0)
+        assert agent_of(peer).records[0].gap == pytest.approx(0.5, abs=0.04)
+        assert called == 1
+
+
 async def test_what_was_no_end_is_never_heard() -> None:
     """The user goes on: the model is given up, its tools are not called, and nothing is told."""
     called: list[str] = []
