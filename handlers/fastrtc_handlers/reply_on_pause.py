@@ -56,6 +56,9 @@ _LOSSLESS = frozenset({"telephone", "websocket", "realtime"})
 _OBSERVED = 0.1
 """Audio in s from one observation that is sent to the next, while no turn ends."""
 
+MAX_TYPED = 100_000
+"""Characters that are kept of what is typed in one turn: the latest."""
+
 _OF_OPTIONS = ("silence", "pre_roll")
 """The turn options that a client can set."""
 
@@ -305,12 +308,13 @@ class ReplyOnPause(StreamHandlerBase):
         """Add what was typed to the turn.
 
         Args:
-            text: It goes to `fn` as its keyword argument `text`, with what was spoken.
+            text: It goes to `fn` as its keyword argument `text`, with what was spoken; of more than
+                100,000 characters in a turn, the latest do.
             respond: Whether the turn is over; the reply before it is interrupted. If nothing of
                 that was heard, the turn before is part of this one.
         """
         with self._lock:
-            self._text = f"{self._text} {text}".strip()
+            self._text = _joined(self._text, text)
             if respond:
                 self._go_on()
                 self._respond()
@@ -536,7 +540,7 @@ class ReplyOnPause(StreamHandlerBase):
         """Interrupt; what was typed is part of the next turn if nothing of the reply was heard."""
         reply = self._reply
         if reply is not None and not reply.done and not reply.heard and reply.interruptible:
-            self._text = f"{self._answered_text} {self._text}".strip()
+            self._text = _joined(self._answered_text, self._text)
             self._text_goes_on = bool(self._answered_text)
         self._answered_text = ""
         self.interrupt()
@@ -599,6 +603,14 @@ class ReplyOnPause(StreamHandlerBase):
         arguments = function.pick((self.first_argument(audio, text), *self.args))
         keywords = {"text": text} if _takes_text(self.fn) else {}
         return functools.partial(self.fn, *arguments, **keywords)
+
+
+def _joined(before: str, text: str) -> str:
+    """What was typed in a turn so far."""
+    joined = f"{before} {text}".strip()
+    if len(joined) > MAX_TYPED:
+        logger.info("more than %d characters are typed in a turn: the latest count", MAX_TYPED)
+    return joined[-MAX_TYPED:]
 
 
 def _vad(model: Any, options: Any) -> VAD:

@@ -15,6 +15,7 @@ import pytest
 from fastrtc_core import AdditionalOutputs, AudioFrame, ConfigurationError, Playback
 from fastrtc_core.testing import InProcessPeer, connect, fit_sine, tone
 from fastrtc_handlers import AlgoOptions, ReplyOnPause, TurnOptions
+from fastrtc_handlers.reply_on_pause import MAX_TYPED
 from fastrtc_handlers.vad import EnergyVAD, LegacyVAD, SileroVAD, VADOptions
 
 from .turns.test_taking import LoudIsSpeech
@@ -295,6 +296,25 @@ async def test_text_turns() -> None:
         assert turns[1][1] == "and look at this"
         await take_turn(peer)
         assert turns[2][1] == ""
+
+
+@pytest.mark.virtual_clock
+async def test_what_is_typed_in_a_turn_has_a_bound() -> None:
+    """Whether it waits, or goes on because no answer was heard."""
+    told: list[str] = []
+
+    async def reply(audio: AudioFrame, *, text: str) -> AudioFrame:
+        told.append(text)
+        await asyncio.sleep(5)
+        return REPLY
+
+    async with connect(agent(reply)) as peer:
+        for letter, responds in (("a", False), ("b", True), ("c", True)):
+            text = letter * (MAX_TYPED // 2)
+            peer.send({"command": "text", "text": text, "respond": responds})
+            await asyncio.sleep(0.1)
+    assert [len(text) for text in told] == [MAX_TYPED] * 2
+    assert told[1].endswith("c" * (MAX_TYPED // 2))
 
 
 @pytest.mark.virtual_clock
