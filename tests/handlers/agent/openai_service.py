@@ -57,9 +57,14 @@ class Completions:
                 "model": body["model"],
                 "choices": [choice],
             }
+            if "stream_options" in body:  # as some services have it: with each, and not all of it
+                nonlocal told
+                told += 1
+                usage = {"prompt_tokens": None, "completion_tokens": told, "total_tokens": told}
+                chunk["usage"] = usage
             return f"data: {json.dumps(chunk)}\n\n"
 
-        finished = False
+        finished, told = False, 0
         try:
             yield event({"role": "assistant", "content": ""})
             for part in parts:

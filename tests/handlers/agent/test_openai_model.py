@@ -38,6 +38,17 @@ def weather(city: str, day: str = "today") -> str:
     return f"{day} it is sunny in {city}"
 
 
+async def test_tokens_are_in_the_record() -> None:
+    """Counted once, by a service too that tells with each chunk how many there were so far."""
+    options = {"include_usage": True}
+    async with model_of(Completions("One two."), stream_options=options) as model:
+        async with connect(make(model)) as peer:
+            write(peer, "Count.")
+            await turns(peer, 1)
+            assert said(peer)[-1] == ("assistant", "One two.")
+            assert agent_of(peer).records[0].tokens == {"input": 0, "output": 4}
+
+
 async def test_it_answers_and_calls_tools() -> None:
     """As the documented events of the API say; the arguments come piece by piece."""
     service = Completions(
