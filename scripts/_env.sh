@@ -120,7 +120,9 @@ find_python() {
 
 # pip can only resolve to the highest versions; uv does both, and both then come from one resolver.
 ensure_uv() {
-    [[ -x .venv/bin/uv ]] || .venv/bin/python -m pip install --quiet uv ||
+    [[ -x .venv/bin/uv ]] && return
+    [[ -x .venv/bin/python ]] || (venv_dir=.venv venv_python=.venv/bin/python && make_venv)
+    .venv/bin/python -m pip install --quiet uv ||
         die "pip could not install uv; its own message stands above"
 }
 
