@@ -185,7 +185,7 @@ def media_ports(
         if isinstance(port, range):
             if not port or not 0 < min(port) <= max(port) <= 65535:
                 raise ConfigurationError(f"{name} must be a range of ports within 1 to 65535")
-        elif not isinstance(port, int) or not 0 <= port <= 65535:
+        elif type(port) is not int or not 0 <= port <= 65535:
             raise ConfigurationError(f"{name} must be 0 to 65535, or a range of ports")
         if udp_port_range is not None:
             raise ConfigurationError(f"{name} and udp_port_range exclude each other")
