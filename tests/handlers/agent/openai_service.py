@@ -47,6 +47,7 @@ class Completions:
 
     async def _stream(self, body: dict[str, Any], parts: list[Any]) -> AsyncIterator[str]:
         """Events of the API: chunks, of which the last has a reason, and then `[DONE]`."""
+        finished, told = False, 0
 
         def event(delta: dict[str, Any], reason: str | None = None) -> str:
             choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}
@@ -64,7 +65,6 @@ class Completions:
                 chunk["usage"] = usage
             return f"data: {json.dumps(chunk)}\n\n"
 
-        finished, told = False, 0
         try:
             yield event({"role": "assistant", "content": ""})
             for part in parts:
