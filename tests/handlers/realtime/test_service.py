@@ -289,6 +289,7 @@ async def test_it_is_connecting_until_it_is_connected() -> None:
     """Whatever is still heard of an answer meanwhile; the end of one that goes on is no pause."""
     limits = RealtimeLimits(reconnects=2, delay=2.0)
     async with call(Model(said(1, 1.0), said(2, 4.0)), limits=limits) as (peer, service, handler):
+        await in_state(peer, "listening")
         for text in "Hello.", "Hello?":
             write(peer, text)
             await in_state(peer, "speaking")
@@ -297,7 +298,7 @@ async def test_it_is_connecting_until_it_is_connected() -> None:
             await eventually(lambda: peer.of_type("warning"))
             await in_state(peer, "listening")
         after = ["thinking", "speaking", "connecting", "listening"]
-        assert handler.states == ["connecting", *after, *after]
+        assert handler.states == ["connecting", "listening", *after, *after]
         assert heard(peer) == pytest.approx(5.0, abs=0.05)
 
 
