@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from .schedule import Event, draw, shrink
 from .world import live
+
+SHRINKING = 240
+"""How long in s fewer events are looked for that fail."""
 
 
 def run(seed: int, hours: float, per_hour: float) -> None:
@@ -13,7 +18,10 @@ def run(seed: int, hours: float, per_hour: float) -> None:
     events = draw(seed, hours, per_hour)
     wrong, report = live(events)
     if wrong:
-        fewest = shrink(events, lambda fewer: live(fewer)[0] is not None)
+        until = time.monotonic() + SHRINKING
+        fewest = shrink(
+            events, lambda fewer: time.monotonic() < until and live(fewer)[0] is not None
+        )
         pytest.fail(f"{wrong}; {len(fewest)} of {len(events)} events do the same: {fewest}")
     print(dict(report))
 

@@ -47,8 +47,8 @@ REST = 2 * RESUME_TIMEOUT + 30
 WARM_UP = 5
 """After how many rests all that is made once has been made."""
 
-CACHED = 5000
-"""How many objects may be made once after that."""
+CACHED = 20_000
+"""How many objects may be made once after that: some 70 for each event of a day."""
 
 
 _ENDS = (FastRTCError, ConnectionClosed, InvalidHandshake, OSError, AssertionError)
