@@ -48,6 +48,7 @@ COMPUTING = (
     "tests/handlers/vad",
     "tests/media",
     "tests/session/test_drift.py",
+    "tests/stress",
 )
 """What keeps a core busy for as long as it runs."""
 
@@ -75,6 +76,17 @@ GROUPS = {
 
 Those that take longest come first. Firefox is by the name of the test: most of its tests are those
 of Chromium. The last two need what takes seconds to import."""
+
+
+LONG_TOGETHER = {
+    "firefox": "browsers",
+    "pages": "browsers",
+    "network": "programs",
+    "building": "programs",
+}
+"""Long tests judge what comes in time: of these groups, one process runs both.
+
+Two browsers at once, and whole ones, leave nothing of two cores for those that they talk to."""
 
 
 def group_of(name: str) -> str:
@@ -156,15 +168,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Divide the tests by group, in the order in which they stand."""
     from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
+    together = LONG_TOGETHER if config.getoption("soak") else {}
+
     class ByGroup(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return group_of(nodeid)
+            group = group_of(nodeid)
+            return together.get(group, group)
 
         def remove_node(self, node: Any) -> str | None:
             """Go on without the test in which a process died; the next one would die of it too."""
             crashed: str | None = super().remove_node(node)
             if crashed is not None:
-                self.workqueue[group_of(crashed)][crashed] = True
+                self.workqueue[self._split_scope(crashed)][crashed] = True
             return crashed
 
     config.option.loadscopereorder = False
