@@ -38,7 +38,7 @@ LOOK = """async () => {
     }
     if (report.type === "remote-inbound-rtp") seen.lost += report.packetsLost;
     if (report.type === "candidate-pair" && report.nominated)
-      seen.available = report.availableOutgoingBitrate ?? 0;
+      seen.available = Math.max(seen.available, report.availableOutgoingBitrate ?? 0);
   }
   return seen;
 }"""
