@@ -86,7 +86,8 @@ def test_everybody_can_read_it(
     assert violations_at_all_sizes(page, part) == []
     start(page)
     page.get_by_role("button", name="Choose devices").click()
-    expect(page.get_by_role("meter", name="Level of your microphone")).to_be_visible()
+    device = "Camera" if kind == "video" else "Microphone"
+    expect(page.get_by_role("combobox", name=device)).to_be_visible()
     page.evaluate(
         "document.querySelector('[data-part=root]').connection.dispatchEvent("
         "new CustomEvent('error', { detail: { message: 'This failed on purpose.' } }))"
