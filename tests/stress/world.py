@@ -196,7 +196,8 @@ class World:
             else:
                 async with connected(self.url, start={"webrtc_id": None}) as client:
                     await client.send_bytes(b"x" * size)
-                    await client.ended.wait()
+                    async with asyncio.timeout(10):  # what is not too large is taken
+                        await client.ended.wait()
 
     async def _close(self, random: np.random.Generator) -> None:
         await self.stream.drain(timeout=5)
@@ -293,7 +294,7 @@ class Remains:
         return f"there is more and more: {grown}" if grown else None
 
 
-async def _live(events: list[Event], report: Counter[str]) -> str | None:
+async def _live(events: list[Event], report: Counter[str]) -> None:
     stream = Stream(Echo(), concurrency_limit=PLACES, resume_timeout=RESUME_TIMEOUT)
     hub = MemoryHub()
     buses = [MemoryBus(hub), MemoryBus(hub)]
@@ -318,14 +319,14 @@ async def _live(events: list[Event], report: Counter[str]) -> str | None:
                 following = events[number + 1].at if number + 1 < len(events) else event.at + HOUR
                 if following - event.at > REST:
                     await asyncio.sleep(REST)
-                    if wrong := await _wrong(world, remains):
-                        return f"{wrong}, after {event}"
+                    if wrong := _wrong(world, remains):
+                        # Raised, for whoever is still there would be waited for.
+                        raise AssertionError(f"{wrong}, after {event}")
         report.update(world.happened)
         report["rests"] = remains.looks
-    return None
 
 
-async def _wrong(world: World, remains: Remains) -> str | None:
+def _wrong(world: World, remains: Remains) -> str | None:
     if world.stream.sessions:
         return f"{world.stream.sessions} sessions are still there"
     return remains.look()
@@ -337,8 +338,9 @@ def live(events: list[Event]) -> tuple[str | None, Counter[str]]:
     # pytest keeps each record, with the frames of its error: nothing else would grow as much.
     logging.disable(logging.CRITICAL)
     try:
-        return run_virtual(_live(events, report)), report
-    except Exception:  # so that the fewest events can be found that raise it
+        run_virtual(_live(events, report))
+    except Exception:
         return traceback.format_exc(), report
     finally:
         logging.disable(logging.NOTSET)
+    return None, report
