@@ -60,7 +60,7 @@ stream = Stream(
     additional_outputs=[gr.Textbox(label="Pace", interactive=False)],
     ui_args={
         "title": "Object detector",
-        "subtitle": "Boxes are a search old; the picture under them is not.",
+        "subtitle": "Boxes come from the latest search. The video never waits for one.",
     },
 )
 

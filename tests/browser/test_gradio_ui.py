@@ -35,6 +35,13 @@ def start(page: Page) -> None:
     expect(page.get_by_role("status").first).to_have_text("Connected")
 
 
+def set_amount(page: Page, value: int) -> None:
+    """Give the handler another of its inputs."""
+    amount = page.get_by_role("spinbutton").nth(0)
+    amount.fill(str(value))
+    amount.press("Tab")
+
+
 def stop(page: Page) -> None:
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("status").first).to_have_text("Ended")
@@ -131,8 +138,7 @@ class TestOneSession:
         log = page.get_by_label("Log")
         expect(log).to_have_value(re.compile("^started with 3 and 1\n"))
         before, value = log.input_value(), "5" if amount.input_value() == "4" else "4"
-        amount.fill(value)
-        amount.press("Tab")
+        set_amount(page, int(value))
         expect(log).to_have_value(f"{before}changed to {value} and 1\n")
         counted = float(frames.input_value())
         page.wait_for_timeout(600)
@@ -140,22 +146,16 @@ class TestOneSession:
 
     def test_outputs_that_cannot_be_shown(self, page: Page) -> None:
         """A handler of outputs that fails is told once, and the next outputs are shown again."""
-        amount = page.get_by_role("spinbutton").nth(0)
-        amount.fill("8")
-        amount.press("Tab")
+        set_amount(page, 8)
         expect(page.get_by_text("The server could not show its outputs.")).to_be_visible()
-        amount.fill("6")
-        amount.press("Tab")
+        set_amount(page, 6)
         expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 6 and 1"))
 
     def test_messages_of_the_server_become_toasts(self, page: Page) -> None:
         """A warning and an error of the handler are shown in its words, and the session goes on."""
-        amount = page.get_by_role("spinbutton").nth(0)
-        amount.fill("9")
-        amount.press("Tab")
+        set_amount(page, 9)
         expect(page.get_by_text("Nine is a lot.")).to_be_visible()
-        amount.fill("10")
-        amount.press("Tab")
+        set_amount(page, 10)
         expect(page.get_by_role("alert").get_by_text("Ten is too much.")).to_be_visible()
         page.get_by_role("alert").get_by_role("button", name="Dismiss").click()
         expect(page.get_by_text("Ten is too much.")).to_be_hidden()
@@ -164,16 +164,12 @@ class TestOneSession:
     def test_another_network_is_a_restart_of_ice(self, page: Page) -> None:
         """The UI says that it reconnects; its offer goes the way of all its offers."""
         assert page.evaluate(RECONNECT) == [["Reconnecting…", "Connected"], True]
-        amount = page.get_by_role("spinbutton").nth(0)
-        amount.fill("7")
-        amount.press("Tab")
+        set_amount(page, 7)
         expect(page.get_by_label("Log")).to_have_value(re.compile("changed to 7 and 1"))
 
     def test_an_error_on_every_frame_is_one_toast(self, page: Page) -> None:
         """It says how often it came, and what follows takes its place."""
-        amount = page.get_by_role("spinbutton").nth(0)
-        amount.fill("2")
-        amount.press("Tab")
+        set_amount(page, 2)
         alerts = page.get_by_role("alert")
         expect(alerts).to_have_text([re.compile(r"^Two is too few\.")])
         expect(alerts).to_have_text([re.compile(r"failed on \d\d+ frames: Two is too few\.")])
